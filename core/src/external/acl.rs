@@ -1,0 +1,227 @@
+//! Who may see an item
+//! ([acl](https://learn.microsoft.com/graph/api/resources/externalconnectors-acl)).
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use crate::{
+    protocol::Version,
+    types::{ExternalGroupId, Guid, open_enum, resource},
+};
+
+open_enum! {
+    /// Whether an entry lets in or keeps out.
+    pub enum AccessType {
+        /// Lets in.
+        Grant = "grant",
+        /// Keeps out, whatever else lets in.
+        Deny = "deny",
+    }
+}
+
+open_enum! {
+    /// What an entry is about.
+    pub enum AclType {
+        /// An Entra user.
+        User = "user",
+        /// An Entra group; in beta an external group, too.
+        Group = "group",
+        /// Everyone in the tenant.
+        Everyone = "everyone",
+        /// Everyone in the tenant who is no guest.
+        EveryoneExceptGuests = "everyoneExceptGuests",
+        /// A group of the connector's own (v1.0).
+        ExternalGroup = "externalGroup",
+    }
+}
+
+open_enum! {
+    /// Where the identity of a beta acl entry lives. Beta only, which Microsoft does not support
+    /// in production.
+    pub enum IdentitySource {
+        /// Microsoft Entra ID.
+        AzureActiveDirectory = "azureActiveDirectory",
+        /// The connector's external groups.
+        External = "external",
+    }
+}
+
+/// One entry of an item's access control list.
+///
+/// The constructors grant; [`deny`](Self::deny) turns an entry round. A deny beats every grant.
+/// Each takes the one kind of id that is right there, so an entry that exists is valid. How an
+/// external group is written depends on the version, and happens when the item is sent: v1.0
+/// says `externalGroup`, beta says `group` with `identitySource` `external`.
+///
+/// ```
+/// use graphfeed_core::external::Acl;
+/// use graphfeed_core::types::{ExternalGroupId, Guid};
+///
+/// let user = Acl::user(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?);
+/// let group = Acl::external_group(ExternalGroupId::new("14m1b9c38qe647f6a")?).deny();
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Acl {
+    who: Who,
+    deny: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    User(Guid),
+    Group(Guid),
+    ExternalGroup(ExternalGroupId),
+    Everyone(Guid),
+    EveryoneExceptGuests(Guid),
+}
+
+impl Acl {
+    /// Grants to an Entra user, by object id.
+    pub fn user(object_id: Guid) -> Self {
+        Self {
+            who: Who::User(object_id),
+            deny: false,
+        }
+    }
+
+    /// Grants to an Entra group, by object id.
+    pub fn group(object_id: Guid) -> Self {
+        Self {
+            who: Who::Group(object_id),
+            deny: false,
+        }
+    }
+
+    /// Grants to an external group of the same connection, which may be created later.
+    pub fn external_group(id: ExternalGroupId) -> Self {
+        Self {
+            who: Who::ExternalGroup(id),
+            deny: false,
+        }
+    }
+
+    /// Grants to everyone in the tenant, guests included.
+    pub fn everyone(tenant: Guid) -> Self {
+        Self {
+            who: Who::Everyone(tenant),
+            deny: false,
+        }
+    }
+
+    /// Grants to everyone in the tenant who is no guest.
+    pub fn everyone_except_guests(tenant: Guid) -> Self {
+        Self {
+            who: Who::EveryoneExceptGuests(tenant),
+            deny: false,
+        }
+    }
+
+    /// Keeps out instead of letting in.
+    #[must_use]
+    pub fn deny(mut self) -> Self {
+        self.deny = true;
+        self
+    }
+
+    /// Whether the entry keeps out.
+    pub fn is_deny(&self) -> bool {
+        self.deny
+    }
+}
+
+/// An entry as one version writes it.
+pub(super) struct AclIn<'a>(pub(super) &'a Acl, pub(super) Version);
+
+impl Serialize for AclIn<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(acl, version) = self;
+        let beta = *version == Version::Beta;
+        let (kind, id) = match &acl.who {
+            Who::User(id) => (AclType::User, Ok(id)),
+            Who::Group(id) => (AclType::Group, Ok(id)),
+            Who::Everyone(tenant) => (AclType::Everyone, Ok(tenant)),
+            Who::EveryoneExceptGuests(tenant) => (AclType::EveryoneExceptGuests, Ok(tenant)),
+            Who::ExternalGroup(id) if beta => (AclType::Group, Err(id)),
+            Who::ExternalGroup(id) => (AclType::ExternalGroup, Err(id)),
+        };
+        let access = if acl.deny {
+            AccessType::Deny
+        } else {
+            AccessType::Grant
+        };
+        let mut entry = to.serialize_struct("acl", if beta { 4 } else { 3 })?;
+        entry.serialize_field("type", &kind)?;
+        match id {
+            Ok(guid) => entry.serialize_field("value", guid)?,
+            Err(external) => entry.serialize_field("value", external)?,
+        }
+        entry.serialize_field("accessType", &access)?;
+        if beta {
+            let source = match id {
+                Ok(_) => IdentitySource::AzureActiveDirectory,
+                Err(_) => IdentitySource::External,
+            };
+            entry.serialize_field("identitySource", &source)?;
+        }
+        entry.end()
+    }
+}
+
+resource! {
+    /// An access control entry as the service answers with it.
+    pub struct StoredAcl {
+        optional {
+            /// Grant or deny.
+            access_type: AccessType = "accessType",
+            /// What the entry is about.
+            kind: AclType = "type",
+            /// The object id, tenant id or external group id.
+            value: String = "value",
+            /// Where the identity lives; beta only.
+            identity_source: IdentitySource = "identitySource",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(acl: &Acl, version: Version) -> serde_json::Value {
+        serde_json::to_value(AclIn(acl, version)).unwrap()
+    }
+
+    #[test]
+    fn each_entry_is_written_as_the_version_wants_it() {
+        let id = "e811976d-83df-4cbd-8b9b-5215b18aa874";
+        let guid = Guid::new(id).unwrap();
+        let external = Acl::external_group(ExternalGroupId::new("teamx").unwrap());
+        for (acl, kind) in [
+            (Acl::user(guid), "user"),
+            (Acl::group(guid), "group"),
+            (Acl::everyone(guid), "everyone"),
+            (Acl::everyone_except_guests(guid), "everyoneExceptGuests"),
+        ] {
+            assert_eq!(
+                written(&acl, Version::V1),
+                json!({"type": kind, "value": id, "accessType": "grant"})
+            );
+            assert_eq!(
+                written(&acl.deny(), Version::Beta),
+                json!({"type": kind, "value": id, "accessType": "deny",
+                       "identitySource": "azureActiveDirectory"})
+            );
+        }
+        assert_eq!(
+            written(&external, Version::V1),
+            json!({"type": "externalGroup", "value": "teamx", "accessType": "grant"})
+        );
+        assert_eq!(
+            written(&external, Version::Beta),
+            json!({"type": "group", "value": "teamx", "accessType": "grant",
+                   "identitySource": "external"})
+        );
+    }
+}

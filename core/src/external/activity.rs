@@ -1,0 +1,762 @@
+//! What people do with an item
+//! ([externalActivity](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalactivity)).
+//!
+//! Activities are written and never read back; the answer to a call is the only word on them.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+
+use super::{CLOUDS, WRITE_ITEM};
+use crate::{
+    protocol::{
+        Advice, Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Permission, Permissions,
+        PublicError, Route, ServiceRoot, write_json,
+    },
+    types::{
+        BuildError, ConnectionId, ExternalGroupId, Fault, Guid, ItemId, Rule, Timestamp,
+        UNKNOWN_FUTURE_VALUE, open_enum, resource,
+    },
+};
+
+open_enum! {
+    /// What somebody did with an item.
+    pub enum ExternalActivityType {
+        /// Looked at it.
+        Viewed = "viewed",
+        /// Changed it.
+        Modified = "modified",
+        /// Made it.
+        Created = "created",
+        /// Commented on it.
+        Commented = "commented",
+    }
+}
+
+open_enum! {
+    /// What an identity is.
+    pub enum IdentityType {
+        /// An Entra user.
+        User = "user",
+        /// An Entra group.
+        Group = "group",
+        /// A group of the connector's own.
+        ExternalGroup = "externalGroup",
+    }
+}
+
+/// Who did something
+/// ([identity](https://learn.microsoft.com/graph/api/resources/externalconnectors-identity)).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    #[serde(rename = "type")]
+    kind: IdentityType,
+    id: Box<str>,
+}
+
+impl Identity {
+    /// An Entra user, by object id.
+    pub fn user(object_id: Guid) -> Self {
+        Self {
+            kind: IdentityType::User,
+            id: object_id.to_string().into(),
+        }
+    }
+
+    /// An Entra group, by object id.
+    pub fn group(object_id: Guid) -> Self {
+        Self {
+            kind: IdentityType::Group,
+            id: object_id.to_string().into(),
+        }
+    }
+
+    /// An external group of the same connection.
+    pub fn external_group(id: &ExternalGroupId) -> Self {
+        Self {
+            kind: IdentityType::ExternalGroup,
+            id: id.as_str().into(),
+        }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> &IdentityType {
+        &self.kind
+    }
+
+    /// The object id or external group id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Something that somebody did with an item, at some time.
+///
+/// ```
+/// use graphfeed_core::external::{ExternalActivity, Identity};
+/// use graphfeed_core::types::Guid;
+///
+/// let ann = Identity::user(Guid::new("1f0c997e-99f7-43f1-8cca-086f8d42be8d")?);
+/// let created = ExternalActivity::created("2021-04-06T18:04:31.033Z".parse()?, ann);
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalActivity {
+    #[serde(rename = "type")]
+    kind: ExternalActivityType,
+    start_date_time: Timestamp,
+    performed_by: Identity,
+}
+
+impl ExternalActivity {
+    /// An activity of any type, also of one that is newer than this crate.
+    ///
+    /// # Errors
+    /// [`Rule::UnknownFutureValue`] when the type is `unknownFutureValue`.
+    pub fn new(
+        kind: ExternalActivityType,
+        start: Timestamp,
+        performed_by: Identity,
+    ) -> Result<Self, BuildError> {
+        if kind.as_str().eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE) {
+            let detail = "unknownFutureValue is only ever read; name the real type";
+            return Err(Fault::new(Rule::UnknownFutureValue, "$.type", detail).into());
+        }
+        Ok(Self {
+            kind,
+            start_date_time: start,
+            performed_by,
+        })
+    }
+
+    /// Somebody looked at the item.
+    pub fn viewed(start: Timestamp, performed_by: Identity) -> Self {
+        Self {
+            kind: ExternalActivityType::Viewed,
+            start_date_time: start,
+            performed_by,
+        }
+    }
+
+    /// Somebody changed the item.
+    pub fn modified(start: Timestamp, performed_by: Identity) -> Self {
+        Self {
+            kind: ExternalActivityType::Modified,
+            start_date_time: start,
+            performed_by,
+        }
+    }
+
+    /// Somebody made the item.
+    pub fn created(start: Timestamp, performed_by: Identity) -> Self {
+        Self {
+            kind: ExternalActivityType::Created,
+            start_date_time: start,
+            performed_by,
+        }
+    }
+
+    /// Somebody commented on the item.
+    pub fn commented(start: Timestamp, performed_by: Identity) -> Self {
+        Self {
+            kind: ExternalActivityType::Commented,
+            start_date_time: start,
+            performed_by,
+        }
+    }
+
+    /// What was done.
+    pub fn kind(&self) -> &ExternalActivityType {
+        &self.kind
+    }
+
+    /// When.
+    pub fn start(&self) -> Timestamp {
+        self.start_date_time
+    }
+
+    /// By whom.
+    pub fn performed_by(&self) -> &Identity {
+        &self.performed_by
+    }
+}
+
+impl Serialize for ExternalActivity {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_struct("externalActivity", 4)?;
+        members.serialize_field(
+            "@odata.type",
+            "#microsoft.graph.externalConnectors.externalActivity",
+        )?;
+        members.serialize_field("type", &self.kind)?;
+        members.serialize_field("startDateTime", &self.start_date_time)?;
+        members.serialize_field("performedBy", &self.performed_by)?;
+        members.end()
+    }
+}
+
+resource! {
+    /// What the service says of one activity
+    /// ([externalActivityResult](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalactivityresult)).
+    /// No error means that it was stored.
+    pub struct ExternalActivityResult {
+        optional {
+            /// The id, if the service tells one.
+            id: String = "id",
+            /// What was done.
+            kind: ExternalActivityType = "type",
+            /// When.
+            start_date_time: Timestamp = "startDateTime",
+            /// Why it was not stored.
+            error: PublicError = "error",
+        }
+    }
+}
+
+/// `POST /external/connections/{connection}/items/{item}/addActivities`: appends activities to an
+/// item
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalitem-addactivities)).
+///
+/// One to 20 activities in a call. It appends: a call whose fate is unknown is not repeated, for
+/// that could store them twice. Application tokens only. The documents write the bare path,
+/// generated clients the one that OData qualifies; bare is the default.
+#[derive(Clone, Copy, Debug)]
+pub struct AddActivities<'a> {
+    connection: &'a ConnectionId,
+    item: &'a ItemId,
+    activities: &'a [ExternalActivity],
+    path: &'static str,
+}
+
+impl<'a> AddActivities<'a> {
+    /// Adds `activities` to `item` of `connection`.
+    pub fn new(
+        connection: &'a ConnectionId,
+        item: &'a ItemId,
+        activities: &'a [ExternalActivity],
+    ) -> Self {
+        Self {
+            connection,
+            item,
+            activities,
+            path: Self::ROUTE.path,
+        }
+    }
+
+    /// Uses the path that OData qualifies,
+    /// `.../microsoft.graph.externalConnectors.addActivities`.
+    #[must_use]
+    pub fn qualified(mut self) -> Self {
+        self.path = "/external/connections/{connection}/items/{item}\
+                     /microsoft.graph.externalConnectors.addActivities";
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    activities: &'a [ExternalActivity],
+}
+
+impl Endpoint for AddActivities<'_> {
+    type Output = AddedActivities;
+    const ROUTE: Route = Route::post(
+        "Add activities",
+        "/external/connections/{connection}/items/{item}/addActivities",
+    )
+    .clouds(CLOUDS)
+    .permissions(Permissions {
+        delegated_work: Permission::NONE,
+        delegated_personal: Permission::NONE,
+        application: WRITE_ITEM,
+    })
+    .lane(Lane::Connection)
+    .success(&[200, 207]);
+
+    fn path(&self) -> &'static str {
+        self.path
+    }
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.item);
+    }
+
+    fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let most = to.limits().activities;
+        let count = self.activities.len();
+        if !(1..=most).contains(&count) {
+            let detail = format!("{count} activities; one call takes 1 to {most}, split them");
+            return Err(Fault::new(Rule::ActivityCount, "$.activities", detail).into());
+        }
+        write_json(
+            &Body {
+                activities: self.activities,
+            },
+            out,
+        )
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<AddedActivities, DecodeError> {
+        #[derive(Deserialize)]
+        struct Sent {
+            activities: Vec<ExternalActivity>,
+        }
+        #[derive(Deserialize)]
+        struct Results {
+            value: Vec<ExternalActivityResult>,
+        }
+        let sent: Sent = serde_json::from_slice(answer.request().body())
+            .map_err(|error| DecodeError::new(DecodeKind::Shape, format!("request: {error}")))?;
+        let results: Results = answer.json()?;
+        Ok(AddedActivities::line_up(sent.activities, results.value))
+    }
+}
+
+/// What became of each activity of one call, in the order in which they were sent.
+///
+/// A 207 is no success for those that failed, and neither is a result that is missing:
+/// [`into_result`](Self::into_result) is the short way to insist on all of them.
+///
+/// ```no_run
+/// # use graphfeed_core::client::{Client, Transport};
+/// # use graphfeed_core::external::{AddActivities, ExternalActivity};
+/// # use graphfeed_core::types::{ConnectionId, ItemId};
+/// # fn run<T: Transport>(client: &Client<T>, connection: &ConnectionId, item: &ItemId,
+/// #     activities: &[ExternalActivity]) -> Result<(), Box<dyn std::error::Error>> {
+/// client.send(&AddActivities::new(connection, item, activities))?.into_result()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "some of the activities may not have been stored"]
+pub struct AddedActivities(
+    // Without a result: the answer does not say for certain which of its results it is.
+    Vec<(ExternalActivity, Option<ExternalActivityResult>)>,
+);
+
+/// Why an activity cannot be counted as stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ActivityFailure<'a> {
+    /// The service refused it; [`PublicError::advice`] says whether to repeat, mend or give up.
+    Refused(&'a PublicError),
+    /// The answer has no result that is certainly this activity's: it may have been stored.
+    Unknown,
+}
+
+impl ActivityFailure<'_> {
+    /// What can be done: an activity of unknown fate is given up, for sending it again could
+    /// store it twice.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Refused(error) => error.advice(),
+            Self::Unknown => Advice::GiveUp,
+        }
+    }
+}
+
+impl fmt::Display for ActivityFailure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::Unknown => f.write_str("the answer does not say what became of it"),
+        }
+    }
+}
+
+impl AddedActivities {
+    /// Each activity as it was sent, with what the service says of it.
+    pub fn iter(
+        &self,
+    ) -> impl ExactSizeIterator<
+        Item = (
+            &ExternalActivity,
+            Result<&ExternalActivityResult, ActivityFailure<'_>>,
+        ),
+    > {
+        self.0.iter().map(|(activity, result)| {
+            let verdict = match result {
+                Some(ExternalActivityResult {
+                    error: Some(error), ..
+                }) => Err(ActivityFailure::Refused(error)),
+                Some(result) => Ok(result),
+                None => Err(ActivityFailure::Unknown),
+            };
+            (activity, verdict)
+        })
+    }
+
+    /// The activities that the service refused, as they were sent. Those of unknown fate are not
+    /// among them.
+    pub fn failed(&self) -> Vec<ExternalActivity> {
+        self.iter()
+            .filter(|(_, verdict)| matches!(verdict, Err(ActivityFailure::Refused(_))))
+            .map(|(activity, _)| activity.clone())
+            .collect()
+    }
+
+    /// Whether each of them was stored for certain.
+    pub fn all_stored(&self) -> bool {
+        self.iter().all(|(_, verdict)| verdict.is_ok())
+    }
+
+    /// The results if every activity was stored, in the order in which they were sent.
+    ///
+    /// # Errors
+    /// [`NotAllAdded`], with every verdict, when one was not or may not have been.
+    pub fn into_result(self) -> Result<Vec<ExternalActivityResult>, NotAllAdded> {
+        if !self.all_stored() {
+            return Err(NotAllAdded(self));
+        }
+        Ok(self
+            .0
+            .into_iter()
+            .filter_map(|(_, result)| result)
+            .collect())
+    }
+
+    /// Results carry no id. They stand in the order of the request; where their number or what
+    /// they say of themselves contradicts that, type and time decide, and only as far as they are
+    /// unambiguous.
+    fn line_up(sent: Vec<ExternalActivity>, results: Vec<ExternalActivityResult>) -> Self {
+        let in_order = sent.len() == results.len()
+            && sent
+                .iter()
+                .zip(&results)
+                .all(|(activity, result)| could_be(result, activity));
+        if in_order {
+            return Self(
+                sent.into_iter()
+                    .zip(results.into_iter().map(Some))
+                    .collect(),
+            );
+        }
+        let mut by_key: BTreeMap<_, (usize, Vec<ExternalActivityResult>)> = BTreeMap::new();
+        for activity in &sent {
+            by_key.entry(key(activity)).or_default().0 += 1;
+        }
+        for result in results {
+            if let (Some(kind), Some(start)) = (&result.kind, result.start_date_time) {
+                let group = by_key.get_mut(&(kind.clone(), milliseconds(start)));
+                if let Some((_, found)) = group {
+                    found.push(result);
+                }
+            }
+        }
+        // Alike activities cannot be told apart, so their results count only if they all agree.
+        for (count, found) in by_key.values_mut() {
+            let stored = found.iter().filter(|result| result.error.is_none()).count();
+            if found.len() != *count || (stored != 0 && stored != *count) {
+                found.clear();
+            }
+        }
+        let pair = |activity: ExternalActivity| {
+            let result = by_key
+                .get_mut(&key(&activity))
+                .and_then(|(_, found)| found.pop());
+            (activity, result)
+        };
+        Self(sent.into_iter().map(pair).collect())
+    }
+}
+
+fn key(activity: &ExternalActivity) -> (ExternalActivityType, i128) {
+    (
+        activity.kind.clone(),
+        milliseconds(activity.start_date_time),
+    )
+}
+
+/// The service is known to answer with fewer digits than it was sent.
+fn milliseconds(at: Timestamp) -> i128 {
+    at.as_unix_nanoseconds().div_euclid(1_000_000)
+}
+
+fn could_be(result: &ExternalActivityResult, activity: &ExternalActivity) -> bool {
+    result
+        .kind
+        .as_ref()
+        .is_none_or(|kind| *kind == activity.kind)
+        && result
+            .start_date_time
+            .is_none_or(|start| milliseconds(start) == milliseconds(activity.start_date_time))
+}
+
+/// Not every activity of a call was stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotAllAdded(AddedActivities);
+
+impl NotAllAdded {
+    /// What became of each.
+    pub fn activities(&self) -> &AddedActivities {
+        &self.0
+    }
+}
+
+impl fmt::Display for NotAllAdded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.0.iter();
+        let count = self
+            .0
+            .iter()
+            .filter(|(_, verdict)| verdict.is_err())
+            .count();
+        write!(
+            f,
+            "{count} of {} activities were not stored for certain",
+            all.len()
+        )?;
+        for (at, (_, verdict)) in all.enumerate() {
+            if let Err(failure) = verdict {
+                write!(f, "; $.activities[{at}]: {failure}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotAllAdded {}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::protocol::{Applied, Cause, Error, Limits, Reply};
+
+    fn connection() -> ConnectionId {
+        ConnectionId::new("contosohr").unwrap()
+    }
+
+    fn item() -> ItemId {
+        ItemId::new("TSP228082938").unwrap()
+    }
+
+    fn activity(second: i64) -> ExternalActivity {
+        let at =
+            Timestamp::from_unix_nanoseconds(i128::from(second) * 1_000_000_000 + 500).unwrap();
+        ExternalActivity::viewed(at, Identity::user(Guid::from(7_u128)))
+    }
+
+    fn answered(
+        sent: &[ExternalActivity],
+        status: u16,
+        body: &str,
+    ) -> Result<Reply<AddedActivities>, Error> {
+        let request = AddActivities::new(&connection(), &item(), sent)
+            .request(&ServiceRoot::v1())
+            .unwrap();
+        let response = http::Response::builder()
+            .status(status)
+            .body(Bytes::copy_from_slice(body.as_bytes()))
+            .unwrap();
+        AddActivities::response(&request, response)
+    }
+
+    fn result(second: i64, error: Value) -> Value {
+        let at = Timestamp::from_unix_seconds(second).unwrap();
+        json!({"type": "viewed", "startDateTime": at.to_string(), "error": error})
+    }
+
+    fn verdicts(sent: &[ExternalActivity], results: Value) -> String {
+        let body = json!({ "value": results }).to_string();
+        let added = answered(sent, 207, &body).unwrap().value;
+        assert!(added.iter().map(|(activity, _)| activity).eq(sent));
+        added
+            .iter()
+            .map(|(_, verdict)| match verdict {
+                Ok(_) => 's',
+                Err(ActivityFailure::Refused(_)) => 'f',
+                Err(ActivityFailure::Unknown) => '?',
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_activity_has_its_own_verdict() {
+        let sent = [activity(1), activity(2), activity(3)];
+        let fail = json!({"code": "InvalidRequest", "message": "m", "target": "t",
+            "details": [{"code": "d"}], "innerError": {"code": "guid", "extra": {"a": 1}}});
+        let body = json!({"value": [
+            result(1, Value::Null), result(2, fail.clone()), result(3, Value::Null)]});
+        let added = answered(&sent, 207, &body.to_string()).unwrap().value;
+        let (_, second) = added.iter().nth(1).unwrap();
+        let Err(failure @ ActivityFailure::Refused(error)) = second else {
+            panic!("{second:?}");
+        };
+        assert_eq!(failure.advice(), Advice::Mend);
+        assert_eq!(serde_json::to_value(error).unwrap(), fail);
+        assert_eq!(added.failed(), [activity(2)]);
+        assert!(!added.all_stored());
+        let refused = added.into_result().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "1 of 3 activities were not stored for certain; $.activities[1]: \
+             InvalidRequest: m (at t), because of guid"
+        );
+    }
+
+    #[test]
+    fn results_in_another_order_or_number_are_matched_only_where_that_is_certain() {
+        let fail = || json!({"code": "InvalidRequest"});
+        let null = || Value::Null;
+        let sent = [activity(1), activity(2), activity(3)];
+        let by_time = json!([result(3, null()), result(1, fail()), result(2, null())]);
+        assert_eq!(verdicts(&sent, by_time), "fss");
+        assert_eq!(
+            verdicts(&sent, json!([result(3, null()), result(1, fail())])),
+            "f?s"
+        );
+        assert_eq!(verdicts(&sent, json!([])), "???");
+        let foreign = json!([result(9, null()), result(1, null()), result(2, null())]);
+        assert_eq!(verdicts(&sent, foreign), "ss?");
+        assert_eq!(verdicts(&sent, json!([{}, {"error": fail()}, {}])), "sfs");
+        let alike = [activity(1), activity(1), activity(2)];
+        let mixed = json!([result(2, null()), result(1, fail()), result(1, null())]);
+        assert_eq!(verdicts(&alike, mixed), "??s");
+        let agreed = json!([result(2, null()), result(1, fail()), result(1, fail())]);
+        assert_eq!(verdicts(&alike, agreed), "ffs");
+        assert_eq!(
+            verdicts(&alike, json!([result(1, null()), result(2, null())])),
+            "??s"
+        );
+    }
+
+    #[test]
+    fn all_stored_gives_the_results() {
+        let sent = [activity(1)];
+        let body = json!({"value": [result(1, Value::Null)]}).to_string();
+        let stored = answered(&sent, 200, &body)
+            .unwrap()
+            .value
+            .into_result()
+            .unwrap();
+        assert_eq!(stored.len(), 1);
+        assert_eq!(stored[0].kind, Some(ExternalActivityType::Viewed));
+    }
+
+    #[test]
+    fn an_unreadable_answer_is_no_success_and_says_whether_it_was_stored() {
+        for (status, applied) in [(200, Applied::Yes), (207, Applied::Maybe)] {
+            for (body, kind) in [
+                ("", DecodeKind::Empty),
+                ("{\"value\":[", DecodeKind::Truncated),
+                ("<html>", DecodeKind::NotJson),
+                ("{\"value\":7}", DecodeKind::Shape),
+                ("{}", DecodeKind::Shape),
+            ] {
+                let error = answered(&[activity(1)], status, body).unwrap_err();
+                let Cause::Unreadable {
+                    why,
+                    body: kept,
+                    status: seen,
+                    ..
+                } = error.cause()
+                else {
+                    panic!("{error}");
+                };
+                assert_eq!((why.kind(), seen.as_u16()), (kind, status), "{body}");
+                assert_eq!(kept, body.as_bytes());
+                assert_eq!(error.applied(), applied);
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_takes_one_to_twenty_unless_the_limit_is_set() {
+        let many: Vec<_> = (0..21).map(activity).collect();
+        let root = ServiceRoot::v1();
+        let (connection, item) = (connection(), item());
+        let request = |count: usize, root: &ServiceRoot| {
+            AddActivities::new(&connection, &item, &many[..count]).request(root)
+        };
+        assert!(request(1, &root).is_ok());
+        assert!(request(20, &root).is_ok());
+        for count in [0, 21] {
+            let refused = request(count, &root).unwrap_err();
+            assert_eq!(refused.faults()[0].rule, Rule::ActivityCount);
+            assert_eq!(refused.faults()[0].place, "$.activities");
+        }
+        let wider = root.with_limits(Limits {
+            activities: 21,
+            ..Limits::default()
+        });
+        assert!(request(21, &wider).is_ok());
+    }
+
+    #[test]
+    fn the_path_is_bare_unless_asked_for() {
+        let sent = [activity(1)];
+        let (connection, item) = (connection(), item());
+        let bare = AddActivities::new(&connection, &item, &sent);
+        let path = |call: AddActivities<'_>| {
+            call.request(&ServiceRoot::v1())
+                .unwrap()
+                .uri()
+                .path()
+                .to_owned()
+        };
+        let item = "/v1.0/external/connections/contosohr/items/TSP228082938";
+        assert_eq!(path(bare), format!("{item}/addActivities"));
+        assert_eq!(
+            path(bare.qualified()),
+            format!("{item}/microsoft.graph.externalConnectors.addActivities")
+        );
+    }
+
+    #[test]
+    fn the_sentinel_is_never_written() {
+        let kind = ExternalActivityType::from("unknownfuturevalue");
+        let refused = ExternalActivity::new(kind, activity(1).start(), Identity::user(1.into()));
+        assert!(refused.unwrap_err().breaks(Rule::UnknownFutureValue));
+        let newer = ExternalActivityType::from("shared");
+        assert!(
+            ExternalActivity::new(newer, activity(1).start(), Identity::user(1.into())).is_ok()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_verdicts_as_activities_whatever_the_answer(
+            seconds in prop::collection::vec(0..5_i64, 1..20),
+            results in prop::collection::vec((0..6_i64, any::<bool>()), 0..25),
+        ) {
+            let sent: Vec<_> = seconds.iter().copied().map(activity).collect();
+            let results: Vec<_> = results
+                .into_iter()
+                .map(|(second, ok)| result(second, if ok { Value::Null } else { json!({"code": "x"}) }))
+                .collect();
+            let stored = results.iter().filter(|result| result["error"].is_null()).count();
+            let seen = verdicts(&sent, Value::Array(results));
+            prop_assert_eq!(seen.chars().count(), sent.len());
+            prop_assert!(seen.matches('s').count() <= stored);
+        }
+
+        #[test]
+        fn results_in_the_order_sent_are_believed(
+            sent in prop::collection::vec((0..5_i64, any::<bool>()), 1..20),
+        ) {
+            let results: Vec<_> = sent
+                .iter()
+                .map(|(second, ok)| result(*second, if *ok { Value::Null } else { json!({"code": "x"}) }))
+                .collect();
+            let expected: String = sent.iter().map(|(_, ok)| if *ok { 's' } else { 'f' }).collect();
+            let activities: Vec<_> = sent.iter().map(|(second, _)| activity(*second)).collect();
+            prop_assert_eq!(verdicts(&activities, Value::Array(results)), expected);
+        }
+
+        #[test]
+        fn no_answer_makes_the_reader_panic(status in 200..600_u16, body in any::<Vec<u8>>()) {
+            let request = AddActivities::new(&connection(), &item(), &[activity(1)])
+                .request(&ServiceRoot::v1())
+                .unwrap();
+            let response =
+                http::Response::builder().status(status).body(Bytes::from(body)).unwrap();
+            let _ = AddActivities::response(&request, response);
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The item that is indexed
+//! ([externalItem](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalitem)).
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    Acl, CLOUDS, ExternalActivity, Properties, PropertyValue, READ_ITEM, StoredAcl,
+    StoredProperties, WRITE_ITEM, acl::AclIn, work_or_application,
+};
+use crate::{
+    protocol::{
+        Answer, DecodeError, Endpoint, Lane, PathArgs, Repeat, Route, ServiceRoot, Version,
+        write_json,
+    },
+    types::{BuildError, ConnectionId, FaultList, ItemId, Rule, open_enum, resource},
+};
+
+/// An item that is to be created or replaced: whole, for a PUT overwrites what is there.
+///
+/// Made by [`builder`](Self::builder); one that exists has an acl entry, a property, no name twice and only numbers
+/// that JSON has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalItem {
+    id: ItemId,
+    acl: Vec<Acl>,
+    properties: Properties,
+    content: Option<ExternalItemContent>,
+    activities: Vec<ExternalActivity>,
+}
+
+impl ExternalItem {
+    /// Starts an item.
+    ///
+    /// ```
+    /// use graphfeed_core::external::{Acl, ExternalItem, ExternalItemContent};
+    /// use graphfeed_core::types::{Guid, ItemId};
+    ///
+    /// let item = ExternalItem::builder(ItemId::new("TSP228082938")?)
+    ///     .acl(Acl::user(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))
+    ///     .property("title", "Error in the payment gateway")
+    ///     .property("priority", 1)
+    ///     .property("tags", ["payment", "gateway"])
+    ///     .content(ExternalItemContent::text("Error in payment gateway..."))
+    ///     .build()?;
+    /// assert_eq!(item.properties().len(), 3);
+    /// # Ok::<(), graphfeed_core::types::BuildError>(())
+    /// ```
+    pub fn builder(id: ItemId) -> ExternalItemBuilder {
+        ExternalItemBuilder {
+            item: Self {
+                id,
+                acl: Vec::new(),
+                properties: Properties::default(),
+                content: None,
+                activities: Vec::new(),
+            },
+        }
+    }
+
+    /// The id.
+    pub fn id(&self) -> &ItemId {
+        &self.id
+    }
+
+    /// Who may see it.
+    pub fn acl(&self) -> &[Acl] {
+        &self.acl
+    }
+
+    /// Its properties.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// Its full text.
+    pub fn content(&self) -> Option<&ExternalItemContent> {
+        self.content.as_ref()
+    }
+
+    /// The activities sent along with it.
+    pub fn activities(&self) -> &[ExternalActivity] {
+        &self.activities
+    }
+}
+
+/// Gathers the parts of an [`ExternalItem`].
+#[derive(Clone, Debug)]
+#[must_use = "an item exists only after build()"]
+pub struct ExternalItemBuilder {
+    item: ExternalItem,
+}
+
+impl ExternalItemBuilder {
+    /// Adds an entry of the access control list; at least one is needed.
+    pub fn acl(mut self, entry: Acl) -> Self {
+        self.item.acl.push(entry);
+        self
+    }
+
+    /// Adds a property; at least one is needed. The value's type must be the one that the
+    /// registered schema declares.
+    pub fn property(mut self, name: impl AsRef<str>, value: impl Into<PropertyValue>) -> Self {
+        self.item.properties.push(name.as_ref(), value.into());
+        self
+    }
+
+    /// Sets the full text.
+    pub fn content(mut self, content: ExternalItemContent) -> Self {
+        self.item.content = Some(content);
+        self
+    }
+
+    /// Sends an activity along. The service appends it each time, so that a PUT with activities
+    /// is not repeated when its fate is unknown.
+    pub fn activity(mut self, activity: ExternalActivity) -> Self {
+        self.item.activities.push(activity);
+        self
+    }
+
+    /// The item.
+    ///
+    /// # Errors
+    /// [`Rule::AclRequired`], [`Rule::PropertyRequired`], [`Rule::PropertyName`],
+    /// [`Rule::PropertyTwice`], [`Rule::PropertyFinite`] and [`Rule::PrincipalEmpty`]: every one
+    /// that is broken, with its place.
+    pub fn build(self) -> Result<ExternalItem, BuildError> {
+        let mut faults = FaultList::default();
+        if self.item.acl.is_empty() {
+            let detail = "nobody could see the item; add who may, such as Acl::everyone(tenant)";
+            faults.push(Rule::AclRequired, "$.acl", detail);
+        }
+        self.item.properties.check(&mut faults);
+        faults.finish()?;
+        Ok(self.item)
+    }
+}
+
+open_enum! {
+    /// What the text of an item is.
+    pub enum ExternalItemContentType {
+        /// Plain text.
+        Text = "text",
+        /// HTML.
+        Html = "html",
+    }
+}
+
+/// The full text of an item
+/// ([externalItemContent](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalitemcontent)).
+/// Text has to be taken out of binary files by the caller; compliance search reads plain text
+/// only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExternalItemContent {
+    value: String,
+    #[serde(rename = "type")]
+    kind: ExternalItemContentType,
+}
+
+impl ExternalItemContent {
+    /// Plain text.
+    pub fn text(value: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            kind: ExternalItemContentType::Text,
+        }
+    }
+
+    /// HTML.
+    pub fn html(value: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            kind: ExternalItemContentType::Html,
+        }
+    }
+
+    /// The text.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What the text is.
+    pub fn kind(&self) -> &ExternalItemContentType {
+        &self.kind
+    }
+}
+
+/// An item as one version writes it. The id stands in the path, not in the body, as in the
+/// documents' examples.
+struct ItemIn<'a>(&'a ExternalItem, Version);
+
+impl Serialize for ItemIn<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        struct Entries<'a>(&'a [Acl], Version);
+
+        impl Serialize for Entries<'_> {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_seq(self.0.iter().map(|entry| AclIn(entry, self.1)))
+            }
+        }
+
+        let Self(item, version) = self;
+        let mut members = to.serialize_struct("externalItem", 4)?;
+        members.serialize_field("acl", &Entries(&item.acl, *version))?;
+        members.serialize_field("properties", &item.properties)?;
+        if let Some(content) = &item.content {
+            members.serialize_field("content", content)?;
+        }
+        if !item.activities.is_empty() {
+            members.serialize_field("activities", &item.activities)?;
+        }
+        members.end()
+    }
+}
+
+resource! {
+    /// An item as the service answers with it.
+    pub struct StoredItem {
+        optional {
+            /// The id; some answers leave it out.
+            id: String = "id",
+            /// Who may see it.
+            acl: Vec<StoredAcl> = "acl",
+            /// Its properties.
+            properties: StoredProperties = "properties",
+            /// Its full text.
+            content: StoredContent = "content",
+        }
+    }
+}
+
+resource! {
+    /// The full text of an item as the service answers with it.
+    pub struct StoredContent {
+        optional {
+            /// The text.
+            value: String = "value",
+            /// What the text is.
+            kind: ExternalItemContentType = "type",
+        }
+    }
+}
+
+/// `PUT /external/connections/{connection}/items/{item}`: creates or replaces an item
+/// ([v1.0](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-put-items),
+/// [beta](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-put-items?view=graph-rest-beta)).
+///
+/// The schema of the connection has to be registered. The whole body is at most 4,000,000 bytes
+/// unless [`Limits`](crate::protocol::Limits) say otherwise. The service answers 200 for a new
+/// item and for a replaced one, mostly without a body.
+///
+/// ```
+/// use graphfeed_core::external::{Acl, ExternalItem, PutItem};
+/// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{ConnectionId, Guid, ItemId};
+///
+/// let connection = ConnectionId::new("contosohr")?;
+/// let item = ExternalItem::builder(ItemId::new("T1")?)
+///     .acl(Acl::everyone(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))
+///     .property("title", "Kandierte Äpfel")
+///     .build()?;
+/// let request = PutItem::new(&connection, &item).request(&ServiceRoot::v1())?;
+/// assert_eq!(
+///     request.uri(),
+///     "https://graph.microsoft.com/v1.0/external/connections/contosohr/items/T1",
+/// );
+/// assert!(request.body().ends_with(
+///     r#""properties":{"title@odata.type":"String","title":"Kandierte Äpfel"}}"#.as_bytes()
+/// ));
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PutItem<'a> {
+    connection: &'a ConnectionId,
+    item: &'a ExternalItem,
+}
+
+impl<'a> PutItem<'a> {
+    /// Puts `item` into `connection`.
+    pub fn new(connection: &'a ConnectionId, item: &'a ExternalItem) -> Self {
+        Self { connection, item }
+    }
+}
+
+impl Endpoint for PutItem<'_> {
+    type Output = Option<StoredItem>;
+    const ROUTE: Route = Route::put(
+        "Create or replace item",
+        "/external/connections/{connection}/items/{item}",
+    )
+    .clouds(CLOUDS)
+    .permissions(work_or_application(WRITE_ITEM))
+    .lane(Lane::Connection);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(&self.item.id);
+    }
+
+    fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        write_json(&ItemIn(self.item, to.version()), out)
+    }
+
+    fn repeat(&self) -> Repeat {
+        match self.item.activities.is_empty() {
+            true => Repeat::Freely,
+            false => Repeat::OnlyIfUnsent,
+        }
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Option<StoredItem>, DecodeError> {
+        answer.json_if_any()
+    }
+}
+
+/// `GET /external/connections/{connection}/items/{item}`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalitem-get)).
+///
+/// For diagnosis: the service may throttle it.
+#[derive(Clone, Copy, Debug)]
+pub struct GetItem<'a> {
+    connection: &'a ConnectionId,
+    item: &'a ItemId,
+}
+
+impl<'a> GetItem<'a> {
+    /// Asks for `item` of `connection`.
+    pub fn new(connection: &'a ConnectionId, item: &'a ItemId) -> Self {
+        Self { connection, item }
+    }
+}
+
+impl Endpoint for GetItem<'_> {
+    type Output = StoredItem;
+    const ROUTE: Route = Route::get(
+        "Get item",
+        "/external/connections/{connection}/items/{item}",
+    )
+    .clouds(CLOUDS)
+    .permissions(work_or_application(READ_ITEM))
+    .lane(Lane::Connection);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.item);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<StoredItem, DecodeError> {
+        answer.json()
+    }
+}

@@ -1,0 +1,67 @@
+//! `microsoft.graph.externalConnectors`: what Microsoft Search and Copilot index, and what people
+//! do with it.
+//!
+//! One file a resource, its types first, its operations after them. What is written is made by
+//! constructors and valid once it exists; what the service answers with is named `Stored...`,
+//! keeps every member, and is never refused for its values.
+//!
+//! Connectors exist in the global cloud and in the US government's, not in China.
+
+mod acl;
+mod activity;
+mod connection;
+mod item;
+mod operation;
+mod property;
+mod schema;
+
+pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
+pub use activity::{
+    ActivityFailure, AddActivities, AddedActivities, ExternalActivity, ExternalActivityResult,
+    ExternalActivityType, Identity, IdentityType, NotAllAdded,
+};
+pub use connection::{
+    ConnectionState, CreateConnection, DeleteConnection, ExternalConnection, GetConnection,
+    StoredConnection,
+};
+pub use item::{
+    ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType, GetItem,
+    PutItem, StoredContent, StoredItem,
+};
+pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
+pub use property::{Principal, Properties, PropertyValue, StoredProperties, StoredProperty};
+pub use schema::{Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration};
+
+use crate::protocol::{Cloud, Permission, Permissions};
+
+/// Where connectors exist.
+const CLOUDS: &[Cloud] = &[Cloud::Global, Cloud::UsGovL4, Cloud::UsGovL5];
+
+const MANAGE_CONNECTION: Permission = Permission::least(
+    &["ExternalConnection.ReadWrite.OwnedBy"],
+    &["ExternalConnection.ReadWrite.All"],
+);
+const READ_CONNECTION: Permission = Permission::least(
+    &["ExternalConnection.ReadWrite.OwnedBy"],
+    &[
+        "ExternalConnection.Read.All",
+        "ExternalConnection.ReadWrite.All",
+    ],
+);
+const WRITE_ITEM: Permission = Permission::least(
+    &["ExternalItem.ReadWrite.OwnedBy"],
+    &["ExternalItem.ReadWrite.All"],
+);
+const READ_ITEM: Permission = Permission::least(
+    &["ExternalItem.ReadWrite.OwnedBy"],
+    &["ExternalItem.Read.All", "ExternalItem.ReadWrite.All"],
+);
+
+/// A work account or an application with the same permission; a personal account never.
+const fn work_or_application(permission: Permission) -> Permissions {
+    Permissions {
+        delegated_work: permission,
+        delegated_personal: Permission::NONE,
+        application: permission,
+    }
+}

@@ -1,0 +1,133 @@
+//! The answer to one request, as an endpoint's parser sees it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+
+/// The answer to one request, together with the request.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    status: StatusCode,
+    headers: &'a HeaderMap,
+    body: &'a Bytes,
+    request: &'a http::Request<Bytes>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(
+        request: &'a http::Request<Bytes>,
+        response: &'a http::Response<Bytes>,
+    ) -> Self {
+        Self {
+            status: response.status(),
+            headers: response.headers(),
+            body: response.body(),
+            request,
+        }
+    }
+
+    /// The status, from 200 to 299.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The body as it arrived.
+    pub fn body(&self) -> &'a Bytes {
+        self.body
+    }
+
+    /// The request that this answers.
+    pub fn request(&self) -> &'a http::Request<Bytes> {
+        self.request
+    }
+
+    /// Reads the body as JSON.
+    ///
+    /// # Errors
+    /// When it is empty, cut short, not JSON, or JSON of another shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        if self.body.is_empty() {
+            return Err(DecodeError::new(DecodeKind::Empty, "the body is empty"));
+        }
+        serde_json::from_slice(self.body).map_err(|error| DecodeError {
+            kind: match error.classify() {
+                serde_json::error::Category::Eof => DecodeKind::Truncated,
+                serde_json::error::Category::Data => DecodeKind::Shape,
+                _ => DecodeKind::NotJson,
+            },
+            detail: error.to_string(),
+        })
+    }
+
+    /// Reads the body as JSON if there is one: some operations are documented both with and
+    /// without.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json), but not for an empty body.
+    pub fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
+        if self.body.is_empty() {
+            Ok(None)
+        } else {
+            self.json().map(Some)
+        }
+    }
+}
+
+/// Why the answer to a success could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    kind: DecodeKind,
+    detail: String,
+}
+
+/// In what way an answer could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DecodeKind {
+    /// There is no body where one is documented.
+    Empty,
+    /// The body ends in the middle.
+    Truncated,
+    /// The body is not JSON: an HTML page of a gateway, say.
+    NotJson,
+    /// The body is JSON, but not what the operation answers with.
+    Shape,
+    /// A header that carries the result is missing.
+    Header,
+}
+
+impl DecodeError {
+    /// For parsers of endpoints outside this crate.
+    pub fn new(kind: DecodeKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    /// In what way.
+    pub fn kind(&self) -> DecodeKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            DecodeKind::Empty | DecodeKind::Header => "",
+            DecodeKind::Truncated => "the body is cut short: ",
+            DecodeKind::NotJson => "the body is not JSON: ",
+            DecodeKind::Shape => "the body has another shape: ",
+        })?;
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for DecodeError {}

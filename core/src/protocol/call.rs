@@ -1,0 +1,140 @@
+//! One call: a request and the way to read its answer, with the endpoint's type erased.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use super::{
+    Answer, DecodeError, Error, Repeat, Route, ServiceError, ServiceRoot,
+    service_error::{CLIENT_REQUEST_ID, REQUEST_ID, header_text},
+};
+
+type Parse<T> = fn(&Answer<'_>) -> Result<T, DecodeError>;
+
+/// A request and the way to read its answer.
+///
+/// It owns everything it needs, is cheap to clone, and can be sent as often as
+/// [`repeat`](Self::repeat) allows. It carries no token: whoever sends it adds one.
+pub struct Call<T> {
+    route: &'static Route,
+    repeat: Repeat,
+    parse: Parse<T>,
+    request: Arc<http::Request<Bytes>>,
+}
+
+impl<T> Call<T> {
+    pub(super) fn new(
+        route: &'static Route,
+        repeat: Repeat,
+        parse: Parse<T>,
+        request: http::Request<Bytes>,
+    ) -> Self {
+        Self {
+            route,
+            repeat,
+            parse,
+            request: Arc::new(request),
+        }
+    }
+
+    /// The operation.
+    pub fn route(&self) -> &'static Route {
+        self.route
+    }
+
+    /// Whether it may be made again after an attempt of unknown fate.
+    pub fn repeat(&self) -> Repeat {
+        self.repeat
+    }
+
+    /// The request, without a token.
+    pub fn request(&self) -> &http::Request<Bytes> {
+        &self.request
+    }
+
+    /// Whether the request goes to `root`, so that a token for that root may go with it.
+    pub fn is_for(&self, root: &ServiceRoot) -> bool {
+        root.trusts(self.request.uri())
+    }
+
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// The service's own error for a status outside 200 to 299, or why the body cannot be read.
+    pub fn response(&self, response: http::Response<Bytes>) -> Result<Reply<T>, Error> {
+        read(self.route, self.parse, &self.request, response)
+    }
+}
+
+// Derived, these would ask the same of `T`.
+impl<T> Clone for Call<T> {
+    fn clone(&self) -> Self {
+        Self {
+            route: self.route,
+            repeat: self.repeat,
+            parse: self.parse,
+            request: Arc::clone(&self.request),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("route", &self.route.name)
+            .field("uri", self.request.uri())
+            .field("repeat", &self.repeat)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a successful call brought back.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reply<T> {
+    /// What the operation answers with.
+    pub value: T,
+    /// The status, from 200 to 299.
+    pub status: StatusCode,
+    /// Every header of the answer.
+    pub headers: HeaderMap,
+    /// The body as it arrived.
+    pub raw: Bytes,
+}
+
+impl<T> Reply<T> {
+    /// The service's id of this request, which its support asks for.
+    pub fn request_id(&self) -> Option<&str> {
+        header_text(&self.headers, REQUEST_ID)
+    }
+
+    /// The caller's id of this request, as the service gives it back.
+    pub fn client_request_id(&self) -> Option<&str> {
+        header_text(&self.headers, CLIENT_REQUEST_ID)
+    }
+}
+
+/// Reads an answer by its status: a value, the service's error, or why it cannot be read.
+pub(super) fn read<T>(
+    route: &'static Route,
+    parse: Parse<T>,
+    request: &http::Request<Bytes>,
+    response: http::Response<Bytes>,
+) -> Result<Reply<T>, Error> {
+    if !response.status().is_success() {
+        return Err(Error::service(route, ServiceError::read(response)));
+    }
+    match parse(&Answer::new(request, &response)) {
+        Ok(value) => {
+            let (parts, raw) = response.into_parts();
+            Ok(Reply {
+                value,
+                status: parts.status,
+                headers: parts.headers,
+                raw,
+            })
+        }
+        Err(why) => Err(Error::unreadable(route, why, response)),
+    }
+}

@@ -1,0 +1,72 @@
+//! What a transport says when no answer came.
+
+use std::{error::Error as StdError, fmt};
+
+/// Whether a request that got no answer may have reached the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sent {
+    /// Not a byte of it left: the host was not found, the connection refused, the certificate bad.
+    No,
+    /// Some or all of it may have arrived. What cannot be known is this.
+    Maybe,
+}
+
+/// Why a transport brought back no answer.
+#[derive(Debug)]
+pub struct Failure {
+    sent: Sent,
+    permanent: bool,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl Failure {
+    /// The request did not leave; repeating it is harmless.
+    pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            sent: Sent::No,
+            permanent: false,
+            source: source.into(),
+        }
+    }
+
+    /// The request may have arrived.
+    pub fn maybe_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            sent: Sent::Maybe,
+            permanent: false,
+            source: source.into(),
+        }
+    }
+
+    /// Marks a cause that repeating cannot cure: a bad certificate, plain http refused.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.permanent = true;
+        self
+    }
+
+    /// Whether the request may have reached the service.
+    pub fn sent(&self) -> Sent {
+        self.sent
+    }
+
+    /// Whether repeating the request as it is cannot succeed.
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.sent {
+            Sent::No => "the request was not sent",
+            Sent::Maybe => "no answer, and the request may have arrived",
+        })
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}

@@ -1,0 +1,32 @@
+//! What a call to Microsoft Graph is, whatever the resource.
+//!
+//! Lives here: where the service is ([`ServiceRoot`]), what an operation is ([`Route`],
+//! [`Endpoint`]), one call made of them ([`Call`], [`Reply`]), and everything that can go wrong
+//! with it ([`Error`]). May not live here: any resource, anything that waits or sends.
+
+mod answer;
+mod call;
+mod endpoint;
+mod error;
+mod failure;
+mod page;
+mod path;
+mod public_error;
+mod retry_after;
+mod root;
+mod route;
+mod service_error;
+
+pub use answer::{Answer, DecodeError, DecodeKind};
+pub use call::{Call, Reply};
+pub(crate) use endpoint::write_json;
+pub use endpoint::{Endpoint, Repeat};
+pub use error::{Applied, Cause, Error};
+pub use failure::{Failure, Sent};
+pub use page::Page;
+pub use path::{PathArgs, Query};
+pub use public_error::{Advice, PublicError, PublicErrorDetail, PublicInnerError};
+pub use retry_after::retry_after;
+pub use root::{Cloud, Limits, ServiceRoot, Version};
+pub use route::{Lane, Permission, Permissions, Route};
+pub use service_error::{GraphError, InnerErrors, ServiceError};

@@ -1,0 +1,400 @@
+//! What the service says when it refuses: status, headers, and the error envelope with its whole
+//! inner chain, where the real cause is.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
+
+use super::{PublicErrorDetail, retry_after};
+use crate::types::{Key, OtherMembers, quote};
+
+pub(super) const REQUEST_ID: &str = "request-id";
+pub(super) const CLIENT_REQUEST_ID: &str = "client-request-id";
+
+/// An answer with a status outside 200 to 299.
+#[derive(Clone, Debug)]
+pub struct ServiceError {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    error: Option<GraphError>,
+}
+
+/// The `error` of the envelope, or one `innerError` of its chain
+/// ([errors](https://learn.microsoft.com/graph/errors)).
+///
+/// Branch on [`code`](Self::code), without letter case; messages change.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct GraphError {
+    /// What to branch on; may be an empty text.
+    pub code: Option<String>,
+    /// For a developer.
+    pub message: Option<String>,
+    /// What the error is about.
+    pub target: Option<String>,
+    /// Further errors.
+    pub details: Vec<PublicErrorDetail>,
+    /// The more specific error (`innerError`, also read as `innererror`).
+    pub inner: Option<Box<Self>>,
+    /// Everything else: `date`, `request-id` and what is new.
+    pub other: OtherMembers,
+}
+
+/// The chain of an error, from the outermost to the most specific.
+#[derive(Clone, Debug)]
+pub struct InnerErrors<'a>(Option<&'a GraphError>);
+
+impl<'a> Iterator for InnerErrors<'a> {
+    type Item = &'a GraphError;
+
+    fn next(&mut self) -> Option<&'a GraphError> {
+        let error = self.0?;
+        self.0 = error.inner.as_deref();
+        Some(error)
+    }
+}
+
+impl GraphError {
+    /// The chain, beginning with this error.
+    pub fn chain(&self) -> InnerErrors<'_> {
+        InnerErrors(Some(self))
+    }
+
+    /// The most specific error of the chain that has a code or a message: mostly the cause.
+    pub fn cause(&self) -> &Self {
+        let says = |error: &&Self| {
+            [&error.code, &error.message]
+                .into_iter()
+                .any(|text| text.as_ref().is_some_and(|text| !text.is_empty()))
+        };
+        self.chain().filter(says).last().unwrap_or(self)
+    }
+
+    /// Drops what has the wrong shape rather than the whole error: an error that cannot be read
+    /// in full is still worth its code.
+    fn read(body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            error: GraphError,
+        }
+        serde_json::from_slice::<Envelope>(body)
+            .ok()
+            .map(|envelope| envelope.error)
+    }
+}
+
+impl<'de> Deserialize<'de> for GraphError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = GraphError;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an error object")
+            }
+
+            // Gateways in front of Graph answer `{"error":"text"}`.
+            fn visit_str<E: de::Error>(self, code: &str) -> Result<GraphError, E> {
+                Ok(GraphError {
+                    code: Some(code.to_owned()),
+                    ..GraphError::default()
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<GraphError, A::Error> {
+                let mut error = GraphError::default();
+                while let Some(Key(name)) = members.next_key()? {
+                    match &*name {
+                        "code" => error.code = members.next_value::<Loose<_>>()?.0,
+                        "message" => error.message = members.next_value::<Loose<_>>()?.0,
+                        "target" => error.target = members.next_value::<Loose<_>>()?.0,
+                        "details" => {
+                            error.details = members.next_value::<Loose<_>>()?.0.unwrap_or_default();
+                        }
+                        "innerError" | "innererror" => {
+                            // Not through `Loose`: the reader's limit on depth has to see it.
+                            error.inner = members.next_value::<Option<_>>()?.map(Box::new);
+                        }
+                        _ => {
+                            let value = members.next_value()?;
+                            error.other.push(name, value);
+                        }
+                    }
+                }
+                Ok(error)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<GraphError, E> {
+                Ok(GraphError::default())
+            }
+
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<GraphError, E> {
+                Ok(GraphError::default())
+            }
+
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<GraphError, E> {
+                Ok(GraphError::default())
+            }
+
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<GraphError, E> {
+                Ok(GraphError::default())
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<GraphError, E> {
+                Ok(GraphError::default())
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<GraphError, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(GraphError::default())
+            }
+        }
+
+        deserializer.deserialize_any(Members)
+    }
+}
+
+/// A value that becomes `None` where it has another shape than expected.
+struct Loose<T>(Option<T>);
+
+impl<'de, T: de::DeserializeOwned> Deserialize<'de> for Loose<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = crate::types::RawJson::deserialize(deserializer)?;
+        Ok(Self(raw.read().ok()))
+    }
+}
+
+impl ServiceError {
+    pub(super) fn read(response: http::Response<Bytes>) -> Self {
+        let error = GraphError::read(response.body());
+        let (parts, body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            error,
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Every header of the answer.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body as it arrived, whatever it is.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The envelope's error; `None` when the body is empty, an HTML page, or cut short.
+    pub fn error(&self) -> Option<&GraphError> {
+        self.error.as_ref()
+    }
+
+    /// The service's id of the request, from the header or the envelope.
+    pub fn request_id(&self) -> Option<&str> {
+        self.id(REQUEST_ID)
+    }
+
+    /// The caller's id of the request, as the service gives it back.
+    pub fn client_request_id(&self) -> Option<&str> {
+        self.id(CLIENT_REQUEST_ID)
+    }
+
+    /// How long the service asks to wait; see [`retry_after`].
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers)
+    }
+
+    fn id(&self, name: &str) -> Option<&str> {
+        header_text(&self.headers, name).or_else(|| {
+            let mut chain = self.error.as_ref()?.chain();
+            let found = chain.find_map(|error| error.other.get(name))?;
+            found.get().strip_prefix('"')?.strip_suffix('"')
+        })
+    }
+}
+
+pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        match &self.error {
+            Some(error) => {
+                let cause = error.cause();
+                write!(f, ": {error}")?;
+                if !std::ptr::eq(cause, error) {
+                    write!(f, ", because of {cause}")?;
+                }
+            }
+            None if self.body.is_empty() => f.write_str(", without a body")?,
+            None => {
+                let start = &self.body[..self.body.len().min(256)];
+                write!(
+                    f,
+                    ", not an error of Graph: {}",
+                    quote(&String::from_utf8_lossy(start))
+                )?;
+            }
+        }
+        if let Some(id) = self.request_id() {
+            write!(f, " (request-id {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GraphError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            self.code
+                .as_deref()
+                .filter(|code| !code.is_empty())
+                .unwrap_or("(no code)"),
+        )?;
+        if let Some(message) = &self.message {
+            write!(f, ": {message}")?;
+        }
+        if let Some(target) = &self.target {
+            write!(f, " (at {target})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ServiceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, headers: &[(&'static str, &str)], body: &str) -> ServiceError {
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        ServiceError::read(
+            response
+                .body(Bytes::copy_from_slice(body.as_bytes()))
+                .unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_whole_chain_is_read_in_either_spelling() {
+        let error = refused(
+            400,
+            &[("request-id", "r-1")],
+            r#"{"error":{"code":"InvalidRequest","message":"The request is malformed or incorrect.",
+                "details":[{"code":"d","message":null,"target":"t"}],
+                "innerError":{"date":"2025-02-13T10:17:05","request-id":"r-2",
+                  "innererror":{"code":"DeserializationError","message":"Cannot read 'due'",
+                    "innerError":{"extra":true}}}}}"#,
+        );
+        let graph = error.error().unwrap();
+        let codes: Vec<_> = graph.chain().map(|error| error.code.as_deref()).collect();
+        assert_eq!(
+            codes,
+            [
+                Some("InvalidRequest"),
+                None,
+                Some("DeserializationError"),
+                None
+            ]
+        );
+        assert_eq!(graph.cause().message.as_deref(), Some("Cannot read 'due'"));
+        assert_eq!(graph.details[0].target.as_deref(), Some("t"));
+        assert_eq!(
+            graph
+                .chain()
+                .last()
+                .unwrap()
+                .other
+                .get("extra")
+                .unwrap()
+                .get(),
+            "true"
+        );
+        assert_eq!(error.request_id(), Some("r-1"));
+        assert_eq!(
+            error.to_string(),
+            "400 Bad Request: InvalidRequest: The request is malformed or incorrect., \
+             because of DeserializationError: Cannot read 'due' (request-id r-1)"
+        );
+    }
+
+    #[test]
+    fn ids_are_found_in_the_envelope_too() {
+        let body =
+            r#"{"error":{"code":"","innerError":{"request-id":"a","client-request-id":"b"}}}"#;
+        let error = refused(403, &[], body);
+        assert_eq!(
+            (error.request_id(), error.client_request_id()),
+            (Some("a"), Some("b"))
+        );
+        assert!(error.to_string().starts_with("403 Forbidden: (no code)"));
+    }
+
+    #[test]
+    fn a_body_that_is_no_envelope_keeps_status_and_bytes() {
+        for body in [
+            "",
+            "<html>Bad gateway</html>",
+            "{\"error\":{\"code\":\"x",
+            "[]",
+            "\u{feff}{}",
+        ] {
+            let error = refused(502, &[("retry-after", "1.5")], body);
+            assert_eq!(error.error(), None, "{body}");
+            assert_eq!(error.status(), 502);
+            assert_eq!(error.body(), body.as_bytes());
+            assert_eq!(error.retry_after(), Some(Duration::from_millis(1500)));
+        }
+        let text = refused(502, &[], "<html>").to_string();
+        assert_eq!(text, "502 Bad Gateway, not an error of Graph: \"<html>\"");
+    }
+
+    #[test]
+    fn odd_shapes_cost_their_own_member_only() {
+        let error = refused(
+            400,
+            &[],
+            r#"{"error":{"code":7,"message":"m","details":"x"}}"#,
+        );
+        let graph = error.error().unwrap();
+        assert_eq!(
+            (graph.code.as_deref(), graph.message.as_deref()),
+            (None, Some("m"))
+        );
+        let endless = format!("{{\"error\":{}", "{\"innerError\":".repeat(100_000));
+        assert_eq!(refused(400, &[], &endless).error(), None);
+        let deep = format!("{}{}", "{\"innerError\":".repeat(1000), "}".repeat(1000));
+        assert_eq!(
+            refused(400, &[], &format!("{{\"error\":{deep}}}")).error(),
+            None
+        );
+        assert_eq!(
+            refused(400, &[], r#"{"error":"gone"}"#)
+                .error()
+                .unwrap()
+                .code
+                .as_deref(),
+            Some("gone")
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! Why a value or a request was refused before anything was sent.
+//!
+//! Lives here: the list of rules this crate checks (`docs/rules.md` explains each), one
+//! [`Fault`], and [`BuildError`], which carries all the faults of a value at once.
+
+use std::{borrow::Cow, fmt};
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident = $name:literal,)*) => {
+        /// A rule that a value or a request must keep. `docs/rules.md` tells what each one says,
+        /// where it comes from, and how sure it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($(#[$doc])* $rule,)*
+        }
+
+        impl Rule {
+            /// Every rule that this crate checks.
+            pub const ALL: &'static [Self] = &[$(Self::$rule),*];
+
+            /// The name in `docs/rules.md`, such as `item-id`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$rule => $name,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// A connection id is 3 to 32 letters and digits, and no reserved word.
+    ConnectionId = "connection-id",
+    /// A connection name has 1 to 128 characters.
+    ConnectionName = "connection-name",
+    /// An item id is `[A-Za-z0-9_-]{1,128}` and does not start with `x--`.
+    ItemId = "item-id",
+    /// An external group id is `[A-Za-z0-9_-]{1,128}`.
+    ExternalGroupId = "external-group-id",
+    /// A GUID is written `8-4-4-4-12`, in hexadecimal digits.
+    Guid = "guid",
+    /// An `appActivityId` is neither empty nor a dot segment.
+    AppActivityId = "app-activity-id",
+    /// An argument of a path is neither empty nor a dot segment.
+    PathSegment = "path-segment",
+    /// An item has at least one acl entry.
+    AclRequired = "acl-required",
+    /// An item has at least one property.
+    PropertyRequired = "property-required",
+    /// A property name is 1 to 32 ASCII letters and digits.
+    PropertyName = "property-name",
+    /// A property appears once.
+    PropertyTwice = "property-twice",
+    /// A double is finite.
+    PropertyFinite = "property-finite",
+    /// A principal names at least one of its members.
+    PrincipalEmpty = "principal-empty",
+    /// One call adds 1 to 20 activities.
+    ActivityCount = "activity-count",
+    /// An activity does not end before it starts.
+    HistoryOrder = "history-order",
+    /// A schema has 1 to 128 properties.
+    SchemaSize = "schema-size",
+    /// A body is no longer than the limit.
+    BodySize = "body-size",
+    /// A required member is there and not empty.
+    MemberRequired = "member-required",
+    /// A member has the JSON type and range that its documentation gives.
+    MemberType = "member-type",
+    /// `unknownFutureValue` is only ever read.
+    UnknownFutureValue = "unknown-future-value",
+    /// A date is ISO 8601 with an offset, in the years 1 to 9999.
+    DateTime = "date-time",
+    /// The operation exists in this version.
+    Version = "version",
+    /// The operation exists in this cloud.
+    Cloud = "cloud",
+    /// A token goes to the service root only.
+    OtherRoot = "other-root",
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One broken rule: which, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The rule that is broken.
+    pub rule: Rule,
+    /// The place: a JSONPath into the body such as `$.properties.title`, or the name of the
+    /// argument such as `item id`.
+    pub place: Cow<'static, str>,
+    /// What was found there, and what would be right.
+    pub detail: Cow<'static, str>,
+}
+
+impl Fault {
+    pub(crate) fn new(
+        rule: Rule,
+        place: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            rule,
+            place: place.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} [{}]", self.place, self.detail, self.rule)
+    }
+}
+
+/// A value or a request was refused; nothing was sent.
+///
+/// It carries every fault that was found, in the order of the value's members.
+///
+/// ```
+/// use graphfeed_core::external::ExternalItem;
+/// use graphfeed_core::types::{ItemId, Rule};
+///
+/// let refused = ExternalItem::builder(ItemId::new("T1")?)
+///     .property("due date", f64::NAN)
+///     .build()
+///     .unwrap_err();
+/// let rules: Vec<Rule> = refused.faults().iter().map(|fault| fault.rule).collect();
+/// assert_eq!(rules, [Rule::AclRequired, Rule::PropertyName, Rule::PropertyFinite]);
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct BuildError {
+    // Never empty: made from one fault, or by `FaultList::finish` from at least one.
+    faults: Vec<Fault>,
+}
+
+impl BuildError {
+    /// The faults, at least one.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// Whether `rule` is among the broken ones.
+    pub fn breaks(&self, rule: Rule) -> bool {
+        self.faults.iter().any(|fault| fault.rule == rule)
+    }
+}
+
+impl From<Fault> for BuildError {
+    fn from(fault: Fault) -> Self {
+        Self {
+            faults: vec![fault],
+        }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.faults.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+// The list is what a reader wants to see, also from `unwrap`.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildError({self})")
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Collects faults while a value is looked over, so that all of them are told at once.
+#[derive(Debug, Default)]
+pub(crate) struct FaultList(Vec<Fault>);
+
+impl FaultList {
+    pub(crate) fn push(
+        &mut self,
+        rule: Rule,
+        place: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) {
+        self.0.push(Fault::new(rule, place, detail));
+    }
+
+    /// Refuses an empty required text.
+    pub(crate) fn require(&mut self, place: &'static str, value: &str) {
+        if value.is_empty() {
+            self.push(
+                Rule::MemberRequired,
+                place,
+                "is missing or empty; give it a value",
+            );
+        }
+    }
+
+    /// Takes over the faults of a part.
+    pub(crate) fn append(&mut self, part: Result<(), BuildError>) {
+        if let Err(error) = part {
+            self.0.extend(error.faults);
+        }
+    }
+
+    /// Ends the look: an error if anything was found.
+    pub(crate) fn finish(self) -> Result<(), BuildError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(BuildError { faults: self.0 })
+        }
+    }
+}
+
+/// How much of somebody's text an error quotes: enough to find it, not enough to fill a log.
+pub(crate) fn quote(text: &str) -> String {
+    const MOST: usize = 64;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

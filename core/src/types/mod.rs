@@ -1,0 +1,25 @@
+//! Vocabulary: the values that every floor above speaks in, and nothing that knows a request.
+//!
+//! Lives here: refusals ([`BuildError`], [`Rule`]), validated ids, GUIDs, timestamps, open
+//! enumerations, somebody else's JSON, secrets. May not live here: routes, resources, HTTP.
+
+mod fault;
+mod guid;
+mod id;
+mod json;
+mod open_enum;
+mod resource;
+mod secret;
+mod timestamp;
+
+pub use fault::{BuildError, Fault, Rule};
+pub use guid::Guid;
+pub use id::{AppActivityId, ConnectionId, ExternalGroupId, ItemId, OperationId, UserActivityId};
+pub use json::{OtherMembers, RawJson};
+pub use open_enum::UnknownMember;
+pub use secret::AccessToken;
+pub use timestamp::Timestamp;
+
+pub(crate) use fault::{FaultList, quote};
+pub(crate) use open_enum::{UNKNOWN_FUTURE_VALUE, open_enum};
+pub(crate) use resource::{Key, resource};

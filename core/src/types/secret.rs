@@ -1,0 +1,59 @@
+//! Secrets, which no `Debug`, error or event shows.
+
+use std::fmt;
+
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use super::fault::{BuildError, Fault, Rule};
+
+/// A bearer token for Microsoft Graph.
+///
+/// Its text is wiped from memory when it is dropped, and `Debug` does not show it:
+///
+/// ```
+/// use graphfeed_core::types::AccessToken;
+///
+/// let token = AccessToken::new("eyJ0eXAi.secret")?;
+/// assert_eq!(format!("{token:?}"), "AccessToken([redacted])");
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    /// Takes the token as the identity platform gave it, without the word `Bearer`.
+    ///
+    /// # Errors
+    /// [`Rule::MemberRequired`] when it is empty or holds anything but visible ASCII, which no
+    /// token does. The error does not repeat it.
+    pub fn new(token: impl Into<String>) -> Result<Self, BuildError> {
+        let token = Zeroizing::new(token.into());
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Fault::new(
+                Rule::MemberRequired,
+                "access token",
+                "is empty or has a space, line break or other character that no token has; \
+                 give the token alone, as it was issued",
+            )
+            .into());
+        }
+        Ok(Self(token))
+    }
+
+    /// The value of an `Authorization` header, marked sensitive so that HTTP libraries keep it
+    /// out of their logs and compression tables.
+    pub(crate) fn header(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Bearer {}", &*self.0));
+        let mut value = HeaderValue::from_str(&text)
+            .expect("an AccessToken is visible ASCII, which every header value may hold");
+        value.set_sensitive(true);
+        value
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken([redacted])")
+    }
+}
