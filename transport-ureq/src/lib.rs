@@ -1,0 +1,176 @@
+//! Sends graphfeed's calls with [ureq](https://docs.rs/ureq): blocking, over pooled connections,
+//! with rustls.
+//!
+//! Lives here: the [`Transport`] over ureq, and a ready-made [`Client`]. Nothing about Microsoft
+//! Graph is decided here: statuses are data, redirects are not followed, nothing is repeated.
+//!
+//! ```no_run
+//! use graphfeed_core::external::{Acl, ExternalItem, PutItem};
+//! use graphfeed_core::protocol::ServiceRoot;
+//! use graphfeed_core::types::{AccessToken, ConnectionId, Guid, ItemId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let token = AccessToken::new(std::env::var("GRAPH_TOKEN")?)?;
+//! let client = graphfeed_ureq::client(ServiceRoot::v1(), token);
+//! let item = ExternalItem::builder(ItemId::new("TSP228082938")?)
+//!     .acl(Acl::everyone(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))
+//!     .property("title", "Error in the payment gateway")
+//!     .build()?;
+//! client.send(&PutItem::new(&ConnectionId::new("contosohr")?, &item))?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use graphfeed_core::{
+    client::{Client, Failure, SendOptions, Transport},
+    protocol::ServiceRoot,
+    types::AccessToken,
+};
+use ureq::{Agent, Error, Timeout};
+
+/// A client over https, with an agent of its own.
+pub fn client(root: ServiceRoot, token: AccessToken) -> Client<UreqTransport> {
+    Client::new(UreqTransport::new(), root, token)
+}
+
+/// A [`Transport`] over a [`ureq::Agent`].
+///
+/// It sends over https only, unless it was made by a constructor with `danger` in its name. A
+/// clone shares the agent and its connections.
+#[derive(Clone, Debug)]
+pub struct UreqTransport {
+    agent: Agent,
+    https_only: bool,
+}
+
+impl UreqTransport {
+    /// With an agent of its own: the proxy of the environment and the certificates that come with
+    /// the program.
+    pub fn new() -> Self {
+        Self::with_agent(own_agent())
+    }
+
+    /// With the caller's agent: its proxy, certificates, resolver and pool. What the contract of
+    /// [`Transport`] asks for is set on each request, whatever the agent says: no redirects,
+    /// statuses as data, https only, the time-outs of [`SendOptions`].
+    pub fn with_agent(agent: Agent) -> Self {
+        Self {
+            agent,
+            https_only: true,
+        }
+    }
+
+    /// Over plain http as well, where everyone on the way reads token and content: for an
+    /// emulator on this machine.
+    pub fn danger_plain_http() -> Self {
+        Self::danger_plain_http_with_agent(own_agent())
+    }
+
+    /// As [`danger_plain_http`](Self::danger_plain_http), with the caller's agent.
+    pub fn danger_plain_http_with_agent(agent: Agent) -> Self {
+        Self {
+            agent,
+            https_only: false,
+        }
+    }
+}
+
+impl Default for UreqTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn own_agent() -> Agent {
+    Agent::config_builder()
+        .user_agent(concat!("graphfeed-ureq/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .new_agent()
+}
+
+impl Transport for UreqTransport {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        options: &SendOptions,
+    ) -> Result<http::Response<Bytes>, Failure> {
+        let (parts, body) = request.into_parts();
+        let request = http::Request::from_parts(parts, &body[..]);
+        let config = self
+            .agent
+            .configure_request(request)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .https_only(self.https_only)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(options.timeout));
+        let request = match options.new_connection {
+            true => config.max_idle_age(Duration::ZERO).build(),
+            false => config.build(),
+        };
+        let response = self.agent.run(request).map_err(failure)?;
+        let (parts, body) = response.into_parts();
+        let body = body
+            .into_with_config()
+            // ureq counts reaching its limit as passing it.
+            .limit((options.max_body as u64).saturating_add(1))
+            .read_to_vec()
+            // Headers have come, so the request has arrived.
+            .map_err(Failure::maybe_sent)?;
+        Ok(http::Response::from_parts(parts, Bytes::from(body)))
+    }
+}
+
+/// Tells what certainly did not leave from what may have; what cannot be known may have.
+fn failure(error: Error) -> Failure {
+    match &error {
+        Error::BadUri(_)
+        | Error::Http(_)
+        | Error::RequireHttpsOnly(_)
+        | Error::InvalidProxyUrl
+        | Error::Tls(_)
+        | Error::TlsRequired
+        | Error::Pem(_) => Failure::not_sent(error).permanent(),
+        Error::HostNotFound
+        | Error::ConnectionFailed
+        | Error::ConnectProxyFailed(_)
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => Failure::not_sent(error),
+        Error::Rustls(tls) if is_bad_certificate(tls) => Failure::not_sent(error).permanent(),
+        Error::Io(io) if tls_error(io).is_some_and(is_bad_certificate) => {
+            Failure::not_sent(error).permanent()
+        }
+        Error::Io(io) if is_before_connection(io) => Failure::not_sent(error),
+        _ => Failure::maybe_sent(error),
+    }
+}
+
+/// Certificates are looked at before any byte of a request is sent.
+fn is_bad_certificate(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(_)
+            | rustls::Error::NoCertificatesPresented
+            | rustls::Error::UnsupportedNameType
+    )
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What only making a connection ends with.
+fn is_before_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::AddrNotAvailable
+    )
+    // The standard library has no kind for a name that cannot be looked up, only this text.
+    || error.to_string().starts_with("failed to lookup address information")
+}
