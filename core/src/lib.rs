@@ -1,4 +1,110 @@
-//! graphfeed-core
+//! Push content and activity into Microsoft Graph: a protocol core without I/O.
+//!
+//! graphfeed writes external items and what people do with them
+//! (`microsoft.graph.externalConnectors`, what Microsoft Search and Copilot index), and a user's own
+//! activities with their history (`/me/activities`). This crate builds `http::Request` values and
+//! reads `http::Response` bodies. It opens no socket, reads no clock, file or environment
+//! variable, and rolls no dice; time and chance are arguments. So one core serves threads, async
+//! runtimes, a simulator and a fuzzer.
+//!
+//! # The map
+//!
+//! Five floors; nothing looks back up.
+//!
+//! | room | what lives there |
+//! | --- | --- |
+//! | [`types`] | vocabulary: validated ids, open enumerations, timestamps, secrets, refusals |
+//! | [`protocol`] | what a call is, whatever the resource: root, route, endpoint, call, errors |
+//! | [`external`] | connections, schemas, items, activities on items |
+//! | [`activity`] | a user's activities and their history |
+//! | [`client`] | what turns a call into a send: the [`Transport`](client::Transport) trait and the drivers |
+//!
+//! Transports live in crates of their own: `graphfeed-ureq` blocks the thread. A service to test
+//! against is in `graphfeed-emulator`, which reads the same documents independently.
+//!
+//! # The path of a value
+//!
+//! ```text
+//! ExternalItem            a value; that it exists means that it is valid
+//!   └─ PutItem            an Endpoint: the operation with its arguments
+//!        └─ Call<T>       request and parser, the endpoint's type erased; owned, cheap to clone
+//!             └─ http::Request<Bytes>
+//!                  └─ a transport
+//!             ┌─ http::Response<Bytes>
+//!        Reply<T>         the output, with status, headers and raw body
+//! ```
+//!
+//! Whoever wants requests and answers only stops at [`Endpoint::request`] and
+//! [`Endpoint::response`]; whoever wants it done calls [`Client::send`].
+//!
+//! # One call
+//!
+//! ```text
+//!            request()                send                  response()
+//!  value ───────────────▶ Request ───────────▶ transport ───────────────▶ Reply<T>
+//!     │                                            │                 │
+//!     │ refused here: rule and place,              │ no answer:      │ 4xx, 5xx: the envelope and
+//!     ▼ every fault at once                        ▼ sent or not     ▼ its innermost cause
+//!  applied() = No                         applied() = No | Maybe   applied() = No | Maybe
+//!                                                                  2xx unreadable: Yes
+//! ```
+//!
+//! # A complete program
+//!
+//! The transport here is a closure, so that the program runs anywhere; with `graphfeed-ureq` it
+//! is `graphfeed_ureq::client(root, token)`.
+//!
+//! ```
+//! use graphfeed_core::client::{Client, SendOptions};
+//! use graphfeed_core::external::{
+//!     Acl, AddActivities, ExternalActivity, ExternalItem, ExternalItemContent, Identity, PutItem,
+//! };
+//! use graphfeed_core::protocol::ServiceRoot;
+//! use graphfeed_core::types::{AccessToken, ConnectionId, Guid, ItemId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let answers = |request: http::Request<bytes::Bytes>, _: &SendOptions| {
+//! #     Ok(http::Response::new(match request.method().as_str() {
+//! #         "PUT" => "".into(),
+//! #         _ => r#"{"value":[{"type":"created","startDateTime":"2021-04-06T18:04:31.033Z"}]}"#.into(),
+//! #     }))
+//! # };
+//! let client = Client::new(answers, ServiceRoot::v1(), AccessToken::new("token")?);
+//! let connection = ConnectionId::new("contosohr")?;
+//!
+//! // Any key of the source system has an id; two keys never share one.
+//! let item = ExternalItem::builder(ItemId::from_key("tickets/TSP228082938"))
+//!     .acl(Acl::user(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))
+//!     .property("title", "Kandierte Äpfel")
+//!     .property("tags", ["fruit", "sugar"])
+//!     .content(ExternalItemContent::text("How to coat an apple..."))
+//!     .build()?;
+//! client.send(&PutItem::new(&connection, &item))?;
+//!
+//! let ann = Identity::user(Guid::new("1f0c997e-99f7-43f1-8cca-086f8d42be8d")?);
+//! let created = [ExternalActivity::created("2021-04-06T18:04:31.033Z".parse()?, ann)];
+//! client.send(&AddActivities::new(&connection, item.id(), &created))?.into_result()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Rules that hold everywhere
+//!
+//! 1. The core is pure: the same inputs give the same outputs.
+//! 2. `name@odata.type` stands directly before `name`, where it is needed; the user never writes
+//!    one.
+//! 3. An id is one path segment, whatever it is.
+//! 4. Nothing that the service says is lost: unknown members and enumeration members survive, an
+//!    answer keeps its raw bytes, an error its whole inner chain.
+//! 5. Every error says whether the write happened ([`Error::applied`]).
+//! 6. A token goes to the service root only, and no secret is ever printed.
+//! 7. A refusal is local when it can be, before anything is sent, naming rule and place, all
+//!    faults at once. The rules are listed in `docs/rules.md`.
+//!
+//! [`Client::send`]: client::Client::send
+//! [`Endpoint::request`]: protocol::Endpoint::request
+//! [`Endpoint::response`]: protocol::Endpoint::response
+//! [`Error::applied`]: protocol::Error::applied
 
 pub mod activity;
 pub mod client;

@@ -1,0 +1,427 @@
+//! What every call has in common, whichever operation it is: refusals before sending, the fate
+//! of the write, and where the token goes.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use graphfeed_core::{
+    ROUTES,
+    activity::{
+        ActivityHistoryItem, ListActivities, PutActivity, PutHistoryItem, UserActivity,
+        UserActivityBuilder, VisualInfo,
+    },
+    client::{Client, Failure, SendOptions},
+    external::{
+        Acl, AddActivities, ExternalActivity, ExternalConnection, ExternalItem,
+        ExternalItemContent, GetConnection, GetItem, Identity, PutItem,
+    },
+    protocol::{Applied, Cause, Cloud, Endpoint, Error, Limits, Repeat, ServiceRoot, Version},
+    types::{
+        AccessToken, AppActivityId, BuildError, ConnectionId, Guid, ItemId, RawJson, Rule,
+        Timestamp, UserActivityId,
+    },
+};
+
+fn connection() -> ConnectionId {
+    ConnectionId::new("contosohr").unwrap()
+}
+
+fn item() -> ExternalItem {
+    ExternalItem::builder(ItemId::new("T1").unwrap())
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("title", "t")
+        .build()
+        .unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn user_activity() -> UserActivityBuilder {
+    UserActivity::builder(AppActivityId::new("/a?1").unwrap())
+        .activity_source_host("https://contoso.com")
+        .activation_url("https://contoso.com/a?id=1")
+        .visual_elements(VisualInfo::new("A"))
+}
+
+fn broken(refused: Result<impl Sized, BuildError>) -> Vec<(Rule, String)> {
+    let Err(error) = refused else {
+        panic!("not refused")
+    };
+    error
+        .faults()
+        .iter()
+        .map(|fault| (fault.rule, fault.place.to_string()))
+        .collect()
+}
+
+#[test]
+fn every_rule_of_this_crate_is_in_the_list_and_the_other_way_round() {
+    let list = include_str!("../../docs/rules.md");
+    let mut listed: Vec<&str> = list
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            let name = cells.next()?.trim_end_matches('`');
+            let who = cells.nth(1)?;
+            matches!(who, "core" | "both").then_some(name)
+        })
+        .collect();
+    let mut ours: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    listed.sort_unstable();
+    ours.sort_unstable();
+    assert_eq!(ours, listed);
+}
+
+#[test]
+fn an_operation_is_refused_where_it_does_not_exist() {
+    let (connection, item) = (connection(), item());
+    let put_item = PutItem::new(&connection, &item);
+    let activity = user_activity().build().unwrap();
+    let put_activity = PutActivity::new(&activity);
+    let refused = |cloud: Cloud| {
+        let root = ServiceRoot::new(cloud, Version::V1);
+        (
+            put_item.request(&root).is_err(),
+            put_activity.request(&root).is_err(),
+        )
+    };
+    assert_eq!(refused(Cloud::Global), (false, false));
+    assert_eq!(refused(Cloud::UsGovL4), (false, true));
+    assert_eq!(refused(Cloud::UsGovL5), (false, true));
+    assert_eq!(refused(Cloud::China), (true, true));
+
+    let china = ServiceRoot::new(Cloud::China, Version::V1);
+    let error = put_item.request(&china).unwrap_err();
+    assert_eq!(error.faults()[0].rule, Rule::Cloud);
+    assert_eq!(
+        error.to_string(),
+        "service root: Create or replace item is not in China, only in Global, US Gov L4, \
+         US Gov L5 [cloud]"
+    );
+}
+
+#[test]
+fn all_routes_have_names_and_permissions_and_no_two_are_the_same() {
+    for (index, route) in ROUTES.iter().enumerate() {
+        let permissions = route.permissions;
+        assert!(
+            permissions.application.is_supported() || permissions.delegated_work.is_supported(),
+            "{}",
+            route.name
+        );
+        for before in &ROUTES[..index] {
+            assert_ne!(before.name, route.name);
+            assert!(before.path != route.path || before.method() != route.method());
+        }
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_stays_here() {
+    let connection = connection();
+    let sized = |content: usize| {
+        ExternalItem::builder(ItemId::new("T1").unwrap())
+            .acl(Acl::everyone(Guid::from(7)))
+            .property("title", "t")
+            .content(ExternalItemContent::text("x".repeat(content)))
+            .build()
+            .unwrap()
+    };
+    let length = |item: &ExternalItem, root: &ServiceRoot| {
+        PutItem::new(&connection, item)
+            .request(root)
+            .map(|request| request.body().len())
+    };
+    let root = ServiceRoot::v1();
+    let frame = length(&sized(0), &root).unwrap();
+    assert_eq!(length(&sized(4_000_000 - frame), &root).unwrap(), 4_000_000);
+    let refused = length(&sized(4_000_001 - frame), &root);
+    assert_eq!(broken(refused), [(Rule::BodySize, "$".to_owned())]);
+    let wider = root.with_limits({
+        let mut limits = Limits::default();
+        limits.body = 4_000_001;
+        limits
+    });
+    assert_eq!(
+        length(&sized(4_000_001 - frame), &wider).unwrap(),
+        4_000_001
+    );
+}
+
+#[test]
+fn an_item_needs_somebody_who_may_see_it_and_a_property() {
+    let refused = ExternalItem::builder(ItemId::new("T1").unwrap()).build();
+    assert_eq!(
+        broken(refused),
+        [
+            (Rule::AclRequired, "$.acl".to_owned()),
+            (Rule::PropertyRequired, "$.properties".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn a_user_activity_tells_all_that_is_missing() {
+    let id = AppActivityId::new("a").unwrap();
+    assert_eq!(
+        broken(UserActivity::builder(id).build()),
+        [
+            (Rule::MemberRequired, "$.activitySourceHost".to_owned()),
+            (Rule::MemberRequired, "$.activationUrl".to_owned()),
+            (
+                Rule::MemberRequired,
+                "$.visualElements.displayText".to_owned()
+            ),
+        ]
+    );
+    let backwards =
+        ActivityHistoryItem::between(at("2026-01-01T00:00:01Z"), at("2026-01-01T00:00:00Z"));
+    assert_eq!(
+        broken(backwards),
+        [(Rule::HistoryOrder, "$.lastActiveDateTime".to_owned())]
+    );
+    let lasting = ActivityHistoryItem::started(at("2026-01-01T00:00:01Z"));
+    assert_eq!(
+        broken(lasting.active_duration_seconds(-1)),
+        [(Rule::MemberType, "$.activeDurationSeconds".to_owned())]
+    );
+    let long = "n".repeat(129);
+    for name in ["", &long] {
+        let refused = ExternalConnection::new(connection(), name);
+        assert_eq!(
+            broken(refused),
+            [(Rule::ConnectionName, "$.name".to_owned())]
+        );
+    }
+}
+
+#[test]
+fn somebody_elses_json_goes_out_byte_for_byte() {
+    let card = "{ \"version\" : 1.50,\n\t\"body\":[ {\"text\":\"\\u00e4\", \"z\":1, \"a\":1e2} ] }";
+    let json_ld = "{\"@context\":\"https://schema.org\",  \"@type\":\"Article\"}";
+    let mut visual = VisualInfo::new("A");
+    visual.content = Some(RawJson::parse(card).unwrap());
+    let activity = user_activity()
+        .visual_elements(visual)
+        .content_info(RawJson::parse(json_ld).unwrap())
+        .build()
+        .unwrap();
+    let request = PutActivity::new(&activity)
+        .request(&ServiceRoot::v1())
+        .unwrap();
+    let body = std::str::from_utf8(request.body()).unwrap();
+    assert!(body.contains(&format!("\"content\":{card}}}")), "{body}");
+    assert!(
+        body.contains(&format!("\"contentInfo\":{json_ld}")),
+        "{body}"
+    );
+}
+
+#[test]
+fn what_appends_is_not_repeated_and_what_replaces_is() {
+    let (connection, item) = (connection(), item());
+    let viewed =
+        ExternalActivity::viewed(at("2026-01-01T00:00:00Z"), Identity::user(Guid::from(1)));
+    let with_activity = ExternalItem::builder(ItemId::new("T1").unwrap())
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("title", "t")
+        .activity(viewed.clone())
+        .build()
+        .unwrap();
+    let plain = user_activity().build().unwrap();
+    let history = ActivityHistoryItem::started(at("2026-01-01T00:00:00Z"));
+    let deep = user_activity()
+        .history_item(history.clone())
+        .build()
+        .unwrap();
+    let id = UserActivityId::new("1").unwrap();
+    for (repeat, expected) in [
+        (PutItem::new(&connection, &item).repeat(), Repeat::Freely),
+        (
+            PutItem::new(&connection, &with_activity).repeat(),
+            Repeat::OnlyIfUnsent,
+        ),
+        (
+            AddActivities::new(&connection, item.id(), &[viewed]).repeat(),
+            Repeat::OnlyIfUnsent,
+        ),
+        (PutActivity::new(&plain).repeat(), Repeat::Freely),
+        (PutActivity::new(&deep).repeat(), Repeat::OnlyIfUnsent),
+        (
+            PutHistoryItem::new(&id, Guid::from(1), &history).repeat(),
+            Repeat::Freely,
+        ),
+        (ListActivities::new().repeat(), Repeat::Freely),
+    ] {
+        assert_eq!(repeat, expected);
+    }
+    assert!(
+        PutItem::new(&connection, &with_activity)
+            .call(&ServiceRoot::v1())
+            .is_ok_and(|call| {
+                call.repeat() == Repeat::OnlyIfUnsent && call.request().body().ends_with(
+            br#""performedBy":{"type":"user","id":"00000000-0000-0000-0000-000000000001"}}]}"#)
+            })
+    );
+}
+
+fn answered<E: Endpoint>(
+    endpoint: &E,
+    status: u16,
+    body: &'static str,
+) -> Result<E::Output, Error> {
+    let transport = |_: http::Request<Bytes>, _: &SendOptions| {
+        Ok(http::Response::builder()
+            .status(status)
+            .header("request-id", "r-1")
+            .body(Bytes::from(body))
+            .unwrap())
+    };
+    client(transport).send(endpoint)
+}
+
+fn client<T>(transport: T) -> Client<T>
+where
+    T: Fn(http::Request<Bytes>, &SendOptions) -> Result<http::Response<Bytes>, Failure>,
+{
+    Client::new(
+        transport,
+        ServiceRoot::v1(),
+        AccessToken::new("top-secret").unwrap(),
+    )
+}
+
+#[test]
+fn an_error_says_whether_the_write_happened() {
+    let (connection, item) = (connection(), item());
+    let put = PutItem::new(&connection, &item);
+    for (status, applied) in [
+        (400, Applied::No),
+        (401, Applied::No),
+        (404, Applied::No),
+        (408, Applied::Maybe),
+        (409, Applied::No),
+        (413, Applied::No),
+        (429, Applied::No),
+        (302, Applied::No),
+        (303, Applied::Maybe),
+        (500, Applied::Maybe),
+        (501, Applied::No),
+        (502, Applied::Maybe),
+        (503, Applied::Maybe),
+        (504, Applied::Maybe),
+        (509, Applied::Maybe),
+    ] {
+        let error = answered(&put, status, "").unwrap_err();
+        assert_eq!(error.applied(), applied, "{status}");
+        assert_eq!(error.status().unwrap(), status);
+        assert_eq!(error.request_id(), Some("r-1"));
+        let read = answered(&GetItem::new(&connection, item.id()), status, "").unwrap_err();
+        assert_eq!(read.applied(), Applied::No, "a GET writes nothing");
+    }
+    for (failure, applied) in [
+        (Failure::not_sent("refused"), Applied::No),
+        (Failure::maybe_sent("reset"), Applied::Maybe),
+    ] {
+        let failure = RefCell::new(Some(failure));
+        let transport =
+            |_: http::Request<Bytes>, _: &SendOptions| Err(failure.borrow_mut().take().unwrap());
+        let error = client(transport).send(&put).unwrap_err();
+        assert_eq!(error.applied(), applied);
+        assert!(matches!(error.cause(), Cause::Transport(_)));
+    }
+    let unreadable = answered(&put, 200, "<html>").unwrap_err();
+    assert_eq!(unreadable.applied(), Applied::Yes);
+    assert_eq!(
+        unreadable.to_string(),
+        "Create or replace item: 200 OK, but of its 6 bytes of answer: the body is not JSON: \
+         expected value at line 1 column 1; it was carried out"
+    );
+}
+
+#[test]
+fn errors_read_as_a_sentence_with_the_real_cause() {
+    let (connection, item) = (connection(), item());
+    let body = r#"{"error":{"code":"InvalidRequest","message":"Malformed.","innerError":
+        {"code":"guid","message":"no GUID","target":"$.acl[0].value"}}}"#;
+    let error = answered(&PutItem::new(&connection, &item), 400, body).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Create or replace item: 400 Bad Request: InvalidRequest: Malformed., because of guid: \
+         no GUID (at $.acl[0].value) (request-id r-1)"
+    );
+    let transport =
+        |_: http::Request<Bytes>, _: &SendOptions| Err(Failure::maybe_sent("connection reset"));
+    let error = client(transport)
+        .send(&PutItem::new(&connection, &item))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Create or replace item: no answer, and the request may have arrived: connection reset; \
+         it may have been carried out"
+    );
+}
+
+#[test]
+fn any_success_will_do_for_an_item() {
+    let (connection, item) = (connection(), item());
+    let put = PutItem::new(&connection, &item);
+    for (status, body, has_item) in [
+        (200, "", false),
+        (201, "", false),
+        (204, "", false),
+        (200, r#"{"id":"T1","activities":[]}"#, true),
+    ] {
+        assert_eq!(answered(&put, status, body).unwrap().is_some(), has_item);
+    }
+}
+
+#[test]
+fn the_token_goes_to_the_root_and_shows_nowhere() {
+    let seen = RefCell::new(Vec::new());
+    let transport = |request: http::Request<Bytes>, _: &SendOptions| {
+        seen.borrow_mut().push(request);
+        Ok(http::Response::new(Bytes::from_static(b"{}")))
+    };
+    let client = client(transport);
+    let connection = connection();
+    let get = GetConnection::new(&connection);
+    client.send(&get).unwrap();
+
+    let elsewhere = ServiceRoot::https(
+        "https://graph.microsoft.com.evil.example",
+        Cloud::Global,
+        Version::V1,
+    )
+    .unwrap();
+    let error = client.reply_to(&get.call(&elsewhere).unwrap()).unwrap_err();
+    let Cause::Build(why) = error.cause() else {
+        panic!("{error}")
+    };
+    assert!(why.breaks(Rule::OtherRoot));
+
+    let beta = ServiceRoot::new(Cloud::Global, Version::Beta);
+    client.reply_to(&get.call(&beta).unwrap()).unwrap();
+
+    let seen = seen.borrow();
+    let hosts: Vec<_> = seen
+        .iter()
+        .map(|request| request.uri().host().unwrap())
+        .collect();
+    assert_eq!(hosts, ["graph.microsoft.com"; 2]);
+    assert_eq!(seen[0].headers()["Authorization"], "Bearer top-secret");
+    assert!(seen[0].headers()["Authorization"].is_sensitive());
+    for text in [
+        format!("{:?}", seen[0]),
+        format!("{client:?}"),
+        format!("{error:?} {error}"),
+    ] {
+        assert!(!text.contains("top-secret"), "{text}");
+    }
+    for bad in ["", "two words", "line\nbreak", "top-secret\u{e4}"] {
+        let refused = AccessToken::new(bad).unwrap_err();
+        assert!(bad.is_empty() || !refused.to_string().contains(bad));
+    }
+}

@@ -1,0 +1,50 @@
+//! The README's table of operations says what the code says.
+
+use std::fmt::Write as _;
+
+use graphfeed_core::{
+    ROUTES,
+    protocol::{Cloud, Permission, Route, Version},
+};
+
+fn row(route: &Route) -> String {
+    let least = |permission: &Permission| match permission.least {
+        [] => "–".to_owned(),
+        least => {
+            let mut cell = least.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+            if !permission.higher.is_empty() {
+                let higher: Vec<_> = permission.higher.iter().map(|name| format!("`{name}`")).collect();
+                write!(cell, "; {}", higher.join(" ")).unwrap();
+            }
+            cell
+        }
+    };
+    let statuses: Vec<_> = route.success.iter().map(u16::to_string).collect();
+    let versions: Vec<_> = route.versions.iter().map(|version| version.as_str()).collect();
+    let clouds: Vec<_> = route.clouds.iter().map(|cloud| cloud.name()).collect();
+    format!(
+        "| {} | `{} {}` | {} | {} | {} | {} | {} | {} |",
+        route.name,
+        route.method(),
+        route.path,
+        statuses.join(", "),
+        if versions.len() == Version::ALL.len() { "both".to_owned() } else { versions.join(", ") },
+        if clouds.len() == Cloud::ALL.len() { "all".to_owned() } else { clouds.join(", ") },
+        least(&route.permissions.delegated_work),
+        least(&route.permissions.delegated_personal),
+        least(&route.permissions.application),
+    )
+}
+
+#[test]
+fn the_table_of_operations_is_that_of_the_code() {
+    let readme = include_str!("../../README.md");
+    let expected: Vec<_> = ROUTES.iter().map(row).collect();
+    let found: Vec<_> = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| operation |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert_eq!(found, expected, "the table should be:\n{}\n", expected.join("\n"));
+}
