@@ -46,14 +46,8 @@ fn user_activity() -> UserActivityBuilder {
 }
 
 fn broken(refused: Result<impl Sized, BuildError>) -> Vec<(Rule, String)> {
-    let Err(error) = refused else {
-        panic!("not refused")
-    };
-    error
-        .faults()
-        .iter()
-        .map(|fault| (fault.rule, fault.place.to_string()))
-        .collect()
+    let Err(error) = refused else { panic!("not refused") };
+    error.faults().iter().map(|fault| (fault.rule, fault.place.to_string())).collect()
 }
 
 #[test]
@@ -82,10 +76,7 @@ fn an_operation_is_refused_where_it_does_not_exist() {
     let put_activity = PutActivity::new(&activity);
     let refused = |cloud: Cloud| {
         let root = ServiceRoot::new(cloud, Version::V1);
-        (
-            put_item.request(&root).is_err(),
-            put_activity.request(&root).is_err(),
-        )
+        (put_item.request(&root).is_err(), put_activity.request(&root).is_err())
     };
     assert_eq!(refused(Cloud::Global), (false, false));
     assert_eq!(refused(Cloud::UsGovL4), (false, true));
@@ -130,9 +121,7 @@ fn a_body_over_the_limit_stays_here() {
             .unwrap()
     };
     let length = |item: &ExternalItem, root: &ServiceRoot| {
-        PutItem::new(&connection, item)
-            .request(root)
-            .map(|request| request.body().len())
+        PutItem::new(&connection, item).request(root).map(|request| request.body().len())
     };
     let root = ServiceRoot::v1();
     let frame = length(&sized(0), &root).unwrap();
@@ -144,10 +133,7 @@ fn a_body_over_the_limit_stays_here() {
         limits.body = 4_000_001;
         limits
     });
-    assert_eq!(
-        length(&sized(4_000_001 - frame), &wider).unwrap(),
-        4_000_001
-    );
+    assert_eq!(length(&sized(4_000_001 - frame), &wider).unwrap(), 4_000_001);
 }
 
 #[test]
@@ -170,18 +156,12 @@ fn a_user_activity_tells_all_that_is_missing() {
         [
             (Rule::MemberRequired, "$.activitySourceHost".to_owned()),
             (Rule::MemberRequired, "$.activationUrl".to_owned()),
-            (
-                Rule::MemberRequired,
-                "$.visualElements.displayText".to_owned()
-            ),
+            (Rule::MemberRequired, "$.visualElements.displayText".to_owned()),
         ]
     );
     let backwards =
         ActivityHistoryItem::between(at("2026-01-01T00:00:01Z"), at("2026-01-01T00:00:00Z"));
-    assert_eq!(
-        broken(backwards),
-        [(Rule::HistoryOrder, "$.lastActiveDateTime".to_owned())]
-    );
+    assert_eq!(broken(backwards), [(Rule::HistoryOrder, "$.lastActiveDateTime".to_owned())]);
     let lasting = ActivityHistoryItem::started(at("2026-01-01T00:00:01Z"));
     assert_eq!(
         broken(lasting.active_duration_seconds(-1)),
@@ -190,10 +170,7 @@ fn a_user_activity_tells_all_that_is_missing() {
     let long = "n".repeat(129);
     for name in ["", &long] {
         let refused = ExternalConnection::new(connection(), name);
-        assert_eq!(
-            broken(refused),
-            [(Rule::ConnectionName, "$.name".to_owned())]
-        );
+        assert_eq!(broken(refused), [(Rule::ConnectionName, "$.name".to_owned())]);
     }
 }
 
@@ -208,15 +185,10 @@ fn somebody_elses_json_goes_out_byte_for_byte() {
         .content_info(RawJson::parse(json_ld).unwrap())
         .build()
         .unwrap();
-    let request = PutActivity::new(&activity)
-        .request(&ServiceRoot::v1())
-        .unwrap();
+    let request = PutActivity::new(&activity).request(&ServiceRoot::v1()).unwrap();
     let body = std::str::from_utf8(request.body()).unwrap();
     assert!(body.contains(&format!("\"content\":{card}}}")), "{body}");
-    assert!(
-        body.contains(&format!("\"contentInfo\":{json_ld}")),
-        "{body}"
-    );
+    assert!(body.contains(&format!("\"contentInfo\":{json_ld}")), "{body}");
 }
 
 #[test]
@@ -232,39 +204,25 @@ fn what_appends_is_not_repeated_and_what_replaces_is() {
         .unwrap();
     let plain = user_activity().build().unwrap();
     let history = ActivityHistoryItem::started(at("2026-01-01T00:00:00Z"));
-    let deep = user_activity()
-        .history_item(history.clone())
-        .build()
-        .unwrap();
+    let deep = user_activity().history_item(history.clone()).build().unwrap();
     let id = UserActivityId::new("1").unwrap();
     for (repeat, expected) in [
         (PutItem::new(&connection, &item).repeat(), Repeat::Freely),
-        (
-            PutItem::new(&connection, &with_activity).repeat(),
-            Repeat::OnlyIfUnsent,
-        ),
-        (
-            AddActivities::new(&connection, item.id(), &[viewed]).repeat(),
-            Repeat::OnlyIfUnsent,
-        ),
+        (PutItem::new(&connection, &with_activity).repeat(), Repeat::OnlyIfUnsent),
+        (AddActivities::new(&connection, item.id(), &[viewed]).repeat(), Repeat::OnlyIfUnsent),
         (PutActivity::new(&plain).repeat(), Repeat::Freely),
         (PutActivity::new(&deep).repeat(), Repeat::OnlyIfUnsent),
-        (
-            PutHistoryItem::new(&id, Guid::from(1), &history).repeat(),
-            Repeat::Freely,
-        ),
+        (PutHistoryItem::new(&id, Guid::from(1), &history).repeat(), Repeat::Freely),
         (ListActivities::new().repeat(), Repeat::Freely),
     ] {
         assert_eq!(repeat, expected);
     }
-    assert!(
-        PutItem::new(&connection, &with_activity)
-            .call(&ServiceRoot::v1())
-            .is_ok_and(|call| {
-                call.repeat() == Repeat::OnlyIfUnsent && call.request().body().ends_with(
-            br#""performedBy":{"type":"user","id":"00000000-0000-0000-0000-000000000001"}}]}"#)
-            })
-    );
+    assert!(PutItem::new(&connection, &with_activity).call(&ServiceRoot::v1()).is_ok_and(|call| {
+        call.repeat() == Repeat::OnlyIfUnsent
+            && call.request().body().ends_with(
+                br#""performedBy":{"type":"user","id":"00000000-0000-0000-0000-000000000001"}}]}"#,
+            )
+    }));
 }
 
 fn answered<E: Endpoint>(
@@ -286,11 +244,7 @@ fn client<T>(transport: T) -> Client<T>
 where
     T: Fn(http::Request<Bytes>, &SendOptions) -> Result<http::Response<Bytes>, Failure>,
 {
-    Client::new(
-        transport,
-        ServiceRoot::v1(),
-        AccessToken::new("top-secret").unwrap(),
-    )
+    Client::new(transport, ServiceRoot::v1(), AccessToken::new("top-secret").unwrap())
 }
 
 #[test]
@@ -354,9 +308,7 @@ fn errors_read_as_a_sentence_with_the_real_cause() {
     );
     let transport =
         |_: http::Request<Bytes>, _: &SendOptions| Err(Failure::maybe_sent("connection reset"));
-    let error = client(transport)
-        .send(&PutItem::new(&connection, &item))
-        .unwrap_err();
+    let error = client(transport).send(&PutItem::new(&connection, &item)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "Create or replace item: no answer, and the request may have arrived: connection reset; \
@@ -390,34 +342,22 @@ fn the_token_goes_to_the_root_and_shows_nowhere() {
     let get = GetConnection::new(&connection);
     client.send(&get).unwrap();
 
-    let elsewhere = ServiceRoot::https(
-        "https://graph.microsoft.com.evil.example",
-        Cloud::Global,
-        Version::V1,
-    )
-    .unwrap();
+    let elsewhere =
+        ServiceRoot::https("https://graph.microsoft.com.evil.example", Cloud::Global, Version::V1)
+            .unwrap();
     let error = client.reply_to(&get.call(&elsewhere).unwrap()).unwrap_err();
-    let Cause::Build(why) = error.cause() else {
-        panic!("{error}")
-    };
+    let Cause::Build(why) = error.cause() else { panic!("{error}") };
     assert!(why.breaks(Rule::OtherRoot));
 
     let beta = ServiceRoot::new(Cloud::Global, Version::Beta);
     client.reply_to(&get.call(&beta).unwrap()).unwrap();
 
     let seen = seen.borrow();
-    let hosts: Vec<_> = seen
-        .iter()
-        .map(|request| request.uri().host().unwrap())
-        .collect();
+    let hosts: Vec<_> = seen.iter().map(|request| request.uri().host().unwrap()).collect();
     assert_eq!(hosts, ["graph.microsoft.com"; 2]);
     assert_eq!(seen[0].headers()["Authorization"], "Bearer top-secret");
     assert!(seen[0].headers()["Authorization"].is_sensitive());
-    for text in [
-        format!("{:?}", seen[0]),
-        format!("{client:?}"),
-        format!("{error:?} {error}"),
-    ] {
+    for text in [format!("{:?}", seen[0]), format!("{client:?}"), format!("{error:?} {error}")] {
         assert!(!text.contains("top-secret"), "{text}");
     }
     for bad in ["", "two words", "line\nbreak", "top-secret\u{e4}"] {

@@ -48,10 +48,7 @@ fn instants(value: Value) -> Value {
         },
         Value::Array(values) => values.into_iter().map(instants).collect(),
         Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, instants(value)))
-                .collect::<Map<_, _>>(),
+            members.into_iter().map(|(name, value)| (name, instants(value))).collect::<Map<_, _>>(),
         ),
         other => other,
     }
@@ -66,10 +63,7 @@ fn assert_request(request: &http::Request<Bytes>, target: &str, body: &str) {
 }
 
 fn response(status: u16, body: &'static str) -> http::Response<Bytes> {
-    http::Response::builder()
-        .status(status)
-        .body(Bytes::from(body))
-        .unwrap()
+    http::Response::builder().status(status).body(Bytes::from(body)).unwrap()
 }
 
 #[test]
@@ -77,10 +71,7 @@ fn add_activities() {
     let connection = ConnectionId::new("contosohr").unwrap();
     let item = ItemId::new("TSP228082938").unwrap();
     let performed_by = Identity::user(guid("1f0c997e-99f7-43f1-8cca-086f8d42be8d"));
-    let sent = [ExternalActivity::created(
-        at("2021-04-06T18:04:31.033Z"),
-        performed_by,
-    )];
+    let sent = [ExternalActivity::created(at("2021-04-06T18:04:31.033Z"), performed_by)];
     let call = AddActivities::new(&connection, &item, &sent);
     let request = call.request(&root(Version::V1)).unwrap();
     assert_request(
@@ -89,16 +80,12 @@ fn add_activities() {
         golden!("add-activities.request.json"),
     );
     assert!(
-        request
-            .body()
-            .starts_with(br##"{"activities":[{"@odata.type":"#microsoft.graph.ext"##),
+        request.body().starts_with(br##"{"activities":[{"@odata.type":"#microsoft.graph.ext"##),
         "the annotation stands first"
     );
 
     let answer = golden!("add-activities.answer.json");
-    let added = AddActivities::response(&request, response(200, answer))
-        .unwrap()
-        .value;
+    let added = AddActivities::response(&request, response(200, answer)).unwrap().value;
     let results = added.into_result().unwrap();
     assert_eq!(json!({ "value": results }), json_of(answer));
 }
@@ -124,12 +111,7 @@ fn put_item() {
         "PUT https://graph.microsoft.com/beta/external/connections/contosohr/items/TSP228082938",
         golden!("put-item.request.json"),
     );
-    assert_eq!(
-        PutItem::response(&request, response(200, ""))
-            .unwrap()
-            .value,
-        None
-    );
+    assert_eq!(PutItem::response(&request, response(200, "")).unwrap().value, None);
 
     let v1 = put.request(&root(Version::V1)).unwrap();
     assert_eq!(
@@ -151,21 +133,13 @@ fn type_specifiers() {
         .property("categories", ["red", "blue"])
         .build()
         .unwrap();
-    let request = PutItem::new(&connection, &item)
-        .request(&root(Version::Beta))
-        .unwrap();
+    let request = PutItem::new(&connection, &item).request(&root(Version::Beta)).unwrap();
     let document = golden!("type-specifiers.json");
     assert_eq!(json_of(request.body())["properties"], json_of(document));
     // Members in the order of the document, the specifier before its value.
-    let compact: String = document
-        .lines()
-        .map(|line| line.replace("\": ", "\":"))
-        .collect();
+    let compact: String = document.lines().map(|line| line.replace("\": ", "\":")).collect();
     let body = std::str::from_utf8(request.body()).unwrap();
-    assert!(
-        body.contains(&format!("\"properties\":{compact}")),
-        "{body}"
-    );
+    assert!(body.contains(&format!("\"properties\":{compact}")), "{body}");
 }
 
 /// The activity of both examples. What the server owns is not ours to write, and the required
@@ -173,9 +147,7 @@ fn type_specifiers() {
 fn reef_knot() -> UserActivityBuilder {
     let document = json_of(golden!("put-activity.request.json"));
     let mut visual = VisualInfo::new("Contoso How-To: How to Tie a Reef Knot");
-    visual.description = document["visualElements"]["description"]
-        .as_str()
-        .map(str::to_owned);
+    visual.description = document["visualElements"]["description"].as_str().map(str::to_owned);
     let mut icon = ImageInfo::new("https://www.contoso.com/icon");
     icon.alternate_text = Some("Contoso Ltd".to_owned());
     icon.add_image_query = Some(false);
@@ -191,20 +163,14 @@ fn reef_knot() -> UserActivityBuilder {
 fn put_activity(activity: &UserActivity, document: &str) -> http::Request<Bytes> {
     let mut expected = json_of(document);
     let members = expected.as_object_mut().unwrap();
-    for server_owned in [
-        "id",
-        "status",
-        "createdDateTime",
-        "lastModifiedDateTime",
-        "expirationDateTime",
-    ] {
+    for server_owned in
+        ["id", "status", "createdDateTime", "lastModifiedDateTime", "expirationDateTime"]
+    {
         assert!(members.remove(server_owned).is_some(), "{server_owned}");
     }
     let url = json!("https://www.contoso.com/article?id=12345");
     assert_eq!(members.insert("activationUrl".to_owned(), url), None);
-    let request = PutActivity::new(activity)
-        .request(&root(Version::V1))
-        .unwrap();
+    let request = PutActivity::new(activity).request(&root(Version::V1)).unwrap();
     assert_request(
         &request,
         "PUT https://graph.microsoft.com/v1.0/me/activities/%2Farticle%3F12345",
@@ -215,31 +181,17 @@ fn put_activity(activity: &UserActivity, document: &str) -> http::Request<Bytes>
 
 #[test]
 fn create_an_activity() {
-    let request = put_activity(
-        &reef_knot().build().unwrap(),
-        golden!("put-activity.request.json"),
-    );
+    let request = put_activity(&reef_knot().build().unwrap(), golden!("put-activity.request.json"));
     let answer = golden!("put-activity.answer.json");
     for (status, created) in [(200, false), (201, true)] {
-        let put = PutActivity::response(&request, response(status, answer))
-            .unwrap()
-            .value;
-        assert_eq!(
-            matches!(put, graphfeed_core::activity::Put::Created(_)),
-            created
-        );
+        let put = PutActivity::response(&request, response(status, answer)).unwrap().value;
+        assert_eq!(matches!(put, graphfeed_core::activity::Put::Created(_)), created);
         let stored: StoredActivity = put.into_inner();
         assert_eq!(serde_json::to_value(&stored).unwrap(), json_of(answer));
         assert_eq!(stored.id.as_str(), "14332800362997268276");
-        assert!(
-            answer.contains(stored.content_info.unwrap().get()),
-            "byte for byte"
-        );
+        assert!(answer.contains(stored.content_info.unwrap().get()), "byte for byte");
         let visual = stored.visual_elements.unwrap();
-        assert!(
-            answer.contains(visual.content.unwrap().get()),
-            "byte for byte"
-        );
+        assert!(answer.contains(visual.content.unwrap().get()), "byte for byte");
     }
 }
 
@@ -254,16 +206,10 @@ fn deep_insert() {
     let activity = reef_knot().history_item(history).build().unwrap();
     let request = put_activity(&activity, golden!("put-activity-with-history.request.json"));
     let answer = golden!("put-activity-with-history.answer.json");
-    let stored = PutActivity::response(&request, response(200, answer))
-        .unwrap()
-        .value
-        .into_inner();
+    let stored = PutActivity::response(&request, response(200, answer)).unwrap().value.into_inner();
     assert_eq!(serde_json::to_value(&stored).unwrap(), json_of(answer));
     let history = stored.history_items.unwrap();
-    assert_eq!(
-        history[0].id.as_deref(),
-        Some("61fc8f36-919f-4b73-89d4-1cb7b159d912")
-    );
+    assert_eq!(history[0].id.as_deref(), Some("61fc8f36-919f-4b73-89d4-1cb7b159d912"));
     assert_eq!(history[0].active_duration_seconds, Some(20));
 }
 
@@ -271,32 +217,22 @@ fn deep_insert() {
 fn put_history_item() {
     let activity = UserActivityId::new("13881113971988980728").unwrap();
     let instant = at("2015-02-11T20:54:04.3457274+00:00");
-    let item = ActivityHistoryItem::between(instant, instant)
-        .unwrap()
-        .user_timezone("Africa/Casablanca");
+    let item =
+        ActivityHistoryItem::between(instant, instant).unwrap().user_timezone("Africa/Casablanca");
     let id = guid("390e06e2-7e5b-4133-8014-fac7ac5991af");
-    let request = PutHistoryItem::new(&activity, id, &item)
-        .request(&root(Version::Beta))
-        .unwrap();
+    let request = PutHistoryItem::new(&activity, id, &item).request(&root(Version::Beta)).unwrap();
     assert_request(
         &request,
         "PUT https://graph.microsoft.com/beta/me/activities/13881113971988980728/historyItems/390e06e2-7e5b-4133-8014-fac7ac5991af",
         golden!("put-history-item.request.json"),
     );
     assert!(
-        std::str::from_utf8(request.body())
-            .unwrap()
-            .contains("2015-02-11T20:54:04.3457274Z"),
+        std::str::from_utf8(request.body()).unwrap().contains("2015-02-11T20:54:04.3457274Z"),
         "100 nanoseconds survive"
     );
     let answer = golden!("put-history-item.answer.json");
-    let put = PutHistoryItem::response(&request, response(200, answer))
-        .unwrap()
-        .value;
+    let put = PutHistoryItem::response(&request, response(200, answer)).unwrap().value;
     let stored: StoredHistoryItem = put.into_inner();
     assert_eq!(serde_json::to_value(&stored).unwrap(), json_of(answer));
-    assert_eq!(
-        stored.created_date_time,
-        Some(at("2018-02-26T20:28:22.14Z"))
-    );
+    assert_eq!(stored.created_date_time, Some(at("2018-02-26T20:28:22.14Z")));
 }

@@ -11,9 +11,11 @@ fn row(route: &Route) -> String {
     let least = |permission: &Permission| match permission.least {
         [] => "–".to_owned(),
         least => {
-            let mut cell = least.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+            let mut cell =
+                least.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
             if !permission.higher.is_empty() {
-                let higher: Vec<_> = permission.higher.iter().map(|name| format!("`{name}`")).collect();
+                let higher: Vec<_> =
+                    permission.higher.iter().map(|name| format!("`{name}`")).collect();
                 write!(cell, "; {}", higher.join(" ")).unwrap();
             }
             cell

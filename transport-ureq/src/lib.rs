@@ -57,10 +57,7 @@ impl UreqTransport {
     /// [`Transport`] asks for is set on each request, whatever the agent says: no redirects,
     /// statuses as data, https only, the time-outs of [`SendOptions`].
     pub fn with_agent(agent: Agent) -> Self {
-        Self {
-            agent,
-            https_only: true,
-        }
+        Self { agent, https_only: true }
     }
 
     /// Over plain http as well, where everyone on the way reads token and content: for an
@@ -71,10 +68,7 @@ impl UreqTransport {
 
     /// As [`danger_plain_http`](Self::danger_plain_http), with the caller's agent.
     pub fn danger_plain_http_with_agent(agent: Agent) -> Self {
-        Self {
-            agent,
-            https_only: false,
-        }
+        Self { agent, https_only: false }
     }
 }
 

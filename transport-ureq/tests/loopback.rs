@@ -53,11 +53,7 @@ impl Server {
                 }
             }
         });
-        Self {
-            address,
-            seen,
-            connections,
-        }
+        Self { address, seen, connections }
     }
 
     fn request(&self, method: &str) -> http::Request<Bytes> {
@@ -84,12 +80,7 @@ fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     }
     let length = head
         .lines()
-        .find_map(|line| {
-            line.to_ascii_lowercase()
-                .strip_prefix("content-length: ")?
-                .parse()
-                .ok()
-        })
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
         .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
@@ -109,28 +100,16 @@ fn send(
 
 #[test]
 fn request_and_answer_arrive_as_they_are() {
-    let server = Server::start(vec![
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Answer: yes\r\n\r\nok",
-    ]);
+    let server =
+        Server::start(vec!["HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Answer: yes\r\n\r\nok"]);
     let mut request = server.request("PUT");
     *request.body_mut() = Bytes::from_static(b"{\"a\":1}");
     let answer = send(&plain(), request).unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), &answer.body()[..]),
-        (200, &b"ok"[..])
-    );
+    assert_eq!((answer.status().as_u16(), &answer.body()[..]), (200, &b"ok"[..]));
     assert_eq!(answer.headers()["X-Answer"], "yes");
     let seen = server.seen();
-    assert!(
-        seen.head.starts_with("PUT /v1.0/x%2Fy HTTP/1.1\r\n"),
-        "{}",
-        seen.head
-    );
-    assert!(
-        seen.head
-            .to_ascii_lowercase()
-            .contains("authorization: bearer secret\r\n")
-    );
+    assert!(seen.head.starts_with("PUT /v1.0/x%2Fy HTTP/1.1\r\n"), "{}", seen.head);
+    assert!(seen.head.to_ascii_lowercase().contains("authorization: bearer secret\r\n"));
     assert_eq!(seen.body, b"{\"a\":1}");
 }
 
@@ -147,11 +126,7 @@ fn every_method_of_the_service_goes_out_with_and_without_a_body() {
             let answer = send(&plain(), request).unwrap();
             assert_eq!(answer.status(), 204, "{method}");
             let seen = server.seen();
-            assert!(
-                seen.head.starts_with(&format!("{method} ")),
-                "{}",
-                seen.head
-            );
+            assert!(seen.head.starts_with(&format!("{method} ")), "{}", seen.head);
             assert_eq!(seen.body, body.as_bytes(), "{method}");
         }
     }
@@ -163,10 +138,7 @@ fn every_status_is_an_answer_and_keeps_its_body() {
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\nwhy:?");
         let server = Server::start(vec![answer.leak()]);
         let answer = send(&plain(), server.request("GET")).unwrap();
-        assert_eq!(
-            (answer.status().as_u16(), &answer.body()[..]),
-            (status, &b"why:?"[..])
-        );
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (status, &b"why:?"[..]));
     }
 }
 
@@ -182,10 +154,7 @@ fn a_redirect_is_an_answer_and_nobody_follows_it() {
         let answer = send(&plain(), server.request("PUT")).unwrap();
         assert_eq!(answer.status(), status);
         assert!(answer.headers().contains_key("Location"));
-        assert!(
-            elsewhere.connections.try_recv().is_err(),
-            "nothing reached the other server"
-        );
+        assert!(elsewhere.connections.try_recv().is_err(), "nothing reached the other server");
     }
 }
 
@@ -199,13 +168,9 @@ fn plain_http_has_to_be_asked_for() {
 
 #[test]
 fn a_refused_connection_was_not_sent() {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let request = http::Request::put(format!("http://{address}/"))
-        .body(Bytes::from_static(b"x"))
-        .unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let request =
+        http::Request::put(format!("http://{address}/")).body(Bytes::from_static(b"x")).unwrap();
     let failure = send(&plain(), request).unwrap_err();
     assert_eq!((failure.sent(), failure.is_permanent()), (Sent::No, false));
     assert!(failure.source().is_some());
@@ -213,9 +178,7 @@ fn a_refused_connection_was_not_sent() {
 
 #[test]
 fn a_host_that_does_not_exist_was_not_sent_to() {
-    let request = http::Request::get("http://no-such-host.invalid/")
-        .body(Bytes::new())
-        .unwrap();
+    let request = http::Request::get("http://no-such-host.invalid/").body(Bytes::new()).unwrap();
     assert_eq!(send(&plain(), request).unwrap_err().sent(), Sent::No);
 }
 
@@ -225,10 +188,7 @@ fn a_connection_that_breaks_after_the_request_may_have_carried_it() {
     for answers in [vec![], vec![cut_short], vec!["HTTP/1.1 nonsense\r\n\r\n"]] {
         let server = Server::start(answers);
         let failure = send(&plain(), server.request("PUT")).unwrap_err();
-        assert_eq!(
-            (failure.sent(), failure.is_permanent()),
-            (Sent::Maybe, false)
-        );
+        assert_eq!((failure.sent(), failure.is_permanent()), (Sent::Maybe, false));
     }
 }
 
@@ -238,9 +198,7 @@ fn silence_ends_at_the_timeout() {
     let uri = format!("http://{}/", listener.local_addr().unwrap());
     let mut options = SendOptions::default();
     options.timeout = Duration::from_millis(50);
-    let request = http::Request::put(uri)
-        .body(Bytes::from_static(b"x"))
-        .unwrap();
+    let request = http::Request::put(uri).body(Bytes::from_static(b"x")).unwrap();
     let failure = plain().send(request, &options).unwrap_err();
     assert_eq!(failure.sent(), Sent::Maybe);
 }
@@ -253,10 +211,7 @@ fn a_body_over_the_limit_is_not_read_into_memory() {
         let mut options = SendOptions::default();
         options.max_body = limit;
         let sent = plain().send(server.request("GET"), &options);
-        assert_eq!(
-            sent.as_ref().map(|answer| answer.body().len()).ok(),
-            fits.then_some(11)
-        );
+        assert_eq!(sent.as_ref().map(|answer| answer.body().len()).ok(), fits.then_some(11));
         if let Err(failure) = sent {
             assert_eq!(failure.sent(), Sent::Maybe);
         }
@@ -293,15 +248,9 @@ fn the_callers_agent_cannot_loosen_the_contract() {
         .build()
         .new_agent();
     let server = Server::start(vec!["HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx"]);
-    let failure = send(
-        &UreqTransport::with_agent(agent.clone()),
-        server.request("GET"),
-    )
-    .unwrap_err();
+    let failure =
+        send(&UreqTransport::with_agent(agent.clone()), server.request("GET")).unwrap_err();
     assert_eq!((failure.sent(), failure.is_permanent()), (Sent::No, true));
     let transport = UreqTransport::danger_plain_http_with_agent(agent);
-    assert_eq!(
-        send(&transport, server.request("GET")).unwrap().status(),
-        404
-    );
+    assert_eq!(send(&transport, server.request("GET")).unwrap().status(), 404);
 }

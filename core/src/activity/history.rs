@@ -57,10 +57,7 @@ impl ActivityHistoryItem {
             let detail = format!("{last_active} is before startedDateTime {started}; swap them");
             return Err(Fault::new(Rule::HistoryOrder, "$.lastActiveDateTime", detail).into());
         }
-        Ok(Self {
-            last_active_date_time: Some(last_active),
-            ..Self::started(started)
-        })
+        Ok(Self { last_active_date_time: Some(last_active), ..Self::started(started) })
     }
 
     /// How many seconds of it the user was active; without it the service takes the whole

@@ -153,10 +153,7 @@ impl UserActivityBuilder {
         let mut faults = FaultList::default();
         faults.require("$.activitySourceHost", &activity.activity_source_host);
         faults.require("$.activationUrl", &activity.activation_url);
-        faults.require(
-            "$.visualElements.displayText",
-            &activity.visual_elements.display_text,
-        );
+        faults.require("$.visualElements.displayText", &activity.visual_elements.display_text);
         faults.finish()?;
         Ok(activity)
     }
@@ -301,14 +298,11 @@ impl<'a> PutActivity<'a> {
 
 impl Endpoint for PutActivity<'_> {
     type Output = Put<StoredActivity>;
-    const ROUTE: Route = Route::put(
-        "Create or replace activity",
-        "/me/activities/{appActivityId}",
-    )
-    .clouds(CLOUDS)
-    .permissions(PERMISSIONS)
-    .lane(Lane::SignedInUser)
-    .success(&[200, 201]);
+    const ROUTE: Route = Route::put("Create or replace activity", "/me/activities/{appActivityId}")
+        .clouds(CLOUDS)
+        .permissions(PERMISSIONS)
+        .lane(Lane::SignedInUser)
+        .success(&[200, 201]);
 
     fn args(&self, path: &mut PathArgs<'_>) {
         path.push(&self.activity.app_activity_id);

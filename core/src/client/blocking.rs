@@ -42,12 +42,7 @@ pub struct Client<T> {
 impl<T: Transport> Client<T> {
     /// A client for one service root, with a token for it.
     pub fn new(transport: T, root: ServiceRoot, token: AccessToken) -> Self {
-        Self {
-            transport,
-            root,
-            token,
-            options: SendOptions::default(),
-        }
+        Self { transport, root, token, options: SendOptions::default() }
     }
 
     /// The same client with other options for each request.
@@ -77,11 +72,7 @@ impl<T: Transport> Client<T> {
     /// As [`send`](Self::send).
     pub fn reply<E: Endpoint>(&self, endpoint: &E) -> Result<Reply<E::Output>, Error> {
         let route = const { &E::ROUTE };
-        self.reply_to(
-            &endpoint
-                .call(&self.root)
-                .map_err(|why| Error::build(route, why))?,
-        )
+        self.reply_to(&endpoint.call(&self.root).map_err(|why| Error::build(route, why))?)
     }
 
     /// Makes a call that was built before.
@@ -91,17 +82,12 @@ impl<T: Transport> Client<T> {
     /// than this client's.
     pub fn reply_to<U>(&self, call: &Call<U>) -> Result<Reply<U>, Error> {
         if !call.is_for(&self.root) {
-            let detail = format!(
-                "the call goes elsewhere than to {}; build it anew",
-                self.root
-            );
+            let detail = format!("the call goes elsewhere than to {}; build it anew", self.root);
             let why = BuildError::from(Fault::new(Rule::OtherRoot, "service root", detail));
             return Err(Error::build(call.route(), why));
         }
         let mut request = call.request().clone();
-        request
-            .headers_mut()
-            .insert(header::AUTHORIZATION, self.token.header());
+        request.headers_mut().insert(header::AUTHORIZATION, self.token.header());
         match self.transport.send(request, &self.options) {
             Ok(response) => call.response(response),
             Err(failure) => Err(Error::transport(call.route(), failure)),

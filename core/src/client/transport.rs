@@ -67,10 +67,6 @@ pub struct SendOptions {
 
 impl Default for SendOptions {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(100),
-            new_connection: false,
-            max_body: 16 << 20,
-        }
+        Self { timeout: Duration::from_secs(100), new_connection: false, max_body: 16 << 20 }
     }
 }

@@ -78,42 +78,27 @@ enum Who {
 impl Acl {
     /// Grants to an Entra user, by object id.
     pub fn user(object_id: Guid) -> Self {
-        Self {
-            who: Who::User(object_id),
-            deny: false,
-        }
+        Self { who: Who::User(object_id), deny: false }
     }
 
     /// Grants to an Entra group, by object id.
     pub fn group(object_id: Guid) -> Self {
-        Self {
-            who: Who::Group(object_id),
-            deny: false,
-        }
+        Self { who: Who::Group(object_id), deny: false }
     }
 
     /// Grants to an external group of the same connection, which may be created later.
     pub fn external_group(id: ExternalGroupId) -> Self {
-        Self {
-            who: Who::ExternalGroup(id),
-            deny: false,
-        }
+        Self { who: Who::ExternalGroup(id), deny: false }
     }
 
     /// Grants to everyone in the tenant, guests included.
     pub fn everyone(tenant: Guid) -> Self {
-        Self {
-            who: Who::Everyone(tenant),
-            deny: false,
-        }
+        Self { who: Who::Everyone(tenant), deny: false }
     }
 
     /// Grants to everyone in the tenant who is no guest.
     pub fn everyone_except_guests(tenant: Guid) -> Self {
-        Self {
-            who: Who::EveryoneExceptGuests(tenant),
-            deny: false,
-        }
+        Self { who: Who::EveryoneExceptGuests(tenant), deny: false }
     }
 
     /// Keeps out instead of letting in.
@@ -144,11 +129,7 @@ impl Serialize for AclIn<'_> {
             Who::ExternalGroup(id) if beta => (AclType::Group, Err(id)),
             Who::ExternalGroup(id) => (AclType::ExternalGroup, Err(id)),
         };
-        let access = if acl.deny {
-            AccessType::Deny
-        } else {
-            AccessType::Grant
-        };
+        let access = if acl.deny { AccessType::Deny } else { AccessType::Grant };
         let mut entry = to.serialize_struct("acl", if beta { 4 } else { 3 })?;
         entry.serialize_field("type", &kind)?;
         match id {

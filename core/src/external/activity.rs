@@ -57,26 +57,17 @@ pub struct Identity {
 impl Identity {
     /// An Entra user, by object id.
     pub fn user(object_id: Guid) -> Self {
-        Self {
-            kind: IdentityType::User,
-            id: object_id.to_string().into(),
-        }
+        Self { kind: IdentityType::User, id: object_id.to_string().into() }
     }
 
     /// An Entra group, by object id.
     pub fn group(object_id: Guid) -> Self {
-        Self {
-            kind: IdentityType::Group,
-            id: object_id.to_string().into(),
-        }
+        Self { kind: IdentityType::Group, id: object_id.to_string().into() }
     }
 
     /// An external group of the same connection.
     pub fn external_group(id: &ExternalGroupId) -> Self {
-        Self {
-            kind: IdentityType::ExternalGroup,
-            id: id.as_str().into(),
-        }
+        Self { kind: IdentityType::ExternalGroup, id: id.as_str().into() }
     }
 
     /// What it is.
@@ -123,47 +114,27 @@ impl ExternalActivity {
             let detail = "unknownFutureValue is only ever read; name the real type";
             return Err(Fault::new(Rule::UnknownFutureValue, "$.type", detail).into());
         }
-        Ok(Self {
-            kind,
-            start_date_time: start,
-            performed_by,
-        })
+        Ok(Self { kind, start_date_time: start, performed_by })
     }
 
     /// Somebody looked at the item.
     pub fn viewed(start: Timestamp, performed_by: Identity) -> Self {
-        Self {
-            kind: ExternalActivityType::Viewed,
-            start_date_time: start,
-            performed_by,
-        }
+        Self { kind: ExternalActivityType::Viewed, start_date_time: start, performed_by }
     }
 
     /// Somebody changed the item.
     pub fn modified(start: Timestamp, performed_by: Identity) -> Self {
-        Self {
-            kind: ExternalActivityType::Modified,
-            start_date_time: start,
-            performed_by,
-        }
+        Self { kind: ExternalActivityType::Modified, start_date_time: start, performed_by }
     }
 
     /// Somebody made the item.
     pub fn created(start: Timestamp, performed_by: Identity) -> Self {
-        Self {
-            kind: ExternalActivityType::Created,
-            start_date_time: start,
-            performed_by,
-        }
+        Self { kind: ExternalActivityType::Created, start_date_time: start, performed_by }
     }
 
     /// Somebody commented on the item.
     pub fn commented(start: Timestamp, performed_by: Identity) -> Self {
-        Self {
-            kind: ExternalActivityType::Commented,
-            start_date_time: start,
-            performed_by,
-        }
+        Self { kind: ExternalActivityType::Commented, start_date_time: start, performed_by }
     }
 
     /// What was done.
@@ -236,12 +207,7 @@ impl<'a> AddActivities<'a> {
         item: &'a ItemId,
         activities: &'a [ExternalActivity],
     ) -> Self {
-        Self {
-            connection,
-            item,
-            activities,
-            path: Self::ROUTE.path,
-        }
+        Self { connection, item, activities, path: Self::ROUTE.path }
     }
 
     /// Uses the path that OData qualifies,
@@ -290,12 +256,7 @@ impl Endpoint for AddActivities<'_> {
             let detail = format!("{count} activities; one call takes 1 to {most}, split them");
             return Err(Fault::new(Rule::ActivityCount, "$.activities", detail).into());
         }
-        write_json(
-            &Body {
-                activities: self.activities,
-            },
-            out,
-        )
+        write_json(&Body { activities: self.activities }, out)
     }
 
     fn parse(answer: &Answer<'_>) -> Result<AddedActivities, DecodeError> {
@@ -371,16 +332,13 @@ impl AddedActivities {
     pub fn iter(
         &self,
     ) -> impl ExactSizeIterator<
-        Item = (
-            &ExternalActivity,
-            Result<&ExternalActivityResult, ActivityFailure<'_>>,
-        ),
+        Item = (&ExternalActivity, Result<&ExternalActivityResult, ActivityFailure<'_>>),
     > {
         self.0.iter().map(|(activity, result)| {
             let verdict = match result {
-                Some(ExternalActivityResult {
-                    error: Some(error), ..
-                }) => Err(ActivityFailure::Refused(error)),
+                Some(ExternalActivityResult { error: Some(error), .. }) => {
+                    Err(ActivityFailure::Refused(error))
+                }
                 Some(result) => Ok(result),
                 None => Err(ActivityFailure::Unknown),
             };
@@ -410,11 +368,7 @@ impl AddedActivities {
         if !self.all_stored() {
             return Err(NotAllAdded(self));
         }
-        Ok(self
-            .0
-            .into_iter()
-            .filter_map(|(_, result)| result)
-            .collect())
+        Ok(self.0.into_iter().filter_map(|(_, result)| result).collect())
     }
 
     /// Results carry no id. They stand in the order of the request; where their number or what
@@ -422,16 +376,9 @@ impl AddedActivities {
     /// unambiguous.
     fn line_up(sent: Vec<ExternalActivity>, results: Vec<ExternalActivityResult>) -> Self {
         let in_order = sent.len() == results.len()
-            && sent
-                .iter()
-                .zip(&results)
-                .all(|(activity, result)| could_be(result, activity));
+            && sent.iter().zip(&results).all(|(activity, result)| could_be(result, activity));
         if in_order {
-            return Self(
-                sent.into_iter()
-                    .zip(results.into_iter().map(Some))
-                    .collect(),
-            );
+            return Self(sent.into_iter().zip(results.into_iter().map(Some)).collect());
         }
         let mut by_key: BTreeMap<_, (usize, Vec<ExternalActivityResult>)> = BTreeMap::new();
         for activity in &sent {
@@ -453,9 +400,7 @@ impl AddedActivities {
             }
         }
         let pair = |activity: ExternalActivity| {
-            let result = by_key
-                .get_mut(&key(&activity))
-                .and_then(|(_, found)| found.pop());
+            let result = by_key.get_mut(&key(&activity)).and_then(|(_, found)| found.pop());
             (activity, result)
         };
         Self(sent.into_iter().map(pair).collect())
@@ -463,10 +408,7 @@ impl AddedActivities {
 }
 
 fn key(activity: &ExternalActivity) -> (ExternalActivityType, i128) {
-    (
-        activity.kind.clone(),
-        milliseconds(activity.start_date_time),
-    )
+    (activity.kind.clone(), milliseconds(activity.start_date_time))
 }
 
 /// The service is known to answer with fewer digits than it was sent.
@@ -475,10 +417,7 @@ fn milliseconds(at: Timestamp) -> i128 {
 }
 
 fn could_be(result: &ExternalActivityResult, activity: &ExternalActivity) -> bool {
-    result
-        .kind
-        .as_ref()
-        .is_none_or(|kind| *kind == activity.kind)
+    result.kind.as_ref().is_none_or(|kind| *kind == activity.kind)
         && result
             .start_date_time
             .is_none_or(|start| milliseconds(start) == milliseconds(activity.start_date_time))
@@ -498,16 +437,8 @@ impl NotAllAdded {
 impl fmt::Display for NotAllAdded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.0.iter();
-        let count = self
-            .0
-            .iter()
-            .filter(|(_, verdict)| verdict.is_err())
-            .count();
-        write!(
-            f,
-            "{count} of {} activities were not stored for certain",
-            all.len()
-        )?;
+        let count = self.0.iter().filter(|(_, verdict)| verdict.is_err()).count();
+        write!(f, "{count} of {} activities were not stored for certain", all.len())?;
         for (at, (_, verdict)) in all.enumerate() {
             if let Err(failure) = verdict {
                 write!(f, "; $.activities[{at}]: {failure}")?;
@@ -547,9 +478,8 @@ mod tests {
         status: u16,
         body: &str,
     ) -> Result<Reply<AddedActivities>, Error> {
-        let request = AddActivities::new(&connection(), &item(), sent)
-            .request(&ServiceRoot::v1())
-            .unwrap();
+        let request =
+            AddActivities::new(&connection(), &item(), sent).request(&ServiceRoot::v1()).unwrap();
         let response = http::Response::builder()
             .status(status)
             .body(Bytes::copy_from_slice(body.as_bytes()))
@@ -607,10 +537,7 @@ mod tests {
         let sent = [activity(1), activity(2), activity(3)];
         let by_time = json!([result(3, null()), result(1, fail()), result(2, null())]);
         assert_eq!(verdicts(&sent, by_time), "fss");
-        assert_eq!(
-            verdicts(&sent, json!([result(3, null()), result(1, fail())])),
-            "f?s"
-        );
+        assert_eq!(verdicts(&sent, json!([result(3, null()), result(1, fail())])), "f?s");
         assert_eq!(verdicts(&sent, json!([])), "???");
         let foreign = json!([result(9, null()), result(1, null()), result(2, null())]);
         assert_eq!(verdicts(&sent, foreign), "ss?");
@@ -620,21 +547,14 @@ mod tests {
         assert_eq!(verdicts(&alike, mixed), "??s");
         let agreed = json!([result(2, null()), result(1, fail()), result(1, fail())]);
         assert_eq!(verdicts(&alike, agreed), "ffs");
-        assert_eq!(
-            verdicts(&alike, json!([result(1, null()), result(2, null())])),
-            "??s"
-        );
+        assert_eq!(verdicts(&alike, json!([result(1, null()), result(2, null())])), "??s");
     }
 
     #[test]
     fn all_stored_gives_the_results() {
         let sent = [activity(1)];
         let body = json!({"value": [result(1, Value::Null)]}).to_string();
-        let stored = answered(&sent, 200, &body)
-            .unwrap()
-            .value
-            .into_result()
-            .unwrap();
+        let stored = answered(&sent, 200, &body).unwrap().value.into_result().unwrap();
         assert_eq!(stored.len(), 1);
         assert_eq!(stored[0].kind, Some(ExternalActivityType::Viewed));
     }
@@ -650,13 +570,7 @@ mod tests {
                 ("{}", DecodeKind::Shape),
             ] {
                 let error = answered(&[activity(1)], status, body).unwrap_err();
-                let Cause::Unreadable {
-                    why,
-                    body: kept,
-                    status: seen,
-                    ..
-                } = error.cause()
-                else {
+                let Cause::Unreadable { why, body: kept, status: seen, .. } = error.cause() else {
                     panic!("{error}");
                 };
                 assert_eq!((why.kind(), seen.as_u16()), (kind, status), "{body}");
@@ -681,10 +595,7 @@ mod tests {
             assert_eq!(refused.faults()[0].rule, Rule::ActivityCount);
             assert_eq!(refused.faults()[0].place, "$.activities");
         }
-        let wider = root.with_limits(Limits {
-            activities: 21,
-            ..Limits::default()
-        });
+        let wider = root.with_limits(Limits { activities: 21, ..Limits::default() });
         assert!(request(21, &wider).is_ok());
     }
 
@@ -694,11 +605,7 @@ mod tests {
         let (connection, item) = (connection(), item());
         let bare = AddActivities::new(&connection, &item, &sent);
         let path = |call: AddActivities<'_>| {
-            call.request(&ServiceRoot::v1())
-                .unwrap()
-                .uri()
-                .path()
-                .to_owned()
+            call.request(&ServiceRoot::v1()).unwrap().uri().path().to_owned()
         };
         let item = "/v1.0/external/connections/contosohr/items/TSP228082938";
         assert_eq!(path(bare), format!("{item}/addActivities"));

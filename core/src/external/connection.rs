@@ -40,11 +40,7 @@ impl ExternalConnection {
             let detail = format!("has {length} characters, 1 to 128 are allowed");
             return Err(Fault::new(Rule::ConnectionName, "$.name", detail).into());
         }
-        Ok(Self {
-            id,
-            name,
-            description: None,
-        })
+        Ok(Self { id, name, description: None })
     }
 
     /// What the connection holds, for people and for Copilot.

@@ -159,18 +159,12 @@ pub struct ExternalItemContent {
 impl ExternalItemContent {
     /// Plain text.
     pub fn text(value: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            kind: ExternalItemContentType::Text,
-        }
+        Self { value: value.into(), kind: ExternalItemContentType::Text }
     }
 
     /// HTML.
     pub fn html(value: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            kind: ExternalItemContentType::Html,
-        }
+        Self { value: value.into(), kind: ExternalItemContentType::Html }
     }
 
     /// The text.
@@ -283,13 +277,11 @@ impl<'a> PutItem<'a> {
 
 impl Endpoint for PutItem<'_> {
     type Output = Option<StoredItem>;
-    const ROUTE: Route = Route::put(
-        "Create or replace item",
-        "/external/connections/{connection}/items/{item}",
-    )
-    .clouds(CLOUDS)
-    .permissions(work_or_application(WRITE_ITEM))
-    .lane(Lane::Connection);
+    const ROUTE: Route =
+        Route::put("Create or replace item", "/external/connections/{connection}/items/{item}")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(WRITE_ITEM))
+            .lane(Lane::Connection);
 
     fn args(&self, path: &mut PathArgs<'_>) {
         path.push(self.connection);
@@ -331,13 +323,10 @@ impl<'a> GetItem<'a> {
 
 impl Endpoint for GetItem<'_> {
     type Output = StoredItem;
-    const ROUTE: Route = Route::get(
-        "Get item",
-        "/external/connections/{connection}/items/{item}",
-    )
-    .clouds(CLOUDS)
-    .permissions(work_or_application(READ_ITEM))
-    .lane(Lane::Connection);
+    const ROUTE: Route = Route::get("Get item", "/external/connections/{connection}/items/{item}")
+        .clouds(CLOUDS)
+        .permissions(work_or_application(READ_ITEM))
+        .lane(Lane::Connection);
 
     fn args(&self, path: &mut PathArgs<'_>) {
         path.push(self.connection);

@@ -43,15 +43,10 @@ const MANAGE_CONNECTION: Permission = Permission::least(
 );
 const READ_CONNECTION: Permission = Permission::least(
     &["ExternalConnection.ReadWrite.OwnedBy"],
-    &[
-        "ExternalConnection.Read.All",
-        "ExternalConnection.ReadWrite.All",
-    ],
+    &["ExternalConnection.Read.All", "ExternalConnection.ReadWrite.All"],
 );
-const WRITE_ITEM: Permission = Permission::least(
-    &["ExternalItem.ReadWrite.OwnedBy"],
-    &["ExternalItem.ReadWrite.All"],
-);
+const WRITE_ITEM: Permission =
+    Permission::least(&["ExternalItem.ReadWrite.OwnedBy"], &["ExternalItem.ReadWrite.All"]);
 const READ_ITEM: Permission = Permission::least(
     &["ExternalItem.ReadWrite.OwnedBy"],
     &["ExternalItem.Read.All", "ExternalItem.ReadWrite.All"],

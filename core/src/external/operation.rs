@@ -50,22 +50,17 @@ pub struct GetOperation<'a> {
 impl<'a> GetOperation<'a> {
     /// Asks after `operation` of `connection`.
     pub fn new(connection: &'a ConnectionId, operation: &'a OperationId) -> Self {
-        Self {
-            connection,
-            operation,
-        }
+        Self { connection, operation }
     }
 }
 
 impl Endpoint for GetOperation<'_> {
     type Output = ConnectionOperation;
-    const ROUTE: Route = Route::get(
-        "Get operation",
-        "/external/connections/{connection}/operations/{operation}",
-    )
-    .clouds(CLOUDS)
-    .permissions(work_or_application(READ_CONNECTION))
-    .lane(Lane::Connection);
+    const ROUTE: Route =
+        Route::get("Get operation", "/external/connections/{connection}/operations/{operation}")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(READ_CONNECTION))
+            .lane(Lane::Connection);
 
     fn args(&self, path: &mut PathArgs<'_>) {
         path.push(self.connection);

@@ -80,27 +80,17 @@ const PRINCIPAL: &str = "#microsoft.graph.externalConnectors.principal";
 impl Principal {
     /// An Entra user or group.
     pub fn entra(object_id: crate::types::Guid) -> Self {
-        Self {
-            entra_id: Some(object_id.to_string()),
-            ..Self::nobody()
-        }
+        Self { entra_id: Some(object_id.to_string()), ..Self::nobody() }
     }
 
     /// A user by user principal name.
     pub fn upn(upn: impl Into<String>) -> Self {
-        Self {
-            upn: Some(upn.into()),
-            ..Self::nobody()
-        }
+        Self { upn: Some(upn.into()), ..Self::nobody() }
     }
 
     /// Somebody whom only the source system knows.
     pub fn external(id: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            external_id: Some(id.into()),
-            external_name: Some(name.into()),
-            ..Self::nobody()
-        }
+        Self { external_id: Some(id.into()), external_name: Some(name.into()), ..Self::nobody() }
     }
 
     fn nobody() -> Self {
@@ -211,11 +201,7 @@ impl PropertyValue {
             }
         };
         let somebody = |place: String, principal: &Principal, faults: &mut FaultList| {
-            if principal
-                .members()
-                .iter()
-                .all(|(_, member)| member.is_none())
-            {
+            if principal.members().iter().all(|(_, member)| member.is_none()) {
                 let detail = "names nobody; give it an Entra id, a upn or an external id";
                 faults.push(Rule::PrincipalEmpty, place, detail);
             }
@@ -255,20 +241,16 @@ impl PropertyValue {
             PropertyType::Int64Collection => read(json, Self::Int64Collection),
             PropertyType::DoubleCollection => {
                 let numbers: Vec<RawJson> = json.read()?;
-                numbers
-                    .iter()
-                    .map(exact)
-                    .collect::<Result<_, _>>()
-                    .map(Self::DoubleCollection)
+                numbers.iter().map(exact).collect::<Result<_, _>>().map(Self::DoubleCollection)
             }
             PropertyType::DateTimeCollection => read(json, Self::DateTimeCollection),
             PropertyType::Principal => read(json, |read: TypedPrincipal| Self::Principal(read.0)),
             PropertyType::PrincipalCollection => read(json, |read: Vec<TypedPrincipal>| {
                 Self::PrincipalCollection(read.into_iter().map(|read| read.0).collect())
             }),
-            PropertyType::Other(_) => Err(de::Error::custom(format_args!(
-                "unknown property type {kind}"
-            ))),
+            PropertyType::Other(_) => {
+                Err(de::Error::custom(format_args!("unknown property type {kind}")))
+            }
         }
     }
 }
@@ -345,10 +327,7 @@ impl Properties {
 
     /// The value of a property.
     pub fn get(&self, name: &str) -> Option<&PropertyValue> {
-        self.0
-            .iter()
-            .find(|(known, _)| &**known == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| &**known == name).map(|(_, value)| value)
     }
 
     /// Names and values, in the order in which they were given.
@@ -375,10 +354,7 @@ impl Properties {
             if let Err(why) = check_name(name) {
                 faults.push(Rule::PropertyName, place(name), why);
             }
-            if self.0[..index]
-                .iter()
-                .any(|(before, _)| before.eq_ignore_ascii_case(name))
-            {
+            if self.0[..index].iter().any(|(before, _)| before.eq_ignore_ascii_case(name)) {
                 let detail = "is there twice; letter case does not make two names different";
                 faults.push(Rule::PropertyTwice, place(name), detail);
             }
@@ -393,10 +369,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     if (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         Ok(())
     } else {
-        Err(format!(
-            "{} is not 1 to 32 ASCII letters and digits",
-            quote(name)
-        ))
+        Err(format!("{} is not 1 to 32 ASCII letters and digits", quote(name)))
     }
 }
 
@@ -406,10 +379,7 @@ fn place(name: &str) -> String {
     if name.bytes().all(plain) && !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() {
         format!("$.properties.{name}")
     } else {
-        format!(
-            "$.properties['{}']",
-            name.replace('\\', "\\\\").replace('\'', "\\'")
-        )
+        format!("$.properties['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))
     }
 }
 
@@ -482,11 +452,7 @@ impl StoredProperties {
     /// The place for a member: an annotation and its value stand side by side.
     fn entry(&mut self, name: &str) -> &mut StoredProperty {
         if self.0.last().is_none_or(|last| last.name != name) {
-            self.0.push(StoredProperty {
-                name: name.to_owned(),
-                annotation: None,
-                value: None,
-            });
+            self.0.push(StoredProperty { name: name.to_owned(), annotation: None, value: None });
         }
         let last = self.0.len() - 1;
         &mut self.0[last]
@@ -628,18 +594,12 @@ mod tests {
             ("7", f64::INFINITY.into()),
             ("list", vec![1.0, f64::NAN].into()),
             ("who", Principal::nobody().into()),
-            (
-                "whos",
-                vec![Principal::upn("x"), Principal::nobody()].into(),
-            ),
+            ("whos", vec![Principal::upn("x"), Principal::nobody()].into()),
         ])
         .check(&mut faults);
         let found = faults.finish().unwrap_err();
-        let found: Vec<_> = found
-            .faults()
-            .iter()
-            .map(|fault| (fault.rule, &*fault.place))
-            .collect();
+        let found: Vec<_> =
+            found.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
         assert_eq!(
             found,
             [
@@ -659,21 +619,12 @@ mod tests {
             "b@odata.type":"Collection(Int64)","b":[1],"c":null,"d@odata.type":"String","e":"x",
             "d":"far from its annotation"}"##;
         let read: StoredProperties = serde_json::from_str(json).unwrap();
+        assert_eq!(read.get("a").unwrap().annotation.as_deref(), Some("#Collection(String)"));
         assert_eq!(
-            read.get("a").unwrap().annotation.as_deref(),
-            Some("#Collection(String)")
-        );
-        assert_eq!(
-            read.get("b")
-                .unwrap()
-                .read(&PropertyType::Int64Collection)
-                .unwrap(),
+            read.get("b").unwrap().read(&PropertyType::Int64Collection).unwrap(),
             Some(PropertyValue::Int64Collection(vec![1]))
         );
-        assert_eq!(
-            read.get("c").unwrap().read(&PropertyType::String).unwrap(),
-            None
-        );
+        assert_eq!(read.get("c").unwrap().read(&PropertyType::String).unwrap(), None);
         assert!(read.get("b").unwrap().read(&PropertyType::String).is_err());
         assert_eq!(
             serde_json::to_value(&read).unwrap(),

@@ -167,11 +167,7 @@ impl SchemaProperty {
 
     fn check(&self, index: usize, faults: &mut FaultList) {
         if let Err(why) = check_name(&self.name) {
-            faults.push(
-                Rule::PropertyName,
-                format!("$.properties[{index}].name"),
-                why,
-            );
+            faults.push(Rule::PropertyName, format!("$.properties[{index}].name"), why);
         }
         for (at, alias) in self.aliases.iter().enumerate() {
             if let Err(why) = check_name(alias) {
@@ -187,10 +183,7 @@ impl SchemaProperty {
         };
         future(format!("$.properties[{index}].type"), self.kind.as_str());
         for (at, label) in self.labels.iter().enumerate() {
-            future(
-                format!("$.properties[{index}].labels[{at}]"),
-                label.as_str(),
-            );
+            future(format!("$.properties[{index}].labels[{at}]"), label.as_str());
         }
     }
 }
@@ -312,14 +305,12 @@ pub struct SchemaRegistration {
 
 impl Endpoint for RegisterSchema<'_> {
     type Output = SchemaRegistration;
-    const ROUTE: Route = Route::patch(
-        "Create or update schema",
-        "/external/connections/{connection}/schema",
-    )
-    .clouds(CLOUDS)
-    .permissions(work_or_application(MANAGE_CONNECTION))
-    .lane(Lane::Connection)
-    .success(&[202]);
+    const ROUTE: Route =
+        Route::patch("Create or update schema", "/external/connections/{connection}/schema")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(MANAGE_CONNECTION))
+            .lane(Lane::Connection)
+            .success(&[202]);
 
     fn args(&self, path: &mut PathArgs<'_>) {
         path.push(self.connection);
@@ -337,18 +328,11 @@ impl Endpoint for RegisterSchema<'_> {
             .and_then(|location| location.to_str().ok())
             .ok_or_else(|| missing("no Location header names the operation"))?;
         let path = location.split(['?', '#']).next().unwrap_or_default();
-        let last = path
-            .trim_end_matches('/')
-            .rsplit('/')
-            .next()
-            .unwrap_or_default();
+        let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
         let id = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
         let operation = OperationId::new(id)
             .map_err(|_| missing("the Location header does not end with an operation id"))?;
-        Ok(SchemaRegistration {
-            operation,
-            location: location.to_owned(),
-        })
+        Ok(SchemaRegistration { operation, location: location.to_owned() })
     }
 }
 
@@ -368,11 +352,8 @@ mod tests {
             SchemaProperty::new("", PropertyType::String).label(Label::from("unknownFutureValue")),
         ])
         .unwrap_err();
-        let found: Vec<_> = refused
-            .faults()
-            .iter()
-            .map(|fault| (fault.rule, &*fault.place))
-            .collect();
+        let found: Vec<_> =
+            refused.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
         assert_eq!(
             found,
             [
@@ -401,9 +382,7 @@ mod tests {
                 .retrievable()
                 .label(Label::Title)
                 .alias("headline"),
-            SchemaProperty::new("tags", PropertyType::StringCollection)
-                .queryable()
-                .refinable(),
+            SchemaProperty::new("tags", PropertyType::StringCollection).queryable().refinable(),
         ])
         .unwrap();
         assert_eq!(
@@ -421,9 +400,8 @@ mod tests {
     fn the_operation_is_the_last_segment_of_the_location() {
         let connection = ConnectionId::new("contosohr").unwrap();
         let schema = Schema::new([SchemaProperty::new("a", PropertyType::String)]).unwrap();
-        let request = RegisterSchema::new(&connection, &schema)
-            .request(&ServiceRoot::v1())
-            .unwrap();
+        let request =
+            RegisterSchema::new(&connection, &schema).request(&ServiceRoot::v1()).unwrap();
         let answer = |location: Option<&str>| {
             let mut response = http::Response::builder().status(202);
             if let Some(location) = location {
@@ -432,10 +410,7 @@ mod tests {
             RegisterSchema::response(&request, response.body(Bytes::new()).unwrap())
         };
         let root = "https://graph.microsoft.com/v1.0/external/connections/contosohr/operations";
-        for (end, id) in [
-            ("/1.neu.0278.6410", "1.neu.0278.6410"),
-            ("/a%2Fb/?x=1", "a/b"),
-        ] {
+        for (end, id) in [("/1.neu.0278.6410", "1.neu.0278.6410"), ("/a%2Fb/?x=1", "a/b")] {
             let location = format!("{root}{end}");
             let begun = answer(Some(&location)).unwrap().value;
             assert_eq!(begun.operation.as_str(), id);

@@ -72,11 +72,7 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// As [`json`](Self::json), but not for an empty body.
     pub fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
-        if self.body.is_empty() {
-            Ok(None)
-        } else {
-            self.json().map(Some)
-        }
+        if self.body.is_empty() { Ok(None) } else { self.json().map(Some) }
     }
 }
 
@@ -106,10 +102,7 @@ pub enum DecodeKind {
 impl DecodeError {
     /// For parsers of endpoints outside this crate.
     pub fn new(kind: DecodeKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-        }
+        Self { kind, detail: detail.into() }
     }
 
     /// In what way.

@@ -30,12 +30,7 @@ impl<T> Call<T> {
         parse: Parse<T>,
         request: http::Request<Bytes>,
     ) -> Self {
-        Self {
-            route,
-            repeat,
-            parse,
-            request: Arc::new(request),
-        }
+        Self { route, repeat, parse, request: Arc::new(request) }
     }
 
     /// The operation.
@@ -128,12 +123,7 @@ pub(super) fn read<T>(
     match parse(&Answer::new(request, &response)) {
         Ok(value) => {
             let (parts, raw) = response.into_parts();
-            Ok(Reply {
-                value,
-                status: parts.status,
-                headers: parts.headers,
-                raw,
-            })
+            Ok(Reply { value, status: parts.status, headers: parts.headers, raw })
         }
         Err(why) => Err(Error::unreadable(route, why, response)),
     }

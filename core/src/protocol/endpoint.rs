@@ -119,29 +119,20 @@ pub trait Endpoint {
         faults.append(self.body(root, &mut body));
         let limit = root.limits().body;
         if body.len() > limit {
-            let detail = format!(
-                "is {} bytes long, {limit} are allowed; shorten it",
-                body.len()
-            );
+            let detail = format!("is {} bytes long, {limit} are allowed; shorten it", body.len());
             faults.push(Rule::BodySize, "$", detail);
         }
         faults.finish()?;
 
         let uri = root.uri(target).map_err(|error| {
-            Fault::new(
-                Rule::PathSegment,
-                "path",
-                format!("is no request target: {error}"),
-            )
+            Fault::new(Rule::PathSegment, "path", format!("is no request target: {error}"))
         })?;
         let mut request = http::Request::new(Bytes::from(body));
         *request.method_mut() = route.method();
         *request.uri_mut() = uri;
         let json = HeaderValue::from_static("application/json");
         if !request.body().is_empty() {
-            request
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, json.clone());
+            request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
         }
         request.headers_mut().insert(header::ACCEPT, json);
         self.headers(root, request.headers_mut());
@@ -174,12 +165,7 @@ pub trait Endpoint {
     /// As [`request`](Self::request).
     fn call_into<U: From<Self::Output>>(&self, root: &ServiceRoot) -> Result<Call<U>, BuildError> {
         let parse = |answer: &Answer<'_>| Self::parse(answer).map(U::from);
-        Ok(Call::new(
-            const { &Self::ROUTE },
-            self.repeat(),
-            parse,
-            self.request(root)?,
-        ))
+        Ok(Call::new(const { &Self::ROUTE }, self.repeat(), parse, self.request(root)?))
     }
 }
 
@@ -205,21 +191,13 @@ impl Repeat {
 /// Refuses what the documents say is not there, before it costs a round trip.
 fn check_availability(route: &Route, root: &ServiceRoot, faults: &mut FaultList) {
     if !route.versions.contains(&root.version()) {
-        let detail = format!(
-            "{} is not in {}; use another version",
-            route.name,
-            root.version()
-        );
+        let detail = format!("{} is not in {}; use another version", route.name, root.version());
         faults.push(Rule::Version, "service root", detail);
     }
     if !route.clouds.contains(&root.cloud()) {
         let clouds: Vec<&str> = route.clouds.iter().map(|cloud| cloud.name()).collect();
-        let detail = format!(
-            "{} is not in {}, only in {}",
-            route.name,
-            root.cloud(),
-            clouds.join(", ")
-        );
+        let detail =
+            format!("{} is not in {}, only in {}", route.name, root.cloud(), clouds.join(", "));
         faults.push(Rule::Cloud, "service root", detail);
     }
 }

@@ -59,11 +59,7 @@ pub enum Applied {
 
 impl Error {
     fn new(operation: &'static str, applied: Applied, cause: Cause) -> Self {
-        Self(Box::new(Parts {
-            operation,
-            applied,
-            cause,
-        }))
+        Self(Box::new(Parts { operation, applied, cause }))
     }
 
     /// The call was refused before anything was sent.
@@ -81,11 +77,7 @@ impl Error {
     }
 
     pub(super) fn service(route: &'static Route, error: ServiceError) -> Self {
-        let applied = if route.writes() {
-            applied_by(error.status())
-        } else {
-            Applied::No
-        };
+        let applied = if route.writes() { applied_by(error.status()) } else { Applied::No };
         Self::new(route.name, applied, Cause::Service(error))
     }
 
@@ -101,12 +93,7 @@ impl Error {
             StatusCode::MULTI_STATUS => Applied::Maybe,
             _ => Applied::Yes,
         };
-        let cause = Cause::Unreadable {
-            why,
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        };
+        let cause = Cause::Unreadable { why, status: parts.status, headers: parts.headers, body };
         Self::new(route.name, applied, cause)
     }
 
@@ -185,14 +172,8 @@ impl fmt::Display for Error {
                 }
             }
             Cause::Service(error) => write!(f, "{error}")?,
-            Cause::Unreadable {
-                why, status, body, ..
-            } => {
-                write!(
-                    f,
-                    "{status}, but of its {} bytes of answer: {why}",
-                    body.len()
-                )?;
+            Cause::Unreadable { why, status, body, .. } => {
+                write!(f, "{status}, but of its {} bytes of answer: {why}", body.len())?;
             }
         }
         match (self.applied(), self.cause()) {

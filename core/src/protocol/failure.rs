@@ -22,20 +22,12 @@ pub struct Failure {
 impl Failure {
     /// The request did not leave; repeating it is harmless.
     pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            sent: Sent::No,
-            permanent: false,
-            source: source.into(),
-        }
+        Self { sent: Sent::No, permanent: false, source: source.into() }
     }
 
     /// The request may have arrived.
     pub fn maybe_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
-            sent: Sent::Maybe,
-            permanent: false,
-            source: source.into(),
-        }
+        Self { sent: Sent::Maybe, permanent: false, source: source.into() }
     }
 
     /// Marks a cause that repeating cannot cure: a bad certificate, plain http refused.

@@ -48,11 +48,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
                     }
                 }
                 let value = value.ok_or_else(|| A::Error::missing_field("value"))?;
-                Ok(Page {
-                    value,
-                    next_link,
-                    other,
-                })
+                Ok(Page { value, next_link, other })
             }
         }
 

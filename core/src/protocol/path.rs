@@ -20,11 +20,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b')');
 
 /// RFC 3986 *unreserved*, for what stands after a `=` in a query.
-const RESERVED_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const RESERVED_IN_QUERY: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Takes the arguments of a path, in the order of the template's braces.
 ///
@@ -39,11 +36,7 @@ pub struct PathArgs<'a> {
 
 impl<'a> PathArgs<'a> {
     pub(super) fn new(template: &'static str, out: &'a mut String) -> Self {
-        Self {
-            out,
-            rest: template,
-            faults: FaultList::default(),
-        }
+        Self { out, rest: template, faults: FaultList::default() }
     }
 
     /// Fills the next braces.
@@ -101,12 +94,8 @@ impl<'a> Query<'a> {
         self.out.push(if self.first { '?' } else { '&' });
         self.first = false;
         let value = value.to_string();
-        write!(
-            self.out,
-            "{name}={}",
-            utf8_percent_encode(&value, RESERVED_IN_QUERY)
-        )
-        .expect("a String takes every text");
+        write!(self.out, "{name}={}", utf8_percent_encode(&value, RESERVED_IN_QUERY))
+            .expect("a String takes every text");
     }
 }
 
@@ -150,18 +139,8 @@ mod tests {
             assert_eq!(places, ["one", "two"]);
             assert!(refused.breaks(Rule::PathSegment));
         }
-        assert!(
-            expand("/a/{one}", &[])
-                .unwrap_err()
-                .to_string()
-                .contains("one: was not given")
-        );
-        assert!(
-            expand("/a", &["x"])
-                .unwrap_err()
-                .to_string()
-                .contains("no place left")
-        );
+        assert!(expand("/a/{one}", &[]).unwrap_err().to_string().contains("one: was not given"));
+        assert!(expand("/a", &["x"]).unwrap_err().to_string().contains("no place left"));
     }
 
     #[test]

@@ -98,10 +98,7 @@ impl PublicError {
     /// What a caller can do, by the most specific code that is known; an error without one is
     /// taken for a rule that the request breaks, which is what the service mostly means.
     pub fn advice(&self) -> Advice {
-        let inner = self
-            .inner_error
-            .as_ref()
-            .and_then(|inner| inner.code.as_deref());
+        let inner = self.inner_error.as_ref().and_then(|inner| inner.code.as_deref());
         [inner, self.code.as_deref()]
             .into_iter()
             .flatten()
@@ -138,11 +135,7 @@ fn write_one(
     message: &Option<String>,
     target: &Option<String>,
 ) -> fmt::Result {
-    f.write_str(
-        code.as_deref()
-            .filter(|code| !code.is_empty())
-            .unwrap_or("(no code)"),
-    )?;
+    f.write_str(code.as_deref().filter(|code| !code.is_empty()).unwrap_or("(no code)"))?;
     if let Some(message) = message {
         write!(f, ": {message}")?;
     }
@@ -165,18 +158,12 @@ mod tests {
         for (json, advice) in [
             (r#"{"code":"TooManyRequests"}"#, Advice::Repeat),
             (r#"{"code":"accessDenied"}"#, Advice::GiveUp),
-            (
-                r#"{"code":"InvalidRequest","innerError":{"code":"guid"}}"#,
-                Advice::Mend,
-            ),
+            (r#"{"code":"InvalidRequest","innerError":{"code":"guid"}}"#, Advice::Mend),
             (
                 r#"{"code":"InvalidRequest","innerError":{"code":"ServiceNotAvailable"}}"#,
                 Advice::Repeat,
             ),
-            (
-                r#"{"code":"accessDenied","innerError":{"code":"odd"}}"#,
-                Advice::GiveUp,
-            ),
+            (r#"{"code":"accessDenied","innerError":{"code":"odd"}}"#, Advice::GiveUp),
             (r#"{}"#, Advice::Mend),
         ] {
             assert_eq!(error(json).advice(), advice, "{json}");
@@ -189,10 +176,7 @@ mod tests {
             "innerError":{"code":"i","deeper":{"code":"z"}},"new":1.50}"#;
         let read = error(json);
         let again: serde_json::Value = serde_json::to_value(&read).unwrap();
-        assert_eq!(
-            again,
-            serde_json::from_str::<serde_json::Value>(json).unwrap()
-        );
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(json).unwrap());
         assert_eq!(read.other.get("new").unwrap().get(), "1.50");
         assert_eq!(read.to_string(), "a (at t), because of i");
     }

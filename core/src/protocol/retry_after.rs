@@ -21,19 +21,14 @@ use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let date = headers
-        .get(header::DATE)
-        .and_then(|date| http_date(date.to_str().ok()?));
+    let date = headers.get(header::DATE).and_then(|date| http_date(date.to_str().ok()?));
     let seconds = headers
         .get_all(header::RETRY_AFTER)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| match until(value.trim(), date) {
             Some(wait) => vec![wait],
-            None => value
-                .split(',')
-                .filter_map(|part| number(part, 1.0))
-                .collect(),
+            None => value.split(',').filter_map(|part| number(part, 1.0)).collect(),
         });
     let milliseconds = headers
         .get_all("x-ms-retry-after-ms")
@@ -46,10 +41,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn number(text: &str, unit: f64) -> Option<Duration> {
     let text = text.trim();
     // `f64` also reads `inf`, `nan` and exponents, which no header means.
-    if !text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
     let seconds = text.parse::<f64>().ok()? * unit;
@@ -76,10 +68,7 @@ mod tests {
     fn asked(headers: &[(&'static str, &str)]) -> Option<Duration> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_str(value).unwrap(),
-            );
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         retry_after(&map)
     }
@@ -90,24 +79,12 @@ mod tests {
         for (headers, wait) in [
             (&[("retry-after", "10")][..], Some(Duration::from_secs(10))),
             (&[("retry-after", "0")], Some(Duration::ZERO)),
-            (
-                &[("retry-after", "0.249")],
-                Some(Duration::from_millis(249)),
-            ),
-            (
-                &[("retry-after", " 7.5 ")],
-                Some(Duration::from_millis(7500)),
-            ),
+            (&[("retry-after", "0.249")], Some(Duration::from_millis(249))),
+            (&[("retry-after", " 7.5 ")], Some(Duration::from_millis(7500))),
             (&[("retry-after", "5,5")], Some(Duration::from_secs(5))),
             (&[("retry-after", "5, 7")], Some(Duration::from_secs(7))),
-            (
-                &[("retry-after", "5"), ("retry-after", "9")],
-                Some(Duration::from_secs(9)),
-            ),
-            (
-                &[("x-ms-retry-after-ms", "1500")],
-                Some(Duration::from_millis(1500)),
-            ),
+            (&[("retry-after", "5"), ("retry-after", "9")], Some(Duration::from_secs(9))),
+            (&[("x-ms-retry-after-ms", "1500")], Some(Duration::from_millis(1500))),
             (
                 &[("retry-after", "1"), ("x-ms-retry-after-ms", "1500")],
                 Some(Duration::from_millis(1500)),
@@ -116,20 +93,14 @@ mod tests {
                 &[date, ("retry-after", "Tue, 15 Nov 1994 08:13:01 GMT")],
                 Some(Duration::from_secs(30)),
             ),
-            (
-                &[date, ("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")],
-                Some(Duration::ZERO),
-            ),
+            (&[date, ("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")], Some(Duration::ZERO)),
             (&[("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")], None),
             (&[("retry-after", "-5")], None),
             (&[("retry-after", "soon")], None),
             (&[("retry-after", "")], None),
             (&[("retry-after", "inf")], None),
             (&[("retry-after", "1e3")], None),
-            (
-                &[("retry-after", "99999999999999999999999999")],
-                Some(Duration::MAX),
-            ),
+            (&[("retry-after", "99999999999999999999999999")], Some(Duration::MAX)),
             (&[], None),
         ] {
             assert_eq!(asked(headers), wait, "{headers:?}");

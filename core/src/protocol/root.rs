@@ -95,10 +95,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body: 4_000_000,
-            activities: 20,
-        }
+        Self { body: 4_000_000, activities: 20 }
     }
 }
 
@@ -168,10 +165,7 @@ impl ServiceRoot {
             BuildError::from(Fault::new(
                 Rule::OtherRoot,
                 "service root",
-                format!(
-                    "{} {why}; write it like {scheme}://host:port",
-                    quote(address)
-                ),
+                format!("{} {why}; write it like {scheme}://host:port", quote(address)),
             ))
         };
         // `Uri` drops a fragment without a word.
@@ -179,12 +173,8 @@ impl ServiceRoot {
             return Err(wrong("has a fragment"));
         }
         let uri: Uri = address.parse().map_err(|_| wrong("is no address"))?;
-        let Parts {
-            scheme: found,
-            authority: Some(authority),
-            path_and_query,
-            ..
-        } = uri.into_parts()
+        let Parts { scheme: found, authority: Some(authority), path_and_query, .. } =
+            uri.into_parts()
         else {
             return Err(wrong("names no host"));
         };
@@ -194,20 +184,11 @@ impl ServiceRoot {
         if authority.as_str().contains('@') {
             return Err(wrong("has a user name"));
         }
-        if path_and_query
-            .as_ref()
-            .is_some_and(|path| path.query().is_some())
-        {
+        if path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(wrong("has a query"));
         }
-        let prefix = path_and_query
-            .as_ref()
-            .map_or("", PathAndQuery::path)
-            .trim_end_matches('/');
-        if prefix
-            .split('/')
-            .any(|segment| matches!(segment, "." | ".."))
-        {
+        let prefix = path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
+        if prefix.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(wrong("has a dot segment"));
         }
         Ok(Self {
@@ -257,10 +238,7 @@ impl ServiceRoot {
                     && authority.host().eq_ignore_ascii_case(self.authority.host())
                     && port(authority) == port(&self.authority)
             })
-            && uri
-                .path()
-                .strip_prefix(&*self.prefix)
-                .is_some_and(|rest| rest.starts_with('/'))
+            && uri.path().strip_prefix(&*self.prefix).is_some_and(|rest| rest.starts_with('/'))
             && !uri.path().split('/').any(is_dot_segment)
     }
 
@@ -276,9 +254,8 @@ impl ServiceRoot {
         let mut parts = Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(
-            path_and_query,
-        ))?);
+        parts.path_and_query =
+            Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(path_and_query))?);
         Ok(Uri::from_parts(parts)?)
     }
 }
@@ -287,19 +264,12 @@ impl ServiceRoot {
 fn is_dot_segment(segment: &str) -> bool {
     // At most two dots of three characters each; longer segments need no copy.
     segment.len() <= 6
-        && matches!(
-            segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
-            "." | ".."
-        )
+        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 impl fmt::Display for ServiceRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}://{}{}/{}",
-            self.scheme, self.authority, self.prefix, self.version
-        )
+        write!(f, "{}://{}{}/{}", self.scheme, self.authority, self.prefix, self.version)
     }
 }
 
@@ -308,20 +278,12 @@ mod tests {
     use super::*;
 
     fn gateway() -> ServiceRoot {
-        ServiceRoot::https(
-            "https://Gate.example:8443/graph/",
-            Cloud::Global,
-            Version::V1,
-        )
-        .unwrap()
+        ServiceRoot::https("https://Gate.example:8443/graph/", Cloud::Global, Version::V1).unwrap()
     }
 
     #[test]
     fn a_root_is_an_address_and_nothing_else() {
-        assert_eq!(
-            gateway().to_string(),
-            "https://Gate.example:8443/graph/v1.0"
-        );
+        assert_eq!(gateway().to_string(), "https://Gate.example:8443/graph/v1.0");
         for bad in [
             "",
             "gate.example",

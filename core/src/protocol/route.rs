@@ -89,10 +89,7 @@ pub struct Permission {
 
 impl Permission {
     /// The operation is not supported for this kind of token.
-    pub const NONE: Self = Self {
-        least: &[],
-        higher: &[],
-    };
+    pub const NONE: Self = Self { least: &[], higher: &[] };
 
     /// Least privileged first, then the higher ones.
     pub const fn least(least: &'static [&'static str], higher: &'static [&'static str]) -> Self {
@@ -116,10 +113,7 @@ impl Permissions {
 
 impl Route {
     const fn new(name: &'static str, verb: Verb, path: &'static str) -> Self {
-        assert!(
-            is_template(path.as_bytes()),
-            "a path is like /segment/{{argument}}"
-        );
+        assert!(is_template(path.as_bytes()), "a path is like /segment/{{argument}}");
         Self {
             name,
             verb,
@@ -252,9 +246,7 @@ mod tests {
         for good in ["/a", "/a/{b}", "/a/{b}/c", "/{a}/{b}", "/a/$batch"] {
             assert!(is_template(good.as_bytes()), "{good}");
         }
-        for bad in [
-            "", "a", "/a/{}", "/a/{b", "/a/b}", "/a/{b}c", "/a/x{b}", "/{a/b}", "/a?b",
-        ] {
+        for bad in ["", "a", "/a/{}", "/a/{b", "/a/b}", "/a/{b}c", "/a/x{b}", "/{a/b}", "/a?b"] {
             assert!(!is_template(bad.as_bytes()), "{bad}");
         }
     }

@@ -83,9 +83,7 @@ impl GraphError {
         struct Envelope {
             error: GraphError,
         }
-        serde_json::from_slice::<Envelope>(body)
-            .ok()
-            .map(|envelope| envelope.error)
+        serde_json::from_slice::<Envelope>(body).ok().map(|envelope| envelope.error)
     }
 }
 
@@ -102,10 +100,7 @@ impl<'de> Deserialize<'de> for GraphError {
 
             // Gateways in front of Graph answer `{"error":"text"}`.
             fn visit_str<E: de::Error>(self, code: &str) -> Result<GraphError, E> {
-                Ok(GraphError {
-                    code: Some(code.to_owned()),
-                    ..GraphError::default()
-                })
+                Ok(GraphError { code: Some(code.to_owned()), ..GraphError::default() })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<GraphError, A::Error> {
@@ -175,12 +170,7 @@ impl ServiceError {
     pub(super) fn read(response: http::Response<Bytes>) -> Self {
         let error = GraphError::read(response.body());
         let (parts, body) = response.into_parts();
-        Self {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-            error,
-        }
+        Self { status: parts.status, headers: parts.headers, body, error }
     }
 
     /// The status.
@@ -245,11 +235,7 @@ impl fmt::Display for ServiceError {
             None if self.body.is_empty() => f.write_str(", without a body")?,
             None => {
                 let start = &self.body[..self.body.len().min(256)];
-                write!(
-                    f,
-                    ", not an error of Graph: {}",
-                    quote(&String::from_utf8_lossy(start))
-                )?;
+                write!(f, ", not an error of Graph: {}", quote(&String::from_utf8_lossy(start)))?;
             }
         }
         if let Some(id) = self.request_id() {
@@ -261,12 +247,7 @@ impl fmt::Display for ServiceError {
 
 impl fmt::Display for GraphError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            self.code
-                .as_deref()
-                .filter(|code| !code.is_empty())
-                .unwrap_or("(no code)"),
-        )?;
+        f.write_str(self.code.as_deref().filter(|code| !code.is_empty()).unwrap_or("(no code)"))?;
         if let Some(message) = &self.message {
             write!(f, ": {message}")?;
         }
@@ -288,11 +269,7 @@ mod tests {
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
-        ServiceError::read(
-            response
-                .body(Bytes::copy_from_slice(body.as_bytes()))
-                .unwrap(),
-        )
+        ServiceError::read(response.body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
     }
 
     #[test]
@@ -308,28 +285,10 @@ mod tests {
         );
         let graph = error.error().unwrap();
         let codes: Vec<_> = graph.chain().map(|error| error.code.as_deref()).collect();
-        assert_eq!(
-            codes,
-            [
-                Some("InvalidRequest"),
-                None,
-                Some("DeserializationError"),
-                None
-            ]
-        );
+        assert_eq!(codes, [Some("InvalidRequest"), None, Some("DeserializationError"), None]);
         assert_eq!(graph.cause().message.as_deref(), Some("Cannot read 'due'"));
         assert_eq!(graph.details[0].target.as_deref(), Some("t"));
-        assert_eq!(
-            graph
-                .chain()
-                .last()
-                .unwrap()
-                .other
-                .get("extra")
-                .unwrap()
-                .get(),
-            "true"
-        );
+        assert_eq!(graph.chain().last().unwrap().other.get("extra").unwrap().get(), "true");
         assert_eq!(error.request_id(), Some("r-1"));
         assert_eq!(
             error.to_string(),
@@ -343,22 +302,14 @@ mod tests {
         let body =
             r#"{"error":{"code":"","innerError":{"request-id":"a","client-request-id":"b"}}}"#;
         let error = refused(403, &[], body);
-        assert_eq!(
-            (error.request_id(), error.client_request_id()),
-            (Some("a"), Some("b"))
-        );
+        assert_eq!((error.request_id(), error.client_request_id()), (Some("a"), Some("b")));
         assert!(error.to_string().starts_with("403 Forbidden: (no code)"));
     }
 
     #[test]
     fn a_body_that_is_no_envelope_keeps_status_and_bytes() {
-        for body in [
-            "",
-            "<html>Bad gateway</html>",
-            "{\"error\":{\"code\":\"x",
-            "[]",
-            "\u{feff}{}",
-        ] {
+        for body in ["", "<html>Bad gateway</html>", "{\"error\":{\"code\":\"x", "[]", "\u{feff}{}"]
+        {
             let error = refused(502, &[("retry-after", "1.5")], body);
             assert_eq!(error.error(), None, "{body}");
             assert_eq!(error.status(), 502);
@@ -371,29 +322,15 @@ mod tests {
 
     #[test]
     fn odd_shapes_cost_their_own_member_only() {
-        let error = refused(
-            400,
-            &[],
-            r#"{"error":{"code":7,"message":"m","details":"x"}}"#,
-        );
+        let error = refused(400, &[], r#"{"error":{"code":7,"message":"m","details":"x"}}"#);
         let graph = error.error().unwrap();
-        assert_eq!(
-            (graph.code.as_deref(), graph.message.as_deref()),
-            (None, Some("m"))
-        );
+        assert_eq!((graph.code.as_deref(), graph.message.as_deref()), (None, Some("m")));
         let endless = format!("{{\"error\":{}", "{\"innerError\":".repeat(100_000));
         assert_eq!(refused(400, &[], &endless).error(), None);
         let deep = format!("{}{}", "{\"innerError\":".repeat(1000), "}".repeat(1000));
+        assert_eq!(refused(400, &[], &format!("{{\"error\":{deep}}}")).error(), None);
         assert_eq!(
-            refused(400, &[], &format!("{{\"error\":{deep}}}")).error(),
-            None
-        );
-        assert_eq!(
-            refused(400, &[], r#"{"error":"gone"}"#)
-                .error()
-                .unwrap()
-                .code
-                .as_deref(),
+            refused(400, &[], r#"{"error":"gone"}"#).error().unwrap().code.as_deref(),
             Some("gone")
         );
     }

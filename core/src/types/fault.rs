@@ -105,11 +105,7 @@ impl Fault {
         place: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            rule,
-            place: place.into(),
-            detail: detail.into(),
-        }
+        Self { rule, place: place.into(), detail: detail.into() }
     }
 }
 
@@ -155,9 +151,7 @@ impl BuildError {
 
 impl From<Fault> for BuildError {
     fn from(fault: Fault) -> Self {
-        Self {
-            faults: vec![fault],
-        }
+        Self { faults: vec![fault] }
     }
 }
 
@@ -199,11 +193,7 @@ impl FaultList {
     /// Refuses an empty required text.
     pub(crate) fn require(&mut self, place: &'static str, value: &str) {
         if value.is_empty() {
-            self.push(
-                Rule::MemberRequired,
-                place,
-                "is missing or empty; give it a value",
-            );
+            self.push(Rule::MemberRequired, place, "is missing or empty; give it a value");
         }
     }
 
@@ -216,11 +206,7 @@ impl FaultList {
 
     /// Ends the look: an error if anything was found.
     pub(crate) fn finish(self) -> Result<(), BuildError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(BuildError { faults: self.0 })
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(BuildError { faults: self.0 }) }
     }
 }
 

@@ -162,16 +162,10 @@ fn check_connection(id: &str) -> Result<(), &'static str> {
     if !(3..=32).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err("is not 3 to 32 ASCII letters and digits; leave out hyphens and spaces");
     }
-    if id
-        .get(..9)
-        .is_some_and(|start| start.eq_ignore_ascii_case("Microsoft"))
-    {
+    if id.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("Microsoft")) {
         return Err("starts with Microsoft, which is reserved; choose another name");
     }
-    if RESERVED_CONNECTIONS
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(id))
-    {
+    if RESERVED_CONNECTIONS.iter().any(|word| word.eq_ignore_ascii_case(id)) {
         return Err("is a reserved word; choose another name");
     }
     Ok(())
@@ -278,24 +272,12 @@ mod tests {
             assert_eq!(ConnectionId::new(good).unwrap().as_str(), good);
         }
         let long = "a".repeat(33);
-        for bad in [
-            "",
-            "ab",
-            "contoso-hr",
-            "a b",
-            "größe",
-            &long,
-            "MicrosoftX",
-            "microsoft",
-        ] {
+        for bad in ["", "ab", "contoso-hr", "a b", "größe", &long, "MicrosoftX", "microsoft"] {
             assert_eq!(rule(ConnectionId::new(bad)), Rule::ConnectionId, "{bad}");
         }
         for word in RESERVED_CONNECTIONS {
             assert_eq!(rule(ConnectionId::new(word)), Rule::ConnectionId);
-            assert_eq!(
-                rule(ConnectionId::new(word.to_lowercase())),
-                Rule::ConnectionId
-            );
+            assert_eq!(rule(ConnectionId::new(word.to_lowercase())), Rule::ConnectionId);
         }
     }
 
@@ -305,9 +287,7 @@ mod tests {
             assert_eq!(ItemId::new(good).unwrap().as_str(), good);
         }
         let long = "z".repeat(129);
-        for bad in [
-            "", "a/b", "..", "a.b", "a b", "ä", "x--", "x--eYQ", &long, "%41",
-        ] {
+        for bad in ["", "a/b", "..", "a.b", "a b", "ä", "x--", "x--eYQ", &long, "%41"] {
             assert_eq!(rule(ItemId::new(bad)), Rule::ItemId, "{bad}");
         }
         assert_eq!(ItemId::existing("x--eYQ").unwrap().as_str(), "x--eYQ");
@@ -360,17 +340,8 @@ mod tests {
             assert_eq!(rule(UserActivityId::new(bad)), Rule::PathSegment);
             assert_eq!(rule(OperationId::new(bad)), Rule::PathSegment);
         }
-        assert_eq!(
-            AppActivityId::new("/article?12345").unwrap().as_str(),
-            "/article?12345"
-        );
-        assert_eq!(
-            UserActivityId::new("14332800362997268276")
-                .unwrap()
-                .as_str()
-                .len(),
-            20
-        );
+        assert_eq!(AppActivityId::new("/article?12345").unwrap().as_str(), "/article?12345");
+        assert_eq!(UserActivityId::new("14332800362997268276").unwrap().as_str().len(), 20);
     }
 
     proptest! {

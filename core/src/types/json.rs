@@ -85,10 +85,7 @@ pub struct OtherMembers(Vec<(Box<str>, RawJson)>);
 impl OtherMembers {
     /// The value of the member with this name.
     pub fn get(&self, name: &str) -> Option<&RawJson> {
-        self.0
-            .iter()
-            .find(|(known, _)| &**known == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| &**known == name).map(|(_, value)| value)
     }
 
     /// The members in the order in which they arrived.

@@ -129,12 +129,7 @@ impl FromStr for Timestamp {
 }
 
 fn out_of_range(what: &str) -> BuildError {
-    Fault::new(
-        Rule::DateTime,
-        "date",
-        format!("{what} is outside the years 1 to 9999"),
-    )
-    .into()
+    Fault::new(Rule::DateTime, "date", format!("{what} is outside the years 1 to 9999")).into()
 }
 
 impl fmt::Display for Timestamp {
@@ -189,27 +184,15 @@ mod tests {
     fn every_form_of_the_documents_is_read_and_the_instant_survives() {
         for (read, written) in [
             ("2021-04-06T18:04:31.033Z", "2021-04-06T18:04:31.033Z"),
-            (
-                "2015-02-11T20:54:04.3457274+00:00",
-                "2015-02-11T20:54:04.3457274Z",
-            ),
-            (
-                "2022-04-11T16:25:34.3202005Z",
-                "2022-04-11T16:25:34.3202005Z",
-            ),
+            ("2015-02-11T20:54:04.3457274+00:00", "2015-02-11T20:54:04.3457274Z"),
+            ("2022-04-11T16:25:34.3202005Z", "2022-04-11T16:25:34.3202005Z"),
             ("2018-02-26T20:28:22.14Z", "2018-02-26T20:28:22.14Z"),
             ("2018-02-26T20:28:22Z", "2018-02-26T20:28:22Z"),
             ("2018-02-26T20:28:22.000Z", "2018-02-26T20:28:22Z"),
             ("2018-02-26T00:28:22-09:30", "2018-02-26T09:58:22Z"),
-            (
-                "2018-02-26T20:28:22.123456789Z",
-                "2018-02-26T20:28:22.1234567Z",
-            ),
+            ("2018-02-26T20:28:22.123456789Z", "2018-02-26T20:28:22.1234567Z"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
-            (
-                "9999-12-31T23:59:59.9999999Z",
-                "9999-12-31T23:59:59.9999999Z",
-            ),
+            ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.9999999Z"),
         ] {
             assert_eq!(at(read).to_string(), written, "{read}");
             assert_eq!(at(written), at(read));
@@ -241,9 +224,6 @@ mod tests {
             "1969-12-31T23:59:59.9999999Z"
         );
         let after = SystemTime::UNIX_EPOCH + Duration::new(1, 199);
-        assert_eq!(
-            Timestamp::try_from(after).unwrap().to_string(),
-            "1970-01-01T00:00:01.0000001Z"
-        );
+        assert_eq!(Timestamp::try_from(after).unwrap().to_string(), "1970-01-01T00:00:01.0000001Z");
     }
 }
