@@ -1,0 +1,348 @@
+//! What can be said of a request without the state: its target, token, size and JSON.
+//!
+//! The target is read raw, byte by byte; nothing is normalised. This part runs outside the lock.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, header};
+
+use crate::{
+    check,
+    findings::{Fault, Findings, Refusal},
+    json::{Json, JsonFault},
+    options::Behaviour,
+    routes::{self, Action, Found, Route},
+    rules::Rule,
+};
+
+/// A version of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    Beta,
+}
+
+impl Version {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1.0",
+            Self::Beta => "beta",
+        }
+    }
+}
+
+/// A request for an operation that is here, read as far as it can be without the state.
+#[derive(Debug)]
+pub(crate) struct Call<'r> {
+    pub(crate) version: Version,
+    pub(crate) action: Action,
+    /// The arguments of the path, decoded.
+    pub(crate) args: Vec<String>,
+    /// The query options, decoded.
+    pub(crate) query: Vec<(String, String)>,
+    /// Scheme and authority as the client named them.
+    pub(crate) origin: String,
+    body: Option<Json<'r>>,
+    /// What was noticed and let pass so far.
+    pub(crate) reports: Vec<Fault>,
+}
+
+impl<'r> Call<'r> {
+    /// Reads a request.
+    pub(crate) fn read(
+        request: &'r Request<Bytes>,
+        behaviour: &Behaviour,
+    ) -> Result<Self, Refusal> {
+        check_token(request.headers())?;
+        let target = Target::read(request)?;
+        let mut findings = Findings::default();
+        let route = target.route(request.method().as_str())?;
+        let action =
+            route.action.ok_or_else(|| target.not_here(request.method().as_str(), KNOWN))?;
+        let args = target.args(route, behaviour, &mut findings);
+        if !findings.is_clean() {
+            return Err(Refusal::of(findings.faults));
+        }
+        let query = query_options(request.uri().query().unwrap_or_default(), route)?;
+        let body = if route.takes_body {
+            check_size(request.body().len(), behaviour)?;
+            check_content_type(request.headers())?;
+            Some(read_json(request.body())?)
+        } else {
+            None
+        };
+        Ok(Self {
+            version: target.version,
+            action,
+            args,
+            query,
+            origin: target.origin,
+            body,
+            reports: findings.reports,
+        })
+    }
+
+    /// An argument of the path. The routes have as many as the operations ask for.
+    pub(crate) fn arg(&self, index: usize) -> &str {
+        self.args.get(index).map_or("", String::as_str)
+    }
+
+    /// The body. The routes say which operations have one.
+    pub(crate) fn body(&self) -> Result<Json<'r>, Refusal> {
+        self.body.ok_or_else(|| {
+            Refusal::new(Rule::BodyJson, "$", "there is no body; send a JSON object")
+        })
+    }
+}
+
+fn check_size(length: usize, behaviour: &Behaviour) -> Result<(), Refusal> {
+    if length <= behaviour.body_limit { Ok(()) } else { Err(too_long(length, behaviour)) }
+}
+
+/// Refuses a body of `length` bytes, or one that was given up after so many.
+pub(crate) fn too_long(length: usize, behaviour: &Behaviour) -> Refusal {
+    let message = format!(
+        "the body has {length} bytes or more, and {} are the most; shorten the content or split \
+         what is sent",
+        behaviour.body_limit,
+    );
+    let mut refusal = Refusal::new(Rule::BodySize, "body", message);
+    if !behaviour.body_size_413 {
+        refusal.status = http::StatusCode::BAD_REQUEST;
+    }
+    refusal
+}
+
+fn check_token(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Err(Refusal::no_token(
+            "there is no Authorization header; send `Authorization: Bearer TOKEN`",
+        ));
+    };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    match token {
+        Some(token) if !token.is_empty() => Ok(()),
+        _ => Err(Refusal::no_token(
+            "the Authorization header holds no bearer token; send `Authorization: Bearer TOKEN`",
+        )),
+    }
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let refuse = |found: &str| {
+        Err(Refusal::new(
+            Rule::ContentType,
+            "header content-type",
+            format!("{found}; send `Content-Type: application/json`"),
+        ))
+    };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return refuse("the body has no content type");
+    };
+    let value = String::from_utf8_lossy(value.as_bytes());
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return refuse(&format!("the content type is {essence:?}"));
+    }
+    let charset = parts.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    match charset {
+        Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => {
+            refuse(&format!("the charset is {charset:?}, and JSON is UTF-8"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_json(body: &[u8]) -> Result<Json<'_>, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::new(Rule::BodyJson, "$", "there is no body; send a JSON object"));
+    }
+    Json::read(body).map_err(|fault| match fault {
+        JsonFault::Malformed(why) => {
+            Refusal::new(Rule::BodyJson, "$", format!("the body cannot be read as JSON: {why}"))
+        }
+        JsonFault::Twice(places) => {
+            let mut findings = Findings::default();
+            for place in places {
+                findings.refuse(
+                    Rule::BodyJson,
+                    place,
+                    "the object has this member already; send each once",
+                );
+            }
+            Refusal::of(findings.faults)
+        }
+    })
+}
+
+/// The query options of a request. One that the route does not know is not ignored, for its
+/// answer would be wrong; one without `$` means nothing to OData and is.
+fn query_options(query: &str, route: &Route) -> Result<Vec<(String, String)>, Refusal> {
+    let mut options = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decode = |text: &str| decode(&text.replace('+', " ")).map(Cow::into_owned);
+        let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+            return Err(Refusal::new(
+                Rule::PathEscape,
+                "query",
+                format!("{pair:?} is not percent-encoded UTF-8"),
+            ));
+        };
+        if name.starts_with('$') && !route.query.contains(&name.as_str()) {
+            return Err(Refusal::new(
+                Rule::NotImplemented,
+                "query",
+                format!(
+                    "{} {} with the query option {name} is not implemented; leave the option out",
+                    route.method, route.path,
+                ),
+            ));
+        }
+        options.push((name, value));
+    }
+    Ok(options)
+}
+
+/// A request target below its version.
+struct Target<'r> {
+    origin: String,
+    version: Version,
+    path: &'r str,
+    raw: Vec<&'r str>,
+    decoded: Vec<Cow<'r, str>>,
+}
+
+impl<'r> Target<'r> {
+    fn read(request: &'r Request<Bytes>) -> Result<Self, Refusal> {
+        let (method, uri) = (request.method(), request.uri());
+        let path = uri.path();
+        let mut raw: Vec<&str> = path.split('/').skip(1).collect();
+        let first = if raw.is_empty() { "" } else { raw.remove(0) };
+        let version = match first {
+            "v1.0" => Version::V1,
+            "beta" => Version::Beta,
+            other if looks_like_version(other) => {
+                return Err(Refusal::new(
+                    Rule::Version,
+                    "path",
+                    format!("there is no version {other:?}; a path begins with /v1.0/ or /beta/"),
+                ));
+            }
+            other => {
+                raw.insert(0, other);
+                return Err(not_here(method.as_str(), path, &raw, ""));
+            }
+        };
+        let authority = uri.authority().map(|authority| authority.as_str());
+        let host = request.headers().get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        Ok(Self {
+            origin: format!(
+                "{}://{}",
+                uri.scheme_str().unwrap_or("http"),
+                authority.or(host).unwrap_or("localhost"),
+            ),
+            version,
+            path,
+            decoded: raw
+                .iter()
+                .map(|segment| decode(segment).unwrap_or(Cow::Borrowed(segment)))
+                .collect(),
+            raw,
+        })
+    }
+
+    fn segments(&self) -> Vec<&str> {
+        self.decoded.iter().map(|segment| &**segment).collect()
+    }
+
+    fn not_here(&self, method: &str, known: &str) -> Refusal {
+        not_here(method, self.path, &self.segments(), known)
+    }
+
+    fn route(&self, method: &str) -> Result<&'static Route, Refusal> {
+        match routes::find(method, &self.segments()) {
+            Found::Route(route) => Ok(route),
+            Found::OtherMethods(methods) => Err(Refusal::new(
+                Rule::Method,
+                "path",
+                format!("{} has no {method}; it has {}", self.path, methods.join(", ")),
+            )
+            .with(header::ALLOW, methods.join(", "))),
+            Found::Unescaped(route) => Err(Refusal::new(
+                Rule::PathEscape,
+                "path",
+                format!(
+                    "the path goes on behind {} {}; if the id at its end holds a `/`, \
+                     write it as %2F",
+                    route.method, route.path,
+                ),
+            )),
+            Found::Nothing => Err(self.not_here(method, "")),
+        }
+    }
+
+    fn args(&self, route: &Route, behaviour: &Behaviour, findings: &mut Findings) -> Vec<String> {
+        let mut args = Vec::new();
+        for (segment, (raw, decoded)) in route.segments().zip(self.raw.iter().zip(&self.decoded)) {
+            let Err(name) = segment else { continue };
+            check::escaping(raw, behaviour, findings);
+            check::argument(name, decoded, behaviour, findings);
+            args.push(decoded.clone().into_owned());
+        }
+        args
+    }
+}
+
+fn looks_like_version(segment: &str) -> bool {
+    let mut bytes = segment.bytes();
+    let lead = bytes.next();
+    matches!(lead, Some(b'v' | b'V')) && bytes.next().is_some_and(|byte| byte.is_ascii_digit())
+        || segment.eq_ignore_ascii_case("beta")
+}
+
+/// Said of a route that is in the table of routes as missing.
+const KNOWN: &str = " yet, though the service does";
+
+fn not_here(method: &str, path: &str, segments: &[&str], known: &str) -> Refusal {
+    let nearest = match routes::nearest(method, segments) {
+        Some(route) => format!("the nearest that is here is {} /v1.0{}", route.method, route.path),
+        None => "what is here begins with /v1.0/external/connections or /v1.0/me/activities, \
+                 or with /beta/"
+            .to_owned(),
+    };
+    Refusal::new(
+        Rule::NotImplemented,
+        "path",
+        format!("this emulator does not have {method} {path}{known}; {nearest}"),
+    )
+}
+
+/// Undoes percent-encoding. None if a `%` is not followed by two hexadecimal digits or the
+/// result is not UTF-8.
+fn decode(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+            let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+            decoded.push((high * 16 + low) as u8);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}

@@ -1,0 +1,289 @@
+//! What the service stores, as plain types. Also what a test sees when it looks inside.
+//!
+//! No HTTP, no rules: what is here has been checked. JSON that has to come out as it went in is
+//! kept as text.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::date::Moment;
+
+/// The type of a property in a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PropertyType {
+    /// `string`
+    String,
+    /// `int64`
+    Int64,
+    /// `double`
+    Double,
+    /// `dateTime`
+    DateTime,
+    /// `boolean`
+    Boolean,
+    /// `stringCollection`
+    StringCollection,
+    /// `int64Collection`
+    Int64Collection,
+    /// `doubleCollection`
+    DoubleCollection,
+    /// `dateTimeCollection`
+    DateTimeCollection,
+    /// `principal`
+    Principal,
+    /// `principalCollection`
+    PrincipalCollection,
+}
+
+/// The type itself, its name in a schema, that of its annotation, and that of its elements.
+const TYPES: [(PropertyType, &str, &str, Option<PropertyType>); 11] = {
+    use PropertyType::*;
+    [
+        (String, "string", "String", None),
+        (Int64, "int64", "Int64", None),
+        (Double, "double", "Double", None),
+        (DateTime, "dateTime", "DateTimeOffset", None),
+        (Boolean, "boolean", "Boolean", None),
+        (StringCollection, "stringCollection", "Collection(String)", Some(String)),
+        (Int64Collection, "int64Collection", "Collection(Int64)", Some(Int64)),
+        (DoubleCollection, "doubleCollection", "Collection(Double)", Some(Double)),
+        (DateTimeCollection, "dateTimeCollection", "Collection(DateTimeOffset)", Some(DateTime)),
+        (Principal, "principal", "microsoft.graph.externalConnectors.principal", None),
+        (
+            PrincipalCollection,
+            "principalCollection",
+            "Collection(microsoft.graph.externalConnectors.principal)",
+            Some(Principal),
+        ),
+    ]
+};
+
+impl PropertyType {
+    /// The type of this name, `stringCollection` for example.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        TYPES.iter().find_map(|(kind, known, ..)| (*known == name).then_some(*kind))
+    }
+
+    fn row(self) -> &'static (Self, &'static str, &'static str, Option<Self>) {
+        TYPES.iter().find(|(kind, ..)| *kind == self).unwrap_or(&TYPES[0])
+    }
+
+    /// The name in a schema, `stringCollection` for example.
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What `@odata.type` says of a value of this type, without `#`.
+    pub fn annotation(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The type of the elements, if this is a collection.
+    pub fn element(self) -> Option<Self> {
+        self.row().3
+    }
+}
+
+/// An external item as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Item {
+    /// The id that the client chose.
+    pub id: String,
+    /// Who may see it, in the order that was sent.
+    pub acl: Vec<AclEntry>,
+    /// Its properties, in the order that was sent.
+    pub properties: Vec<Property>,
+    /// Its content, if it has any.
+    pub content: Option<Content>,
+    /// `informationProtectionLabel` as it was sent.
+    pub information_protection_label: Option<String>,
+    /// What people did with it, in the order of arrival. Never part of an answer.
+    pub activities: Vec<ItemActivity>,
+}
+
+/// An entry of an acl.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AclEntry {
+    /// `grant` or `deny`.
+    pub access_type: &'static str,
+    /// The type in the words of v1.0: an external group is `externalGroup`, also if beta wrote
+    /// it as `group` with an `identitySource`.
+    pub kind: &'static str,
+    /// A user, group, tenant or external group id.
+    pub value: String,
+}
+
+/// A property of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Property {
+    /// Its name.
+    pub name: String,
+    /// The type that the schema declares.
+    pub kind: PropertyType,
+    /// Its value, byte for byte as it was sent.
+    pub json: String,
+}
+
+/// The content of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Content {
+    /// `text` or `html`.
+    pub kind: &'static str,
+    /// The text, unescaped.
+    pub value: String,
+}
+
+/// An activity on an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ItemActivity {
+    /// `viewed`, `modified`, `created` or `commented`.
+    pub kind: &'static str,
+    /// When it happened, as it was sent.
+    pub start_date_time: String,
+    /// `user`, `group` or `externalGroup`.
+    pub performed_by_kind: &'static str,
+    /// The id of who did it.
+    pub performed_by_id: String,
+}
+
+/// A schema that was registered, or is about to be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Schema {
+    pub(crate) properties: Vec<Declaration>,
+}
+
+/// A property in a schema.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Declaration {
+    pub(crate) name: String,
+    pub(crate) kind: PropertyType,
+    /// The other members as they were sent, by name.
+    pub(crate) members: Vec<(&'static str, String)>,
+}
+
+impl Schema {
+    pub(crate) fn find(&self, name: &str) -> Option<&Declaration> {
+        self.properties.iter().find(|declaration| declaration.name == name)
+    }
+}
+
+/// A registration of a schema.
+#[derive(Clone, Debug)]
+pub(crate) struct SchemaOperation {
+    pub(crate) id: String,
+    /// When it is completed, since the origin.
+    pub(crate) due: Duration,
+    /// The schema that it registers; taken out when it is completed.
+    pub(crate) schema: Option<Schema>,
+}
+
+/// The state of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// No schema is registered yet.
+    Draft,
+    /// Items can be written.
+    Ready,
+}
+
+impl ConnectionState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// A connection and everything in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: String,
+    /// The members that the client set, as they were sent, by name.
+    pub(crate) members: Vec<(&'static str, String)>,
+    /// The schema that is registered. A connection with one is ready.
+    pub(crate) schema: Option<Schema>,
+    pub(crate) operations: Vec<SchemaOperation>,
+    pub(crate) items: BTreeMap<String, Item>,
+}
+
+impl Connection {
+    pub(crate) fn state(&self) -> ConnectionState {
+        match self.schema {
+            Some(_) => ConnectionState::Ready,
+            None => ConnectionState::Draft,
+        }
+    }
+
+    fn advance(&mut self, now: Duration) {
+        for operation in &mut self.operations {
+            if operation.due <= now && operation.schema.is_some() {
+                self.schema = operation.schema.take();
+            }
+        }
+    }
+}
+
+/// A user activity as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct UserActivity {
+    /// The id that the server made.
+    pub id: String,
+    /// The id that the app chose.
+    pub app_activity_id: String,
+    /// The other members that the client set, each value byte for byte as it was sent.
+    pub members: Vec<(&'static str, String)>,
+    /// What the user did with it, in the order of arrival.
+    pub history_items: Vec<HistoryItem>,
+    pub(crate) stamps: Stamps,
+}
+
+/// A history item of a user activity.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HistoryItem {
+    /// A GUID, of the client or of the server.
+    pub id: String,
+    /// When it began, as it was sent.
+    pub started_date_time: String,
+    /// When it ended, as it was sent.
+    pub last_active_date_time: Option<String>,
+    /// How long it was active, in seconds: as sent, or from the two dates.
+    pub active_duration_seconds: Option<i64>,
+    /// The IANA name of a time zone.
+    pub user_timezone: Option<String>,
+    /// When it expires, if the client set it.
+    pub expiration_date_time: Option<String>,
+    pub(crate) stamps: Stamps,
+}
+
+/// When something was made and changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stamps {
+    pub(crate) created: Moment,
+    pub(crate) modified: Moment,
+}
+
+/// All resources of one tenant and user.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) connections: BTreeMap<String, Connection>,
+    /// In the order of creation.
+    pub(crate) activities: Vec<UserActivity>,
+}
+
+impl Store {
+    /// Completes the registrations that are due.
+    pub(crate) fn advance(&mut self, now: Duration) {
+        for connection in self.connections.values_mut() {
+            connection.advance(now);
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Reads external items and the activities on them. Their properties are read in `property`.
+//!
+//! Sources: put-items (v1.0 and beta), addActivities, resources externalItem, acl,
+//! externalItemContent, externalActivity and identity, API limits.
+
+use super::{Form, Found, Member, Need, Reader, Shape, Words};
+use crate::{
+    check::{self, shown},
+    findings::{Fault, Findings, Refusal},
+    incoming::Version,
+    json::{Json, Kind},
+    model::{AclEntry, Content, Item, ItemActivity, Schema},
+    path::Path,
+    rules::Rule,
+};
+
+const ITEM: Shape = Shape {
+    name: "an item",
+    odata_type: "microsoft.graph.externalConnectors.externalItem",
+    members: &[
+        Member("id", Need::Optional, Form::Text),
+        // Missing ones have rules of their own.
+        Member("acl", Need::Optional, Form::Array),
+        Member("properties", Need::Optional, Form::Object),
+        Member("content", Need::Optional, Form::Any),
+        Member("informationProtectionLabel", Need::Optional, Form::Object),
+        Member("activities", Need::Optional, Form::Array),
+    ],
+};
+
+const ACCESS_TYPE: Words = Words { name: "accessType", known: &["grant", "deny"] };
+
+const ACL_TYPE: Words = Words {
+    name: "aclType",
+    known: &["user", "group", "everyone", "everyoneExceptGuests", "externalGroup"],
+};
+
+const IDENTITY_SOURCE: Words =
+    Words { name: "identitySourceType", known: &["azureActiveDirectory", "external"] };
+
+const ACL: Shape = Shape {
+    name: "an acl entry",
+    odata_type: "microsoft.graph.externalConnectors.acl",
+    members: &[
+        Member("accessType", Need::Required, Form::Word(&ACCESS_TYPE)),
+        Member("type", Need::Required, Form::Word(&ACL_TYPE)),
+        Member("value", Need::Required, Form::Text),
+        // In v1.0 it has a rule of its own.
+        Member("identitySource", Need::Optional, Form::Word(&IDENTITY_SOURCE)),
+    ],
+};
+
+const CONTENT_TYPE: Words = Words { name: "externalItemContentType", known: &["text", "html"] };
+
+const CONTENT: Shape = Shape {
+    name: "content",
+    odata_type: "microsoft.graph.externalConnectors.externalItemContent",
+    members: &[
+        // What is wrong with either is wrong with the content.
+        Member("type", Need::Optional, Form::Any),
+        Member("value", Need::Optional, Form::Any),
+    ],
+};
+
+const LABEL: Shape = Shape {
+    name: "an information protection label",
+    odata_type: "microsoft.graph.externalConnectors.externalItemInformationProtectionLabel",
+    members: &[Member("sensitivityLabelId", Need::Required, Form::Text)],
+};
+
+const ACTIVITY_TYPE: Words =
+    Words { name: "externalActivityType", known: &["viewed", "modified", "created", "commented"] };
+
+const ACTIVITY: Shape = Shape {
+    name: "an activity",
+    odata_type: "",
+    members: &[
+        Member("id", Need::Server, Form::Text),
+        Member("type", Need::Required, Form::Word(&ACTIVITY_TYPE)),
+        Member("startDateTime", Need::Required, Form::Date),
+        Member("performedBy", Need::Required, Form::Object),
+    ],
+};
+
+const IDENTITY_TYPE: Words =
+    Words { name: "identityType", known: &["user", "group", "externalGroup"] };
+
+const IDENTITY: Shape = Shape {
+    name: "an identity",
+    odata_type: "microsoft.graph.externalConnectors.identity",
+    members: &[
+        Member("id", Need::Required, Form::Text),
+        Member("type", Need::Required, Form::AnyText),
+    ],
+};
+
+/// The verdict on one activity of a call, in the order they were sent.
+#[derive(Debug)]
+pub(crate) struct ActivityVerdict {
+    /// `type` and `startDateTime` as they were sent; they go back to the client.
+    pub(crate) kind: Option<String>,
+    pub(crate) start_date_time: Option<String>,
+    pub(crate) result: Result<ItemActivity, Vec<Fault>>,
+}
+
+impl Reader<'_> {
+    /// Reads an item that is to be stored under `id`.
+    pub(crate) fn item(&mut self, json: Json<'_>, id: &str, schema: &Schema) -> Item {
+        let mut item = Item {
+            id: id.to_owned(),
+            acl: Vec::new(),
+            properties: Vec::new(),
+            content: None,
+            information_protection_label: None,
+            activities: Vec::new(),
+        };
+        let Some(found) = self.members(json, &Path::ROOT, &ITEM) else {
+            return item;
+        };
+        if let Some(theirs) = found.text("id")
+            && theirs != id
+        {
+            let message = format!(
+                "the item is {id:?} in the URL and {} in the body; send one id, or leave it out \
+                 of the body",
+                shown(&theirs)
+            );
+            self.refuse(Rule::ItemIdMismatch, Path::ROOT.name("id"), message);
+        }
+        item.acl = self.acl(&found);
+        item.properties = self.properties(&found, schema);
+        item.content = found.get("content").and_then(|content| self.content(content));
+        if let Some(label) = found.get("informationProtectionLabel") {
+            let place = Path::ROOT.name("informationProtectionLabel");
+            let guid = self.members(label, &place, &LABEL);
+            if let Some(guid) = guid.and_then(|found| found.text("sensitivityLabelId")) {
+                let place = place.name("sensitivityLabelId");
+                check::guid(&guid, place, "a sensitivity label", &mut self.findings);
+            }
+            item.information_protection_label = Some(label.raw().to_owned());
+        }
+        item.activities = self.inline_activities(found.get("activities"));
+        item
+    }
+
+    fn acl(&mut self, found: &Found<'_>) -> Vec<AclEntry> {
+        let place = Path::ROOT.name("acl");
+        let acl = found.get("acl").map(Json::elements);
+        if found.is_missing("acl") || acl.as_ref().is_some_and(Vec::is_empty) {
+            let message = "the item has no acl entry, so nobody could see it; add one";
+            self.refuse(Rule::AclRequired, place, message);
+        }
+        let entries = acl.unwrap_or_default().into_iter().enumerate();
+        entries.filter_map(|(index, entry)| self.acl_entry(entry, &place.index(index))).collect()
+    }
+
+    fn acl_entry(&mut self, json: Json<'_>, path: &Path<'_>) -> Option<AclEntry> {
+        let found = self.members(json, path, &ACL)?;
+        let mut kind = found.word("type", &ACL_TYPE);
+        let source = found.word("identitySource", &IDENTITY_SOURCE);
+        let place = path.name("identitySource");
+        if found.is_sent("identitySource") && self.version == Version::V1 {
+            let verdict = self.behaviour.identity_source_v1;
+            self.findings.judge(verdict, Rule::IdentitySource, place, || {
+                "v1.0 has no identitySource; leave it out, and write an external group as \
+                 type externalGroup"
+                    .to_owned()
+            });
+        } else {
+            match (source, kind) {
+                (Some("external"), Some(other)) if other != "group" => {
+                    let message = format!("identitySource external goes with group, not {other}");
+                    self.refuse(Rule::IdentitySource, place, message);
+                }
+                (Some("azureActiveDirectory"), Some("externalGroup")) => {
+                    let message = "an externalGroup is not in azureActiveDirectory; \
+                                   leave identitySource out";
+                    self.refuse(Rule::IdentitySource, place, message);
+                }
+                _ => {}
+            }
+        }
+        if source == Some("external") && kind == Some("group") {
+            kind = Some("externalGroup");
+        }
+        let (kind, value) = (kind?, found.text("value")?);
+        let place = path.name("value");
+        match kind {
+            "externalGroup" => check::external_group_id(&value, place, &mut self.findings),
+            "everyone" if value == "everyone" => {
+                let verdict = self.behaviour.everyone_literal;
+                self.findings.judge(verdict, Rule::Guid, place, || {
+                    "documented is the tenant id, not the word everyone".to_owned()
+                });
+            }
+            _ => {
+                let what = match kind {
+                    "user" => "the object id of a user",
+                    "group" => "the object id of a group",
+                    _ => "the tenant id",
+                };
+                check::guid(&value, place, what, &mut self.findings);
+            }
+        }
+        Some(AclEntry { access_type: found.word("accessType", &ACCESS_TYPE)?, kind, value })
+    }
+
+    fn content(&mut self, json: Json<'_>) -> Option<Content> {
+        let place = Path::ROOT.name("content");
+        if json.kind() != Kind::Object {
+            let message = format!(
+                "content is {}; it is an object such as {{\"type\":\"text\",\"value\":\"...\"}}",
+                json.kind()
+            );
+            self.refuse(Rule::ItemContent, place, message);
+            return None;
+        }
+        let found = self.members(json, &place, &CONTENT)?;
+        let text = |name| {
+            let value: Json<'_> = found.get(name)?;
+            (value.kind() == Kind::Text).then(|| value.text())?
+        };
+        let kind = match text("type") {
+            Some(kind) if kind == "unknownFutureValue" => {
+                self.word(&kind, &place.name("type"), &CONTENT_TYPE);
+                None
+            }
+            Some(kind) if CONTENT_TYPE.find_in_any_case(&kind).is_some() => self
+                .word(&kind, &place.name("type"), &CONTENT_TYPE)
+                .then(|| CONTENT_TYPE.find_in_any_case(&kind))?,
+            other => {
+                let found = other.as_deref().map_or("missing".to_owned(), shown);
+                let message = format!("the type is {found}; it is text or html");
+                self.refuse(Rule::ItemContent, place.name("type"), message);
+                None
+            }
+        };
+        let value = text("value");
+        if value.is_none() {
+            let message = "the content has no string as its value; send one, or no content";
+            self.refuse(Rule::ItemContent, place.name("value"), message);
+        }
+        Some(Content { kind: kind?, value: value?.into_owned() })
+    }
+
+    fn inline_activities(&mut self, activities: Option<Json<'_>>) -> Vec<ItemActivity> {
+        let place = Path::ROOT.name("activities");
+        let activities = activities.map(Json::elements).unwrap_or_default();
+        let mut read = Vec::new();
+        for (index, activity) in activities.into_iter().enumerate() {
+            let place = place.index(index);
+            self.activity_type(activity, &place);
+            read.extend(self.activity(activity, &place));
+        }
+        read
+    }
+
+    /// Reads the body of addActivities.
+    ///
+    /// # Errors
+    /// What is wrong with the call as such. What is wrong with one activity is its own error.
+    pub(crate) fn activities(&mut self, json: Json<'_>) -> Result<Vec<ActivityVerdict>, Refusal> {
+        const CALL: Shape = Shape {
+            name: "the call",
+            odata_type: "",
+            members: &[Member("activities", Need::Required, Form::Array)],
+        };
+        let place = Path::ROOT.name("activities");
+        let found = self.members(json, &Path::ROOT, &CALL);
+        let array = found.and_then(|found| found.get("activities"));
+        let elements = array.map(Json::elements).unwrap_or_default();
+        let most = self.behaviour.activities_per_call;
+        if array.is_some() && !(1..=most).contains(&elements.len()) {
+            let message = format!(
+                "the call has {} activities; it has 1 to {most}, so split what is more",
+                elements.len()
+            );
+            self.refuse(Rule::ActivityCount, place, message);
+        }
+        let mut verdicts = Vec::with_capacity(elements.len().min(most));
+        for (index, element) in elements.into_iter().take(most).enumerate() {
+            let place = place.index(index);
+            self.activity_type(element, &place);
+            let outer = std::mem::take(&mut self.findings);
+            let activity = self.activity(element, &place);
+            let own = std::mem::replace(&mut self.findings, outer);
+            self.findings.reports.extend(own.reports);
+            let (of_the_call, of_its_own): (Vec<_>, Vec<_>) =
+                own.faults.into_iter().partition(breaks_the_call);
+            self.findings.faults.extend(of_the_call);
+            let text = |name| Some(element.member(name)?.text()?.into_owned());
+            verdicts.push(ActivityVerdict {
+                kind: text("type"),
+                start_date_time: text("startDateTime"),
+                result: match activity {
+                    Some(activity) if of_its_own.is_empty() => Ok(activity),
+                    _ => Err(of_its_own),
+                },
+            });
+        }
+        if self.findings.is_clean() {
+            Ok(verdicts)
+        } else {
+            let Findings { faults, .. } = std::mem::take(&mut self.findings);
+            Err(Refusal::of(faults))
+        }
+    }
+
+    fn activity_type(&mut self, json: Json<'_>, path: &Path<'_>) {
+        const WANTED: &str = "#microsoft.graph.externalConnectors.externalActivity";
+        if json.kind() != Kind::Object {
+            return;
+        }
+        let place = path.name("@odata.type");
+        let message = match json.member("@odata.type") {
+            None => format!("the activity has no @odata.type; send {WANTED}"),
+            Some(value) => {
+                let text = value.text().unwrap_or_else(|| value.raw().into());
+                if text == WANTED || text == WANTED[1..] {
+                    return;
+                }
+                format!("the @odata.type is {}; send {WANTED}", shown(&text))
+            }
+        };
+        self.refuse(Rule::ActivityOdataType, place, message);
+    }
+
+    fn activity(&mut self, json: Json<'_>, path: &Path<'_>) -> Option<ItemActivity> {
+        let found = self.members(json, path, &ACTIVITY)?;
+        let place = path.name("performedBy");
+        let by = found.get("performedBy");
+        let by = by.and_then(|by| self.members(by, &place, &IDENTITY))?;
+        let kind = by.text("type").and_then(|kind| match &*kind {
+            // The page of the resource spells it so; the metadata has externalGroup.
+            "externalgroup" => Some("externalGroup"),
+            other if self.word(other, &place.name("type"), &IDENTITY_TYPE) => {
+                IDENTITY_TYPE.find_in_any_case(other)
+            }
+            _ => None,
+        });
+        let id = by.text("id");
+        let place = place.name("id");
+        match (kind, &id) {
+            (Some("externalGroup"), Some(id)) => {
+                check::external_group_id(id, place, &mut self.findings);
+            }
+            (Some(kind), Some(id)) => {
+                let what = format!("the object id of a {kind}");
+                check::guid(id, place, &what, &mut self.findings);
+            }
+            _ => {}
+        }
+        Some(ItemActivity {
+            kind: found.word("type", &ACTIVITY_TYPE)?,
+            start_date_time: found.text("startDateTime")?,
+            performed_by_kind: kind?,
+            performed_by_id: id?,
+        })
+    }
+}
+
+/// Whether a fault in one activity is of a kind that makes the whole body unreadable.
+fn breaks_the_call(fault: &Fault) -> bool {
+    matches!(fault.rule, Rule::MemberType | Rule::MemberUnknown | Rule::AnnotationType)
+}

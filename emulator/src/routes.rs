@@ -1,0 +1,260 @@
+//! The routes as one table, those that are here and those that are known to be missing, and the
+//! search in it. What an operation does is decided elsewhere.
+
+use std::cmp::Reverse;
+
+/// What a route that is here does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    CreateConnection,
+    ListConnections,
+    GetConnection,
+    DeleteConnection,
+    RegisterSchema,
+    GetSchema,
+    GetOperation,
+    PutItem,
+    GetItem,
+    DeleteItem,
+    AddActivities,
+    PutActivity,
+    ListActivities,
+    DeleteActivity,
+    PutHistoryItem,
+    DeleteHistoryItem,
+}
+
+/// One route of the service.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// Below the version. A segment in braces is an argument.
+    pub(crate) path: &'static str,
+    /// The query options that are understood.
+    pub(crate) query: &'static [&'static str],
+    pub(crate) takes_body: bool,
+    /// None: the service has it and the emulator does not.
+    pub(crate) action: Option<Action>,
+}
+
+const fn here(method: &'static str, path: &'static str, action: Action) -> Route {
+    Route {
+        method,
+        path,
+        query: &[],
+        takes_body: matches!(method.as_bytes(), b"PUT" | b"POST" | b"PATCH"),
+        action: Some(action),
+    }
+}
+
+const fn missing(method: &'static str, path: &'static str) -> Route {
+    Route { method, path, query: &[], takes_body: false, action: None }
+}
+
+/// All routes. Where two have the same shape and method, the first is meant.
+pub(crate) const ROUTES: &[Route] = {
+    use Action::*;
+    &[
+        here("POST", "/external/connections", CreateConnection),
+        here("GET", "/external/connections", ListConnections),
+        here("GET", "/external/connections/{connection}", GetConnection),
+        missing("PATCH", "/external/connections/{connection}"),
+        here("DELETE", "/external/connections/{connection}", DeleteConnection),
+        missing("GET", "/external/connections/{connection}/quota"),
+        here("PATCH", "/external/connections/{connection}/schema", RegisterSchema),
+        here("GET", "/external/connections/{connection}/schema", GetSchema),
+        here("GET", "/external/connections/{connection}/operations/{operation}", GetOperation),
+        here("PUT", "/external/connections/{connection}/items/{item}", PutItem),
+        here("GET", "/external/connections/{connection}/items/{item}", GetItem),
+        missing("PATCH", "/external/connections/{connection}/items/{item}"),
+        here("DELETE", "/external/connections/{connection}/items/{item}", DeleteItem),
+        here(
+            "POST",
+            "/external/connections/{connection}/items/{item}/addActivities",
+            AddActivities,
+        ),
+        here(
+            "POST",
+            "/external/connections/{connection}/items/{item}/microsoft.graph.externalConnectors.addActivities",
+            AddActivities,
+        ),
+        missing("POST", "/external/connections/{connection}/groups"),
+        missing("GET", "/external/connections/{connection}/groups/{group}"),
+        missing("PATCH", "/external/connections/{connection}/groups/{group}"),
+        missing("DELETE", "/external/connections/{connection}/groups/{group}"),
+        missing("POST", "/external/connections/{connection}/groups/{group}/members"),
+        missing("DELETE", "/external/connections/{connection}/groups/{group}/members/{member}"),
+        Route { query: &["$expand"], ..here("GET", "/me/activities", ListActivities) },
+        missing("GET", "/me/activities/recent"),
+        missing("GET", "/me/activities/recent()"),
+        here("PUT", "/me/activities/{appActivityId}", PutActivity),
+        here("DELETE", "/me/activities/{activity}", DeleteActivity),
+        here("PUT", "/me/activities/{activity}/historyItems/{historyItem}", PutHistoryItem),
+        here("DELETE", "/me/activities/{activity}/historyItems/{historyItem}", DeleteHistoryItem),
+        missing("POST", "/$batch"),
+    ]
+};
+
+impl Route {
+    /// The segments of the path, an argument as `Err` of its name.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = Result<&'static str, &'static str>> {
+        self.path.split('/').skip(1).map(|segment| {
+            match segment.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+                Some(name) => Err(name),
+                None => Ok(segment),
+            }
+        })
+    }
+
+    /// Whether the decoded segments of a path have the shape of this route.
+    pub(crate) fn fits(&self, segments: &[&str]) -> bool {
+        self.length() == segments.len() && self.common(segments) == segments.len()
+    }
+
+    /// How many segments at the start agree.
+    fn common(&self, segments: &[&str]) -> usize {
+        self.segments()
+            .zip(segments)
+            .take_while(|(ours, theirs)| ours.is_err() || *ours == Ok(**theirs))
+            .count()
+    }
+
+    fn length(&self) -> usize {
+        self.path.split('/').count() - 1
+    }
+
+    /// Whether `segments` would be this route, had the characters `/` in its last argument been
+    /// escaped.
+    fn fits_unescaped(&self, segments: &[&str]) -> bool {
+        self.segments().last().is_some_and(|last| last.is_err())
+            && segments.len() > self.length()
+            && self.common(segments) == self.length()
+    }
+}
+
+/// What the table says about a path and a method.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The route.
+    Route(&'static Route),
+    /// The path is there, with these methods only.
+    OtherMethods(Vec<&'static str>),
+    /// This route has an id at its end, and what came is longer: a `/` inside it, most likely.
+    Unescaped(&'static Route),
+    /// Nothing of that shape.
+    Nothing,
+}
+
+/// Looks up the decoded segments of a path below the version.
+pub(crate) fn find(method: &str, segments: &[&str]) -> Found {
+    let mut methods = Vec::new();
+    for route in ROUTES.iter().filter(|route| route.fits(segments)) {
+        if route.method == method {
+            return Found::Route(route);
+        }
+        if !methods.contains(&route.method) {
+            methods.push(route.method);
+        }
+    }
+    if !methods.is_empty() {
+        return Found::OtherMethods(methods);
+    }
+    // Only for PUT: its ids are the client's own, the others are read from an answer.
+    let unescaped = |route: &&Route| {
+        method == "PUT"
+            && route.method == method
+            && route.action.is_some()
+            && route.fits_unescaped(segments)
+    };
+    match ROUTES.iter().filter(unescaped).max_by_key(|route| route.length()) {
+        Some(route) => Found::Unescaped(route),
+        None => Found::Nothing,
+    }
+}
+
+/// The route that is here and has most in common with a path: the segments from the start, then
+/// the fewest others, then the method.
+pub(crate) fn nearest(method: &str, segments: &[&str]) -> Option<&'static Route> {
+    ROUTES.iter().filter(|route| route.action.is_some() && route.common(segments) > 0).min_by_key(
+        |route| {
+            let common = route.common(segments);
+            (Reverse(common), route.length() - common, route.method != method)
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(method: &str, path: &str) -> Option<Action> {
+        match find(method, &path.split('/').skip(1).collect::<Vec<_>>()) {
+            Found::Route(route) => route.action,
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn each_route_finds_itself() {
+        for each in ROUTES {
+            assert_eq!(route(each.method, each.path), each.action);
+        }
+    }
+
+    #[test]
+    fn a_literal_is_preferred_only_for_its_own_method() {
+        assert_eq!(route("GET", "/me/activities/recent"), None);
+        assert_eq!(route("PUT", "/me/activities/recent"), Some(Action::PutActivity));
+    }
+
+    #[test]
+    fn the_nearest_route_is_the_one_a_client_could_have_meant() {
+        let nearest = |method, path: &str| {
+            let segments: Vec<&str> = path.split('/').skip(1).collect();
+            nearest(method, &segments).map(|route| (route.method, route.path))
+        };
+        assert_eq!(
+            nearest("GET", "/external/connections/c/groups/g"),
+            Some(("GET", "/external/connections/{connection}"))
+        );
+        assert_eq!(
+            nearest("POST", "/external/connections/c/items"),
+            Some(("PUT", "/external/connections/{connection}/items/{item}"))
+        );
+        assert_eq!(
+            nearest("POST", "/external/connections/c/items/i/addActivity"),
+            Some(("PUT", "/external/connections/{connection}/items/{item}"))
+        );
+        assert_eq!(
+            nearest("GET", "/me/activities/recent"),
+            Some(("PUT", "/me/activities/{appActivityId}"))
+        );
+        assert_eq!(nearest("GET", "/planet"), None);
+    }
+
+    #[test]
+    fn an_unescaped_slash_is_told_from_a_missing_route() {
+        let find = |method, path: &str| find(method, &path.split('/').skip(1).collect::<Vec<_>>());
+        for path in ["/me/activities//article", "/me/activities/a/b/c"] {
+            let Found::Unescaped(route) = find("PUT", path) else { panic!("{path}") };
+            assert_eq!(route.path, "/me/activities/{appActivityId}");
+        }
+        assert!(matches!(find("GET", "/me/activities/a/b/c"), Found::Nothing));
+        let Found::OtherMethods(methods) = find("POST", "/external/connections/c/items/i") else {
+            panic!()
+        };
+        assert_eq!(methods, ["PUT", "GET", "PATCH", "DELETE"]);
+    }
+
+    #[test]
+    fn the_readme_lists_the_routes() {
+        let readme = include_str!("../README.md");
+        let listed: Vec<&str> =
+            readme.lines().filter_map(|line| line.strip_prefix("- `")?.strip_suffix('`')).collect();
+        let here = ROUTES.iter().filter(|route| route.action.is_some());
+        let missing = ROUTES.iter().filter(|route| route.action.is_none());
+        let ours: Vec<String> =
+            here.chain(missing).map(|route| format!("{} {}", route.method, route.path)).collect();
+        assert_eq!(listed, ours);
+    }
+}

@@ -1,0 +1,159 @@
+//! The names of the rules that a refusal can cite, each with the status it is answered with.
+//!
+//! The list is the one in `docs/rules.md`, as far as the emulator is concerned; a test compares
+//! the two. What a rule says in detail is decided where it is checked, not here.
+
+use std::fmt;
+
+use http::StatusCode;
+
+/// Writes the enumeration and its table from one list, so that neither can miss a rule.
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])* $rule:ident $name:literal $status:ident,)*) => {
+        /// A rule that a request broke: `innerError.code` of the refusal.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($(#[doc = $doc])* $rule,)*
+        }
+
+        impl Rule {
+            /// All rules the emulator knows, in the order of `docs/rules.md`.
+            pub const ALL: &'static [Self] = &[$(Self::$rule),*];
+
+            /// The name in `docs/rules.md` and on the wire, `acl-required` for example.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$rule => $name,)*
+                }
+            }
+
+            /// The status of an answer that refuses a request for this rule.
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$rule => StatusCode::$status,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// A connection id is 3 to 32 letters and digits and none of the reserved words.
+    ConnectionId "connection-id" BAD_REQUEST,
+    /// A connection name is 1 to 128 characters.
+    ConnectionName "connection-name" BAD_REQUEST,
+    /// An item id is `[A-Za-z0-9_-]{1,128}`.
+    ItemId "item-id" BAD_REQUEST,
+    /// An `id` in the body of an item is the one in the URL.
+    ItemIdMismatch "item-id-mismatch" BAD_REQUEST,
+    /// An external group id is `[A-Za-z0-9_-]{1,128}`.
+    ExternalGroupId "external-group-id" BAD_REQUEST,
+    /// A GUID is written with hyphens, `8-4-4-4-12` hexadecimal digits.
+    Guid "guid" BAD_REQUEST,
+    /// An `appActivityId` is neither empty nor a dot segment.
+    AppActivityId "app-activity-id" BAD_REQUEST,
+    /// The id in the URL, decoded, is the `appActivityId` of the body.
+    AppActivityIdMismatch "app-activity-id-mismatch" BAD_REQUEST,
+    /// An argument of a path is neither empty nor a dot segment.
+    PathSegment "path-segment" BAD_REQUEST,
+    /// Inside a segment all but RFC 2396 *unreserved* is `%HH`.
+    PathEscape "path-escape" BAD_REQUEST,
+    /// An item has at least one acl entry.
+    AclRequired "acl-required" BAD_REQUEST,
+    /// `identitySource` is for beta, and `external` for `group`.
+    IdentitySource "identity-source" BAD_REQUEST,
+    /// An item has at least one property.
+    PropertyRequired "property-required" BAD_REQUEST,
+    /// A property name is 1 to 32 letters and digits.
+    PropertyName "property-name" BAD_REQUEST,
+    /// A property appears once, letter case aside.
+    PropertyTwice "property-twice" BAD_REQUEST,
+    /// A property is declared in the registered schema.
+    PropertyUndeclared "property-undeclared" BAD_REQUEST,
+    /// A value has the type that the schema declares.
+    PropertyType "property-type" BAD_REQUEST,
+    /// A principal names at least one of its members.
+    PrincipalEmpty "principal-empty" BAD_REQUEST,
+    /// A collection is preceded by its `@odata.type`.
+    AnnotationCollection "annotation-collection" BAD_REQUEST,
+    /// A string with a non-ASCII character is preceded by its `@odata.type`.
+    AnnotationNonAscii "annotation-non-ascii" BAD_REQUEST,
+    /// An annotation names the type of its property.
+    AnnotationType "annotation-type" BAD_REQUEST,
+    /// An annotation stands before its value.
+    AnnotationOrder "annotation-order" BAD_REQUEST,
+    /// Content has a type `text` or `html` and a string value.
+    ItemContent "item-content" BAD_REQUEST,
+    /// One call adds 1 to 20 activities.
+    ActivityCount "activity-count" BAD_REQUEST,
+    /// Each activity carries its `@odata.type`.
+    ActivityOdataType "activity-odata-type" BAD_REQUEST,
+    /// An activity does not end before it starts.
+    HistoryOrder "history-order" BAD_REQUEST,
+    /// `baseType` is `microsoft.graph.externalItem`.
+    SchemaBaseType "schema-base-type" BAD_REQUEST,
+    /// A schema has 1 to 128 properties.
+    SchemaSize "schema-size" BAD_REQUEST,
+    /// The body is no longer than the limit.
+    BodySize "body-size" PAYLOAD_TOO_LARGE,
+    /// The body is JSON, at most 100 levels deep, no member twice.
+    BodyJson "body-json" BAD_REQUEST,
+    /// A body is sent as `application/json`.
+    ContentType "content-type" UNSUPPORTED_MEDIA_TYPE,
+    /// A required member is there and not empty.
+    MemberRequired "member-required" BAD_REQUEST,
+    /// A member has its documented JSON type.
+    MemberType "member-type" BAD_REQUEST,
+    /// A member is one that the type has.
+    MemberUnknown "member-unknown" BAD_REQUEST,
+    /// An enumeration member is one that the version knows.
+    EnumValue "enum-value" BAD_REQUEST,
+    /// `unknownFutureValue` is only ever read.
+    UnknownFutureValue "unknown-future-value" BAD_REQUEST,
+    /// A date is ISO 8601 with an offset, in the years 1 to 9999.
+    DateTime "date-time" BAD_REQUEST,
+    /// The operation exists in this version.
+    Version "version" BAD_REQUEST,
+    /// The state of the connection allows the operation.
+    ConnectionState "connection-state" BAD_REQUEST,
+    /// A bearer token is sent.
+    Token "token" UNAUTHORIZED,
+    /// What the path names exists.
+    NotFound "not-found" NOT_FOUND,
+    /// An id is used once.
+    AlreadyExists "already-exists" CONFLICT,
+    /// The resource has this method.
+    Method "method" METHOD_NOT_ALLOWED,
+    /// The emulator has this route.
+    NotImplemented "not-implemented" NOT_IMPLEMENTED,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rule;
+
+    #[test]
+    fn the_list_is_that_of_the_rules_document() {
+        let document = include_str!("../../docs/rules.md");
+        let mut theirs: Vec<&str> = document
+            .lines()
+            .filter_map(|line| {
+                let cells: Vec<&str> = line.split(" | ").collect();
+                let name = cells.first()?.strip_prefix("| `")?.strip_suffix('`')?;
+                let who = cells.get(2)?.trim();
+                matches!(who, "emulator" | "both").then_some(name)
+            })
+            .collect();
+        let mut ours: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        theirs.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(ours, theirs);
+    }
+}

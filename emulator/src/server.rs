@@ -1,0 +1,275 @@
+//! The service on a socket: HTTP/1.1 by hyper, on a thread of its own.
+//!
+//! Lives here: listening, reading a body with its limits, stopping. What a request means does
+//! not: a whole request goes to the [`Emulator`], and its answer back.
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    pin::pin,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::Emulator;
+
+/// From this size on, a body is read by a thread of its own, for the others would have to wait.
+const LARGE: usize = 64 * 1024;
+/// How many of those threads there are at most.
+const LARGE_AT_ONCE: usize = 2;
+/// How long a stop waits for answers that are under way.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long to wait when no connection can be accepted, because there are no descriptors left.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(20);
+
+/// How patient a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a connection may take to send the head of a request, and how long it may be idle
+    /// between two. Then it is closed. 60 seconds by default.
+    pub head: Duration,
+    /// How long the body of a request may take. Then the connection is closed. 60 seconds by
+    /// default.
+    pub body: Duration,
+    /// The most connections at a time; more have to wait. 512 by default.
+    pub connections: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(60), body: Duration::from_secs(60), connections: 512 }
+    }
+}
+
+/// An [`Emulator`] that listens. It stops when this is dropped.
+///
+/// ```
+/// use graphfeed_emulator::{Emulator, server::Server};
+///
+/// let emulator = Emulator::default();
+/// let server = Server::start(emulator.clone(), "127.0.0.1:0")?;
+/// assert!(server.url().starts_with("http://127.0.0.1:"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    url: String,
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on an address, port 0 for any that is free. It is ready when this returns.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the system has no thread left.
+    pub fn start(emulator: Emulator, address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::start_with(emulator, address, Patience::default())
+    }
+
+    /// Like [`start`](Self::start), with other limits.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the system has no thread left.
+    pub fn start_with(
+        emulator: Emulator,
+        address: impl ToSocketAddrs,
+        patience: Patience,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let thread =
+            std::thread::Builder::new().name("graphfeed-emulator".to_owned()).spawn(move || {
+                runtime.block_on(serve(listener, emulator, patience, stopped));
+                // A body that is being read by another thread is not waited for.
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            address,
+            url: format!("http://{address}"),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it is, without a version and a slash at the end: `http://127.0.0.1:40351`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Server {
+    /// Stops: no connection is accepted any more, and answers under way get a second.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been printed; one more here would abort.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(
+    listener: tokio::net::TcpListener,
+    emulator: Emulator,
+    patience: Patience,
+    stopped: oneshot::Receiver<Infallible>,
+) {
+    let graceful = GracefulShutdown::new();
+    {
+        let mut accepting = pin!(accept(listener, emulator, patience, &graceful));
+        let mut stopped = pin!(stopped);
+        poll_fn(|context| {
+            let _ = accepting.as_mut().poll(context);
+            // The other end is never used, only dropped.
+            stopped.as_mut().poll(context).map(drop)
+        })
+        .await;
+    }
+    let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
+}
+
+async fn accept(
+    listener: tokio::net::TcpListener,
+    emulator: Emulator,
+    patience: Patience,
+    graceful: &GracefulShutdown,
+) -> Infallible {
+    let seats = Arc::new(Semaphore::new(patience.connections));
+    let handler = Handler {
+        emulator,
+        body_time: patience.body,
+        large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+    };
+    loop {
+        let seat = Arc::clone(&seats).acquire_owned().await;
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(NO_DESCRIPTOR).await;
+            continue;
+        };
+        // Answers are small and must not wait for each other. If the socket is gone already,
+        // the connection finds out.
+        let _ = stream.set_nodelay(true);
+        let handler = handler.clone();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience.head)
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| handler.clone().answer(request)),
+            );
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // What goes wrong on one connection, a reset or garbage, is that client's affair.
+            let _ = connection.await;
+            drop(seat);
+        });
+    }
+}
+
+#[derive(Clone)]
+struct Handler {
+    emulator: Emulator,
+    body_time: Duration,
+    large: Arc<Semaphore>,
+}
+
+/// What is left of a body.
+enum Read {
+    Whole(Bytes),
+    /// Longer than is accepted, and read to its end; so many bytes.
+    Long(usize),
+    /// Longer than is read; so many bytes were read or announced.
+    TooLong(usize),
+}
+
+impl Handler {
+    /// # Errors
+    /// The body did not arrive, or not in time: the connection is closed without an answer.
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, io::Error> {
+        let (head, body) = request.into_parts();
+        let read = tokio::time::timeout(self.body_time, self.read(body))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let answer = match read {
+            Read::Whole(body) if body.len() >= LARGE => {
+                let Self { emulator, large, .. } = self;
+                let request = Request::from_parts(head, body);
+                let _turn = large.acquire().await;
+                tokio::task::spawn_blocking(move || emulator.handle(&request))
+                    .await
+                    .map_err(io::Error::other)?
+            }
+            Read::Whole(body) => self.emulator.handle(&Request::from_parts(head, body)),
+            Read::Long(read) => {
+                let request = Request::from_parts(head, Bytes::new());
+                self.emulator.refuse_body(&request, read)
+            }
+            Read::TooLong(read) => {
+                let request = Request::from_parts(head, Bytes::new());
+                let mut answer = self.emulator.refuse_body(&request, read);
+                let headers = answer.headers_mut();
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                answer
+            }
+        };
+        Ok(answer.map(Full::new))
+    }
+
+    async fn read(&self, mut body: Incoming) -> Result<Read, io::Error> {
+        let behaviour = &self.emulator.options().behaviour;
+        let announced = body.size_hint().lower();
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        if announced > behaviour.read_limit {
+            return Ok(Read::TooLong(announced));
+        }
+        let mut kept = BytesMut::new();
+        let mut read = 0_usize;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(io::Error::other)?.into_data() else {
+                continue;
+            };
+            read = read.saturating_add(data.len());
+            if read > behaviour.read_limit {
+                return Ok(Read::TooLong(read));
+            }
+            // What is refused for its length needs not be kept.
+            if read <= behaviour.body_limit {
+                kept.extend_from_slice(&data);
+            } else {
+                kept = BytesMut::new();
+            }
+        }
+        Ok(if read <= behaviour.body_limit { Read::Whole(kept.freeze()) } else { Read::Long(read) })
+    }
+}

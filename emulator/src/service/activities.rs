@@ -1,0 +1,228 @@
+//! User activities and their history items.
+//!
+//! Sources: the pages projectrome-put-activity, -get-activities,
+//! -delete-activity, -put-historyitem, -delete-historyitem.
+
+use http::StatusCode;
+
+use super::{Run, context};
+use crate::{
+    answer::Answer,
+    date,
+    findings::Refusal,
+    incoming::Call,
+    model::{HistoryItem, Stamps, UserActivity},
+    options::HistoryDates,
+    path::Path,
+    read::{HistoryId, Reader},
+    rules::Rule,
+    write::Object,
+};
+
+/// How long something is kept after it was last written, in the documented examples.
+const KEPT_DAYS: i64 = 30;
+/// The only status that the examples show, also for what has just been made.
+const STATUS: &str = "updated";
+
+impl Run<'_> {
+    pub(super) fn put_activity(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let mut sent = reader.user_activity(call.body()?, call.arg(0), self.now);
+        self.accept(reader.findings)?;
+
+        for item in &mut sent.history_items {
+            if item.id.is_empty() {
+                item.id = self.ids.guid();
+            }
+        }
+        let written: Vec<String> = sent.history_items.iter().map(|item| item.id.clone()).collect();
+        let (now, dates) = (self.now, self.options.behaviour.history_dates);
+        let known = self
+            .store
+            .activities
+            .iter()
+            .position(|activity| activity.app_activity_id == sent.app_activity_id);
+        let (status, activity) = match known.and_then(|at| self.store.activities.get_mut(at)) {
+            Some(activity) => {
+                activity.members = sent.members;
+                activity.stamps.modified = now;
+                (StatusCode::OK, activity)
+            }
+            None => {
+                let id = self.ids.activity();
+                self.store.activities.push(UserActivity {
+                    id,
+                    app_activity_id: sent.app_activity_id,
+                    members: sent.members,
+                    history_items: Vec::new(),
+                    stamps: Stamps { created: now, modified: now },
+                });
+                let last = self.store.activities.len() - 1;
+                (StatusCode::CREATED, &mut self.store.activities[last])
+            }
+        };
+        for item in sent.history_items {
+            put(&mut activity.history_items, item);
+        }
+        Ok(Answer::object(status, |body| {
+            body.text("@odata.context", &context(call, "users('me')/activities/$entity"));
+            write_activity(body, activity);
+            if !written.is_empty() {
+                let items = activity.history_items.iter();
+                let items = items.filter(|item| written.contains(&item.id));
+                body.objects("historyItems", items, |each, item| {
+                    write_history_item(each, item, dates);
+                });
+            }
+        }))
+    }
+
+    pub(super) fn list_activities(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let mut expand = false;
+        for (name, value) in &call.query {
+            match (&**name, &**value) {
+                ("$expand", "historyItems") => expand = true,
+                ("$expand", other) => {
+                    return Err(Refusal::new(
+                        Rule::NotImplemented,
+                        "query",
+                        format!("$expand={other} is not implemented; $expand=historyItems is"),
+                    ));
+                }
+                _ => {}
+            }
+        }
+        let dates = self.options.behaviour.history_dates;
+        let mut newest: Vec<&UserActivity> = self.store.activities.iter().rev().collect();
+        newest.sort_by_key(|activity| std::cmp::Reverse(activity.stamps.modified));
+        Ok(Answer::object(StatusCode::OK, |body| {
+            body.text("@odata.context", &context(call, "users('me')/activities"));
+            body.objects("value", newest, |each, activity| {
+                write_activity(each, activity);
+                if expand {
+                    each.objects("historyItems", &activity.history_items, |each, item| {
+                        write_history_item(each, item, dates);
+                    });
+                }
+            });
+        }))
+    }
+
+    pub(super) fn delete_activity(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let at = self.activity(call)?;
+        self.store.activities.remove(at);
+        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) fn put_history_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let at = self.activity(call)?;
+        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let id = HistoryId::Url(call.arg(1));
+        let item = reader.history_item(call.body()?, &Path::ROOT, id, self.now);
+        self.accept(reader.findings)?;
+
+        let activity = &mut self.store.activities[at];
+        // A reader that found no fault has read an item.
+        let Some((status, item)) = item.map(|item| put(&mut activity.history_items, item)) else {
+            return Err(Refusal::of(Vec::new()));
+        };
+        let metadata = format!("users('me')/activities('{}')/historyItems/$entity", activity.id);
+        Ok(Answer::object(status, |body| {
+            body.text("@odata.context", &context(call, &metadata));
+            write_history_item(body, item, self.options.behaviour.history_dates);
+        }))
+    }
+
+    pub(super) fn delete_history_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let at = self.activity(call)?;
+        let items = &mut self.store.activities[at].history_items;
+        let id = call.arg(1);
+        match items.iter().position(|item| item.id.eq_ignore_ascii_case(id)) {
+            Some(at) => {
+                items.remove(at);
+                Ok(Answer::empty(StatusCode::NO_CONTENT))
+            }
+            None => Err(Refusal::new(
+                Rule::NotFound,
+                "history item id",
+                format!("the activity has no history item {id}"),
+            )),
+        }
+    }
+
+    /// Where the activity is whose server id the path names.
+    fn activity(&self, call: &Call<'_>) -> Result<usize, Refusal> {
+        let id = call.arg(0);
+        let activities = &self.store.activities;
+        if let Some(at) = activities.iter().position(|activity| activity.id == id) {
+            return Ok(at);
+        }
+        let mut activities = activities.iter();
+        let hint = match activities.find(|activity| activity.app_activity_id == id) {
+            Some(activity) => format!("; that is an appActivityId, and its id is {}", activity.id),
+            None => "; take the id from the answer to its PUT".to_owned(),
+        };
+        Err(Refusal::new(
+            Rule::NotFound,
+            "activity id",
+            format!("there is no activity with the id {id:?}{hint}"),
+        ))
+    }
+}
+
+/// Adds a history item, or replaces the one with its id; says which, and where it is now.
+fn put(items: &mut Vec<HistoryItem>, mut item: HistoryItem) -> (StatusCode, &HistoryItem) {
+    let known = items.iter().position(|old| old.id.eq_ignore_ascii_case(&item.id));
+    let (status, at) = match known {
+        Some(at) => {
+            item.stamps.created = items[at].stamps.created;
+            items[at] = item;
+            (StatusCode::OK, at)
+        }
+        None => {
+            items.push(item);
+            (StatusCode::CREATED, items.len() - 1)
+        }
+    };
+    (status, &items[at])
+}
+
+fn write_activity(body: &mut Object<'_>, activity: &UserActivity) {
+    let Stamps { created, modified } = activity.stamps;
+    body.text("id", &activity.id);
+    body.text("appActivityId", &activity.app_activity_id);
+    body.text("status", STATUS);
+    body.text("createdDateTime", &created.graph());
+    body.text("lastModifiedDateTime", &modified.graph());
+    body.text("expirationDateTime", &modified.plus_days(KEPT_DAYS).graph());
+    for (name, json) in &activity.members {
+        body.raw(name, json);
+    }
+}
+
+fn write_history_item(body: &mut Object<'_>, item: &HistoryItem, dates: HistoryDates) {
+    let as_asked = |sent: &str| match (dates, date::read(sent)) {
+        (HistoryDates::Milliseconds, Ok(moment)) => moment.graph(),
+        _ => sent.to_owned(),
+    };
+    let Stamps { created, modified } = item.stamps;
+    body.text("id", &item.id);
+    body.text("status", STATUS);
+    body.text("createdDateTime", &created.graph());
+    body.text("lastModifiedDateTime", &modified.graph());
+    body.text("startedDateTime", &as_asked(&item.started_date_time));
+    if let Some(ended) = &item.last_active_date_time {
+        body.text("lastActiveDateTime", &as_asked(ended));
+    }
+    if let Some(seconds) = item.active_duration_seconds {
+        body.raw("activeDurationSeconds", &seconds.to_string());
+    }
+    if let Some(zone) = &item.user_timezone {
+        body.text("userTimezone", zone);
+    }
+    let expires = match &item.expiration_date_time {
+        Some(sent) => as_asked(sent),
+        None => created.plus_days(KEPT_DAYS).graph(),
+    };
+    body.text("expirationDateTime", &expires);
+}

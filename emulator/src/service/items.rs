@@ -1,0 +1,185 @@
+//! External items and the activities on them.
+//!
+//! Sources: the pages put-items, externalitem-get, externalitem-delete,
+//! addActivities.
+
+use http::{StatusCode, header};
+
+use super::{Run, context, item_not_found};
+use crate::{
+    answer::{Answer, write_fault},
+    findings::{Fault, Refusal},
+    incoming::{Call, Version},
+    model::{AclEntry, Item, Property, PropertyType},
+    options::{Behaviour, ItemAnswer, MissingContent},
+    read::{ActivityVerdict, Reader},
+    rules::Rule,
+    write::Object,
+};
+
+impl Run<'_> {
+    pub(super) fn put_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let behaviour = &self.options.behaviour;
+        let connection = self.connection(call)?;
+        let Some(schema) = &connection.schema else {
+            return Err(Refusal::new(
+                Rule::ConnectionState,
+                "connection id",
+                format!(
+                    "connection {:?} is draft; register a schema and wait until its operation \
+                     is completed",
+                    connection.id
+                ),
+            ));
+        };
+        let mut reader = Reader::new(call.version, behaviour);
+        let mut item = reader.item(call.body()?, call.arg(1), schema);
+        self.accept(reader.findings)?;
+
+        let connection = self.connection(call)?;
+        if let Some(old) = connection.items.remove(&item.id) {
+            // What people did with the item is not part of what is overwritten.
+            let inline = std::mem::replace(&mut item.activities, old.activities);
+            item.activities.extend(inline);
+            if behaviour.missing_content == MissingContent::Keeps {
+                item.content = item.content.or(old.content);
+            }
+        }
+        let answer = match behaviour.item_answer {
+            ItemAnswer::Empty => {
+                let answer = Answer::empty(StatusCode::OK);
+                if behaviour.empty_content_type {
+                    answer.with(header::CONTENT_TYPE, "application/json")
+                } else {
+                    answer
+                }
+            }
+            ItemAnswer::Item => Answer::object(StatusCode::OK, |body| {
+                write_item(body, &item, call, behaviour);
+                body.raw("activities", "[]");
+            }),
+        };
+        connection.items.insert(item.id.clone(), item);
+        Ok(answer)
+    }
+
+    pub(super) fn get_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let behaviour = &self.options.behaviour;
+        let item = self.item(call)?;
+        Ok(Answer::object(StatusCode::OK, |body| {
+            write_item(body, item, call, behaviour);
+        }))
+    }
+
+    pub(super) fn delete_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        self.item(call)?;
+        self.connection(call)?.items.remove(call.arg(1));
+        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    }
+
+    fn item(&mut self, call: &Call<'_>) -> Result<&mut Item, Refusal> {
+        let connection = self.connection(call)?;
+        let (id, item) = (&connection.id, call.arg(1));
+        let not_found = || item_not_found(id, item);
+        connection.items.get_mut(item).ok_or_else(not_found)
+    }
+
+    pub(super) fn add_activities(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        self.item(call)?;
+        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let verdicts = reader.activities(call.body()?);
+        self.accept(reader.findings)?;
+        let verdicts = verdicts?;
+
+        let item = self.item(call)?;
+        let stored = verdicts.iter().filter_map(|each| each.result.as_ref().ok());
+        item.activities.extend(stored.cloned());
+        // Also if all fail: the call as such could be read.
+        let status = match verdicts.iter().all(|verdict| verdict.result.is_ok()) {
+            true => StatusCode::OK,
+            false => StatusCode::MULTI_STATUS,
+        };
+        let metadata = "Collection(microsoft.graph.externalConnectors.externalActivityResult)";
+        Ok(Answer::object(status, |body| {
+            body.text("@odata.context", &context(call, metadata));
+            body.objects("value", &verdicts, write_verdict);
+        }))
+    }
+}
+
+fn write_verdict(each: &mut Object<'_>, verdict: &ActivityVerdict) {
+    each.text("@odata.type", "#microsoft.graph.externalConnectors.externalActivityResult");
+    each.text_or_null("type", verdict.kind.as_deref());
+    each.text_or_null("startDateTime", verdict.start_date_time.as_deref());
+    match &verdict.result {
+        Ok(_) => each.raw("error", "null"),
+        Err(faults) => each.object("error", |error| write_public_error(error, faults)),
+    }
+}
+
+/// A `microsoft.graph.publicError` of the metadata, with the first fault as its inner error.
+fn write_public_error(error: &mut Object<'_>, faults: &[Fault]) {
+    error.text("code", "InvalidRequest");
+    let first = faults.first();
+    error.text_or_null("message", first.map(|fault| &*fault.message));
+    error.text_or_null("target", first.map(|fault| &*fault.target));
+    error.objects("details", faults, write_fault);
+    error.object("innerError", |inner| {
+        if let Some(first) = first {
+            write_fault(inner, first);
+        }
+    });
+}
+
+fn write_item(body: &mut Object<'_>, item: &Item, call: &Call<'_>, behaviour: &Behaviour) {
+    let metadata = format!("external/connections('{}')/items/$entity", call.arg(0));
+    body.text("@odata.context", &context(call, &metadata));
+    if behaviour.item_id_in_get {
+        body.text("id", &item.id);
+    }
+    body.objects("acl", &item.acl, |each, entry| write_acl(each, entry, call.version));
+    body.object("properties", |bag| {
+        for property in &item.properties {
+            write_property(bag, property, behaviour);
+        }
+    });
+    match &item.content {
+        Some(content) => body.object("content", |body| {
+            body.text("type", content.kind);
+            body.text("value", &content.value);
+        }),
+        None => body.raw("content", "null"),
+    }
+    if let Some(label) = &item.information_protection_label {
+        body.raw("informationProtectionLabel", label);
+    }
+}
+
+/// An acl entry as the version words it (resource acl, v1.0 and beta).
+fn write_acl(each: &mut Object<'_>, entry: &AclEntry, version: Version) {
+    let (kind, source) = match (version, entry.kind) {
+        (Version::V1, kind) => (kind, None),
+        (Version::Beta, "externalGroup") => ("group", Some("external")),
+        (Version::Beta, kind) => (kind, Some("azureActiveDirectory")),
+    };
+    each.text("accessType", entry.access_type);
+    each.text("type", kind);
+    each.text("value", &entry.value);
+    if let Some(source) = source {
+        each.text("identitySource", source);
+    }
+}
+
+fn write_property(bag: &mut Object<'_>, property: &Property, behaviour: &Behaviour) {
+    let scalar = matches!(
+        property.kind,
+        PropertyType::DateTime | PropertyType::Double | PropertyType::Int64
+    );
+    if property.kind.element().is_some() || scalar && behaviour.annotate_scalars {
+        bag.text(
+            &format!("{}@odata.type", property.name),
+            &format!("#{}", property.kind.annotation()),
+        );
+    }
+    bag.raw(&property.name, &property.json);
+}

@@ -1,0 +1,202 @@
+//! The program: what it prints, what it takes, how it ends.
+
+#[path = "support/raw.rs"]
+mod raw;
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use graphfeed_emulator::Behaviour;
+use raw::Raw;
+use serde_json::Value;
+use support::{ITEM, SCHEMA, USER, activities, activity, item, item_for, user_activity};
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_graphfeed-emulator"));
+    command.args(arguments);
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    program(arguments).output().expect("a program")
+}
+
+/// The program at work; killed if the test does not end it.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the program and reads the one line that it prints.
+fn start(arguments: &[&str]) -> (Running, String) {
+    let mut command = program(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().expect("a program"));
+    let mut line = String::new();
+    let stdout = running.0.stdout.as_mut().expect("stdout");
+    // The rest of the output is read by whoever ends the program.
+    BufReader::with_capacity(1, stdout).read_line(&mut line).expect("a line");
+    (running, line)
+}
+
+#[test]
+fn it_prints_one_line_serves_and_reports_on_stderr_until_it_is_interrupted() {
+    let began = Instant::now();
+    let (mut running, line) = start(&["--listen", "127.0.0.1:0", "--set", "schema-delay=0"]);
+    let ready = began.elapsed();
+    let address = line.strip_prefix("listening on http://").expect(&line);
+    let address = address.strip_suffix('\n').expect(&line).parse().expect(&line);
+    // It is 50 ms on an idle machine; a busy one gets more.
+    assert!(ready < Duration::from_secs(5), "{ready:?}");
+
+    let mut raw = Raw::open(address);
+    let connections = "/v1.0/external/connections";
+    let body = r#"{"id":"contosohr","name":"Contoso HR"}"#;
+    assert_eq!(raw.exchange("POST", connections, body).status, 201);
+    let schema = format!("{connections}/contosohr/schema");
+    assert_eq!(raw.exchange("PATCH", &schema, SCHEMA).status, 202);
+    let body = item(r#""tags":["a"],"tags@odata.type":"Collection(String)""#);
+    let answer = raw.exchange("PUT", ITEM, &body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    // The clock is that of the machine.
+    assert!(!answer.head.contains("date: thu, 01 jan 2026 00:0"), "{}", answer.head);
+
+    end(&running);
+    let status = running.0.wait().expect("a status");
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    running.0.stdout.take().expect("stdout").read_to_string(&mut stdout).expect("UTF-8");
+    running.0.stderr.take().expect("stderr").read_to_string(&mut stderr).expect("UTF-8");
+    assert_eq!(stdout, "");
+    if cfg!(unix) {
+        assert!(status.success(), "{status}");
+        assert_eq!(
+            stderr,
+            format!(
+                "PUT {ITEM}: annotation-order at $.properties['tags@odata.type']: \
+                 tags@odata.type stands after tags; write it before\n"
+            )
+        );
+    }
+}
+
+/// The example items of the documents and each documented mistake, as the README sends them with
+/// curl: bytes over a socket to the program.
+#[test]
+fn the_examples_succeed_and_each_documented_mistake_is_refused_with_its_own_rule() {
+    let (_running, line) = start(&["--set", "schema-delay=0"]);
+    let address = line.trim_end().strip_prefix("listening on http://").expect(&line);
+    let mut raw = Raw::open(address.parse().expect(&line));
+    let mut send = |method: &str, target: &str, body: &str| {
+        let answer = raw.exchange(method, target, body);
+        let json: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        (answer.status, json)
+    };
+    let connections = "/v1.0/external/connections";
+    send("POST", connections, r#"{"id":"contosohr","name":"Contoso HR"}"#);
+    send("PATCH", &format!("{connections}/contosohr/schema"), SCHEMA);
+
+    let add = format!("{ITEM}/addActivities");
+    let article = "/v1.0/me/activities/%2Farticle%3F12345";
+    let created = activity("created", "2021-04-06T18:04:31.033Z", USER);
+    let knot = user_activity("/article?12345", "");
+    let good = [
+        ("PUT", ITEM, item(r#""title":"Error in the payment gateway","priority":1"#), 200),
+        ("PUT", ITEM, item(r#""title@odata.type":"String","title":"Kandierte Äpfel""#), 200),
+        ("PUT", ITEM, item(r#""tags@odata.type":"Collection(String)","tags":["red","blue"]"#), 200),
+        ("POST", &*add, activities(std::slice::from_ref(&created)), 200),
+        ("PUT", article, knot.clone(), 201),
+        ("PUT", article, knot.clone(), 200),
+    ];
+    for (method, target, body, status) in good {
+        assert_eq!(send(method, target, &body).0, status, "{method} {target}");
+    }
+    let before = send("GET", ITEM, "");
+
+    let acl = |entry: &str| item_for(&format!(r#"{{"accessType":"grant",{entry}}}"#));
+    let dates = r#""dates@odata.type":"Collection(DateTime)","dates":["2026-01-02T03:04:05Z"]"#;
+    let source = format!(r#""type":"user","value":"{USER}","identitySource":"external""#);
+    let long = "a".repeat(4_000_000);
+    let mistakes = [
+        ("PUT", ITEM, item(r#""tags":["red"]"#), "annotation-collection"),
+        ("PUT", ITEM, item(r#""title":"Kandierte Äpfel""#), "annotation-non-ascii"),
+        ("PUT", ITEM, item(dates), "annotation-type"),
+        ("PUT", ITEM, item(r#""planet":"earth""#), "property-undeclared"),
+        ("PUT", ITEM, item(r#""priority":"high""#), "property-type"),
+        ("PUT", ITEM, item(r#""due":"06.04.2021""#), "date-time"),
+        ("PUT", ITEM, r#"{"properties":{"title":"a"}}"#.to_owned(), "acl-required"),
+        ("PUT", ITEM, item_for(""), "acl-required"),
+        ("PUT", ITEM, item(""), "property-required"),
+        ("PUT", ITEM, acl(&source), "identity-source"),
+        ("PUT", ITEM, acl(r#""type":"user","value":"john@contoso.com""#), "guid"),
+        ("POST", &*add, activities(&vec![created; 21]), "activity-count"),
+        ("PUT", ITEM, item(&format!(r#""title":"{long}""#)), "body-size"),
+        ("PUT", "/v1.0/me/activities//article?12345", knot, "path-escape"),
+    ];
+    for (method, target, body, rule) in mistakes {
+        let (status, answer) = send(method, target, &body);
+        assert_eq!(status, if rule == "body-size" { 413 } else { 400 }, "{rule}");
+        assert_eq!(answer["error"]["innerError"]["code"], rule);
+    }
+    assert_eq!(send("GET", ITEM, ""), before);
+}
+
+#[cfg(unix)]
+fn end(running: &Running) {
+    let kill = format!("kill -INT {}", running.0.id());
+    let status = Command::new("sh").args(["-c", &kill]).status();
+    assert!(status.expect("a shell").success());
+}
+
+#[cfg(not(unix))]
+fn end(running: &Running) {
+    let _ = running;
+}
+
+#[test]
+fn what_it_does_not_understand_is_an_error_with_status_2() {
+    for arguments in [
+        &["--no-such"][..],
+        &["file"],
+        &["--listen"],
+        &["--listen", "nowhere"],
+        &["--seed", "x"],
+        &["--set", "annotation-order"],
+        &["--set", "annotation-order=maybe"],
+        &["--set", "no-such=1"],
+    ] {
+        let output = output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(output.stdout, b"");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(
+            text.starts_with("graphfeed-emulator: ") && text.ends_with("Try --help.\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_address_it_cannot_listen_on_is_an_error_with_status_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    assert_eq!(output(&["--listen", &address]).status.code(), Some(1));
+}
+
+#[test]
+fn help_names_every_switch_with_its_default() {
+    let output = output(&["--help"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    for switch in Behaviour::SWITCHES {
+        let default = Behaviour::default().get(switch.name).expect("listed");
+        assert!(text.contains(&format!("  {}={default}  (", switch.name)), "{text}");
+    }
+}
