@@ -1,0 +1,75 @@
+//! What the examples share: the emulator on loopback, with a client for it.
+//!
+//! Lives here: what more than one program needs to run without an account. The programs stand
+//! beside this folder, one file or folder each.
+
+use std::{io, time::SystemTime};
+
+use graphfeed_core::{
+    client::Client,
+    protocol::{Cloud, ServiceRoot, Version},
+    types::AccessToken,
+};
+use graphfeed_emulator::{Emulator, Options, Report, server::Server};
+use graphfeed_ureq::UreqTransport;
+
+/// An emulator that listens on a free port of this machine, and what a client for it is made of.
+/// It stops when this is dropped.
+///
+/// ```
+/// use graphfeed_core::protocol::Version;
+/// use graphfeed_core::external::GetConnection;
+/// use graphfeed_core::types::ConnectionId;
+/// use graphfeed_examples::Loopback;
+///
+/// let loopback = Loopback::start(Version::V1)?;
+/// let none = ConnectionId::new("none1")?;
+/// let error = loopback.client().send(&GetConnection::new(&none)).unwrap_err();
+/// assert_eq!(error.status().map(|status| status.as_u16()), Some(404));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Loopback {
+    root: ServiceRoot,
+    token: AccessToken,
+    emulator: Emulator,
+    // Last, so that nothing outlives what it talks to.
+    _server: Server,
+}
+
+impl Loopback {
+    /// Starts the emulator in this process; it is ready when this returns.
+    ///
+    /// # Errors
+    /// No port of the loopback interface can be listened on, or there is no thread left.
+    pub fn start(version: Version) -> io::Result<Self> {
+        let emulator = Emulator::new(Options { origin: SystemTime::now(), ..Options::default() });
+        let server = Server::start(emulator.clone(), "127.0.0.1:0")?;
+        let root = ServiceRoot::danger_plain_http(server.url(), Cloud::Global, version)
+            .map_err(io::Error::other)?;
+        Ok(Self {
+            root,
+            token: AccessToken::new("any-token-will-do").map_err(io::Error::other)?,
+            emulator,
+            _server: server,
+        })
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &ServiceRoot {
+        &self.root
+    }
+
+    /// A blocking client for it. A proxy that the environment names is passed by: it would look
+    /// for the emulator on its own machine.
+    pub fn client(&self) -> Client<UreqTransport> {
+        let agent = ureq::Agent::config_builder().proxy(None).build().into();
+        let transport = UreqTransport::danger_plain_http_with_agent(agent);
+        Client::new(transport, self.root.clone(), self.token.clone())
+    }
+
+    /// What the emulator let pass although a client had better not do it, oldest first.
+    pub fn reports(&self) -> Vec<Report> {
+        self.emulator.reports()
+    }
+}
