@@ -128,11 +128,7 @@ fn a_body_over_the_limit_stays_here() {
     assert_eq!(length(&sized(4_000_000 - frame), &root).unwrap(), 4_000_000);
     let refused = length(&sized(4_000_001 - frame), &root);
     assert_eq!(broken(refused), [(Rule::BodySize, "$".to_owned())]);
-    let wider = root.with_limits({
-        let mut limits = Limits::default();
-        limits.body = 4_000_001;
-        limits
-    });
+    let wider = root.with_limits(Limits::default().with_body(4_000_001));
     assert_eq!(length(&sized(4_000_001 - frame), &wider).unwrap(), 4_000_001);
 }
 

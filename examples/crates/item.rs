@@ -171,9 +171,7 @@ impl Mapping<'_> {
     ) -> Result<Entry, BuildError> {
         let mut item = ExternalItem::builder(ItemId::from_key(&krate.key)).acl(self.acl(krate));
         for column in self.columns {
-            if let Some(value) = (column.fill)(krate) {
-                item = item.property(column.declaration.name(), value);
-            }
+            item = item.maybe_property(column.declaration.name(), (column.fill)(krate));
         }
         if let Some(content) = content {
             item = item.content(ExternalItemContent::text(content));
@@ -228,8 +226,7 @@ fn texts<'a>(values: impl IntoIterator<Item = &'a String>) -> Option<PropertyVal
 }
 
 fn principal(author: &Author) -> Principal {
-    let id = author.email.as_ref().unwrap_or(&author.name);
-    let mut principal = Principal::external(id, &author.name);
+    let mut principal = Principal::named(&author.name);
     principal.email = author.email.clone();
     principal
 }
@@ -255,6 +252,8 @@ mod tests {
         collections::BTreeSet,
         time::{Duration, SystemTime},
     };
+
+    use graphfeed_core::protocol::Limits;
 
     use super::*;
     use crate::source::Files;
@@ -302,10 +301,7 @@ mod tests {
     }
 
     fn root_of(limit: usize) -> ServiceRoot {
-        let root = ServiceRoot::v1();
-        let mut limits = *root.limits();
-        limits.body = limit;
-        root.with_limits(limits)
+        ServiceRoot::v1().with_limits(Limits::default().with_body(limit))
     }
 
     #[test]

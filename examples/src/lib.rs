@@ -60,11 +60,9 @@ impl Loopback {
         &self.root
     }
 
-    /// A blocking client for it. A proxy that the environment names is passed by: it would look
-    /// for the emulator on its own machine.
+    /// A blocking client for it.
     pub fn client(&self) -> Client<UreqTransport> {
-        let agent = ureq::Agent::config_builder().proxy(None).build().into();
-        let transport = UreqTransport::danger_plain_http_with_agent(agent);
+        let transport = UreqTransport::danger_plain_http();
         Client::new(transport, self.root.clone(), self.token.clone())
     }
 
@@ -73,3 +71,8 @@ impl Loopback {
         self.emulator.reports()
     }
 }
+
+/// The README's program is compiled as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

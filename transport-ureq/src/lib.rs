@@ -29,7 +29,10 @@ use graphfeed_core::{
     protocol::ServiceRoot,
     types::AccessToken,
 };
-use ureq::{Agent, Error, Timeout};
+use ureq::{Agent, Error, Timeout, config::ConfigBuilder, typestate::AgentScope};
+
+/// The HTTP client underneath, for those who bring an agent of their own.
+pub use ureq;
 
 /// A client over https, with an agent of its own.
 pub fn client(root: ServiceRoot, token: AccessToken) -> Client<UreqTransport> {
@@ -50,7 +53,7 @@ impl UreqTransport {
     /// With an agent of its own: the proxy of the environment and the certificates that come with
     /// the program.
     pub fn new() -> Self {
-        Self::with_agent(own_agent())
+        Self::with_agent(own_config().build().new_agent())
     }
 
     /// With the caller's agent: its proxy, certificates, resolver and pool. What the contract of
@@ -61,9 +64,11 @@ impl UreqTransport {
     }
 
     /// Over plain http as well, where everyone on the way reads token and content: for an
-    /// emulator on this machine.
+    /// emulator on this machine, past any proxy.
     pub fn danger_plain_http() -> Self {
-        Self::danger_plain_http_with_agent(own_agent())
+        // A proxy would look for the emulator on its own machine.
+        let agent = own_config().proxy(None).build().new_agent();
+        Self::danger_plain_http_with_agent(agent)
     }
 
     /// As [`danger_plain_http`](Self::danger_plain_http), with the caller's agent.
@@ -78,11 +83,8 @@ impl Default for UreqTransport {
     }
 }
 
-fn own_agent() -> Agent {
-    Agent::config_builder()
-        .user_agent(concat!("graphfeed-ureq/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
+fn own_config() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder().user_agent(concat!("graphfeed-ureq/", env!("CARGO_PKG_VERSION")))
 }
 
 impl Transport for UreqTransport {

@@ -112,6 +112,32 @@ impl Acl {
     pub fn is_deny(&self) -> bool {
         self.deny
     }
+
+    /// Grant or deny.
+    pub fn access_type(&self) -> AccessType {
+        if self.deny { AccessType::Deny } else { AccessType::Grant }
+    }
+
+    /// What the entry is about, in the words of v1.0.
+    pub fn kind(&self) -> AclType {
+        match self.who {
+            Who::User(_) => AclType::User,
+            Who::Group(_) => AclType::Group,
+            Who::ExternalGroup(_) => AclType::ExternalGroup,
+            Who::Everyone(_) => AclType::Everyone,
+            Who::EveryoneExceptGuests(_) => AclType::EveryoneExceptGuests,
+        }
+    }
+
+    /// The object id, tenant id or external group id.
+    pub fn value(&self) -> String {
+        match &self.who {
+            Who::User(id) | Who::Group(id) | Who::Everyone(id) | Who::EveryoneExceptGuests(id) => {
+                id.to_string()
+            }
+            Who::ExternalGroup(id) => id.to_string(),
+        }
+    }
 }
 
 /// An entry as one version writes it.
@@ -121,26 +147,21 @@ impl Serialize for AclIn<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Self(acl, version) = self;
         let beta = *version == Version::Beta;
-        let (kind, id) = match &acl.who {
-            Who::User(id) => (AclType::User, Ok(id)),
-            Who::Group(id) => (AclType::Group, Ok(id)),
-            Who::Everyone(tenant) => (AclType::Everyone, Ok(tenant)),
-            Who::EveryoneExceptGuests(tenant) => (AclType::EveryoneExceptGuests, Ok(tenant)),
-            Who::ExternalGroup(id) if beta => (AclType::Group, Err(id)),
-            Who::ExternalGroup(id) => (AclType::ExternalGroup, Err(id)),
-        };
-        let access = if acl.deny { AccessType::Deny } else { AccessType::Grant };
+        let external = matches!(acl.who, Who::ExternalGroup(_));
         let mut entry = to.serialize_struct("acl", if beta { 4 } else { 3 })?;
+        let kind = if beta && external { AclType::Group } else { acl.kind() };
         entry.serialize_field("type", &kind)?;
-        match id {
-            Ok(guid) => entry.serialize_field("value", guid)?,
-            Err(external) => entry.serialize_field("value", external)?,
+        match &acl.who {
+            Who::User(id) | Who::Group(id) | Who::Everyone(id) | Who::EveryoneExceptGuests(id) => {
+                entry.serialize_field("value", id)?
+            }
+            Who::ExternalGroup(id) => entry.serialize_field("value", id)?,
         }
-        entry.serialize_field("accessType", &access)?;
+        entry.serialize_field("accessType", &acl.access_type())?;
         if beta {
-            let source = match id {
-                Ok(_) => IdentitySource::AzureActiveDirectory,
-                Err(_) => IdentitySource::External,
+            let source = match external {
+                true => IdentitySource::External,
+                false => IdentitySource::AzureActiveDirectory,
             };
             entry.serialize_field("identitySource", &source)?;
         }
@@ -161,6 +182,20 @@ resource! {
             /// Where the identity lives; beta only.
             identity_source: IdentitySource = "identitySource",
         }
+    }
+}
+
+impl StoredAcl {
+    /// Whether this is `entry`, in the words of either version.
+    pub fn is(&self, entry: &Acl) -> bool {
+        let external = self.identity_source == Some(IdentitySource::External);
+        let kind = match &self.kind {
+            Some(AclType::Group) if external => Some(&AclType::ExternalGroup),
+            kind => kind.as_ref(),
+        };
+        kind == Some(&entry.kind())
+            && self.access_type == Some(entry.access_type())
+            && self.value.as_ref().is_some_and(|value| value.eq_ignore_ascii_case(&entry.value()))
     }
 }
 
@@ -199,6 +234,13 @@ mod tests {
             written(&external, Version::V1),
             json!({"type": "externalGroup", "value": "teamx", "accessType": "grant"})
         );
+        let other = Acl::group(guid);
+        for version in [Version::V1, Version::Beta] {
+            let stored: StoredAcl = serde_json::from_value(written(&external, version)).unwrap();
+            assert!(stored.is(&external));
+            assert!(!stored.is(&external.clone().deny()));
+            assert!(!stored.is(&other));
+        }
         assert_eq!(
             written(&external, Version::Beta),
             json!({"type": "group", "value": "teamx", "accessType": "grant",

@@ -595,7 +595,7 @@ mod tests {
             assert_eq!(refused.faults()[0].rule, Rule::ActivityCount);
             assert_eq!(refused.faults()[0].place, "$.activities");
         }
-        let wider = root.with_limits(Limits { activities: 21, ..Limits::default() });
+        let wider = root.with_limits(Limits::default().with_activities(21));
         assert!(request(21, &wider).is_ok());
     }
 

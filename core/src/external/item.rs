@@ -104,6 +104,18 @@ impl ExternalItemBuilder {
         self
     }
 
+    /// Adds a property if there is a value for it.
+    pub fn maybe_property(
+        self,
+        name: impl AsRef<str>,
+        value: Option<impl Into<PropertyValue>>,
+    ) -> Self {
+        match value {
+            Some(value) => self.property(name, value),
+            None => self,
+        }
+    }
+
     /// Sets the full text.
     pub fn content(mut self, content: ExternalItemContent) -> Self {
         self.item.content = Some(content);

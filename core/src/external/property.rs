@@ -88,6 +88,16 @@ impl Principal {
         Self { upn: Some(upn.into()), ..Self::nobody() }
     }
 
+    /// Somebody of whom only a mail address is known.
+    pub fn email(address: impl Into<String>) -> Self {
+        Self { email: Some(address.into()), ..Self::nobody() }
+    }
+
+    /// Somebody of whom only the name in the source system is known.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { external_name: Some(name.into()), ..Self::nobody() }
+    }
+
     /// Somebody whom only the source system knows.
     pub fn external(id: impl Into<String>, name: impl Into<String>) -> Self {
         Self { external_id: Some(id.into()), external_name: Some(name.into()), ..Self::nobody() }

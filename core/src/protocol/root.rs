@@ -93,6 +93,22 @@ pub struct Limits {
     pub activities: usize,
 }
 
+impl Limits {
+    /// Other than the documented [`body`](Self::body).
+    #[must_use]
+    pub fn with_body(mut self, bytes: usize) -> Self {
+        self.body = bytes;
+        self
+    }
+
+    /// Other than the documented [`activities`](Self::activities).
+    #[must_use]
+    pub fn with_activities(mut self, count: usize) -> Self {
+        self.activities = count;
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { body: 4_000_000, activities: 20 }

@@ -2,10 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use super::fault::{BuildError, Fault, Rule, quote};
+use super::{
+    Key,
+    fault::{BuildError, Fault, Rule, quote},
+};
 
 /// A GUID, written with hyphens and in lower case.
 ///
@@ -81,6 +84,12 @@ impl fmt::Display for Guid {
 impl fmt::Debug for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Guid({self})")
+    }
+}
+
+impl<'de> Deserialize<'de> for Guid {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Key::deserialize(from).and_then(|text| Self::new(&text.0).map_err(de::Error::custom))
     }
 }
 
