@@ -11,7 +11,7 @@ use std::error::Error;
 
 use bytes::Bytes;
 use graphfeed_core::{
-    client::{Client, Failure, SendOptions, Transport},
+    client::{Client, Failure, SendOptions, Transport, VirtualClock},
     external::{Acl, ExternalItem, PutItem},
     protocol::{
         Answer, DecodeError, DecodeKind, Endpoint, PathArgs, Permission, Permissions, Query, Route,
@@ -100,7 +100,8 @@ fn directory(
 
 fn main() -> Result<(), Box<dyn Error>> {
     let token = AccessToken::new("any-token-will-do")?;
-    let client = Client::new(directory, ServiceRoot::v1(), token);
+    let client =
+        Client::builder(ServiceRoot::v1(), token).build(directory, VirtualClock::default());
 
     let mut item = ExternalItem::builder(ItemId::new("T1")?).property("title", "A ticket");
     for upn in ["ann@contoso.com", "bob_fabrikam.com#EXT#@contoso.com", "carl@contoso.com"] {
@@ -145,7 +146,8 @@ mod tests {
             assert_eq!(request.headers()["Authorization"], "Bearer secret");
             directory(request, options)
         };
-        let client = Client::new(transport, ServiceRoot::v1(), token());
+        let client =
+            Client::builder(ServiceRoot::v1(), token()).build(transport, VirtualClock::default());
         let (user, acl) = acl_for(&client, "bob_fabrikam.com#EXT#@contoso.com").unwrap();
         assert_eq!(user.display_name.as_deref(), Some("Bob (guest)"));
         assert_eq!(
@@ -174,7 +176,8 @@ mod tests {
 
     #[test]
     fn who_is_not_there_or_has_no_object_id_is_an_error() {
-        let client = Client::new(directory, ServiceRoot::v1(), token());
+        let client =
+            Client::builder(ServiceRoot::v1(), token()).build(directory, VirtualClock::default());
         let error = acl_for(&client, "carl@contoso.com").err().unwrap();
         assert_eq!(error.status(), Some(http::StatusCode::NOT_FOUND));
         assert_eq!(error.operation(), "Get user");
@@ -182,7 +185,8 @@ mod tests {
         let nameless = |_: http::Request<Bytes>, _: &SendOptions| {
             Ok(http::Response::new(r#"{"id":"ann"}"#.into()))
         };
-        let client = Client::new(nameless, ServiceRoot::v1(), token());
+        let client =
+            Client::builder(ServiceRoot::v1(), token()).build(nameless, VirtualClock::default());
         let error = acl_for(&client, "ann@contoso.com").err().unwrap();
         assert!(matches!(error.cause(), Cause::Unreadable { .. }), "{error}");
 

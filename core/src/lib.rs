@@ -55,7 +55,7 @@
 //! is `graphfeed_ureq::client(root, token)`.
 //!
 //! ```
-//! use graphfeed_core::client::{Client, SendOptions};
+//! use graphfeed_core::client::{Client, SendOptions, VirtualClock};
 //! use graphfeed_core::external::{
 //!     Acl, AddActivities, ExternalActivity, ExternalItem, ExternalItemContent, Identity, PutItem,
 //! };
@@ -69,7 +69,8 @@
 //! #         _ => r#"{"value":[{"type":"created","startDateTime":"2021-04-06T18:04:31.033Z"}]}"#.into(),
 //! #     }))
 //! # };
-//! let client = Client::new(answers, ServiceRoot::v1(), AccessToken::new("token")?);
+//! let client = Client::builder(ServiceRoot::v1(), AccessToken::new("token")?)
+//!     .build(answers, VirtualClock::default());
 //! let connection = ConnectionId::new("contosohr")?;
 //!
 //! // Any key of the source system has an id; two keys never share one.
@@ -109,6 +110,7 @@
 pub mod activity;
 pub mod client;
 pub mod external;
+pub mod machine;
 pub mod protocol;
 mod routes;
 pub mod types;

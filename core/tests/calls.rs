@@ -10,11 +10,12 @@ use graphfeed_core::{
         ActivityHistoryItem, ListActivities, PutActivity, PutHistoryItem, UserActivity,
         UserActivityBuilder, VisualInfo,
     },
-    client::{Client, Failure, SendOptions},
+    client::{Client, Failure, SendOptions, VirtualClock},
     external::{
         Acl, AddActivities, ExternalActivity, ExternalConnection, ExternalItem,
         ExternalItemContent, GetConnection, GetItem, Identity, PutItem,
     },
+    machine::Policy,
     protocol::{Applied, Cause, Cloud, Endpoint, Error, Limits, Repeat, ServiceRoot, Version},
     types::{
         AccessToken, AppActivityId, BuildError, ConnectionId, Guid, ItemId, RawJson, Rule,
@@ -240,7 +241,11 @@ fn client<T>(transport: T) -> Client<T>
 where
     T: Fn(http::Request<Bytes>, &SendOptions) -> Result<http::Response<Bytes>, Failure>,
 {
-    Client::new(transport, ServiceRoot::v1(), AccessToken::new("top-secret").unwrap())
+    let mut once = Policy::default();
+    once.attempts = 1;
+    Client::builder(ServiceRoot::v1(), AccessToken::new("top-secret").unwrap())
+        .policy(once)
+        .build(transport, VirtualClock::default())
 }
 
 #[test]
@@ -308,7 +313,7 @@ fn errors_read_as_a_sentence_with_the_real_cause() {
     assert_eq!(
         error.to_string(),
         "Create or replace item: no answer, and the request may have arrived: connection reset; \
-         it may have been carried out"
+         given up after 1 attempt, for the policy allows no more; it may have been carried out"
     );
 }
 
@@ -341,12 +346,12 @@ fn the_token_goes_to_the_root_and_shows_nowhere() {
     let elsewhere =
         ServiceRoot::https("https://graph.microsoft.com.evil.example", Cloud::Global, Version::V1)
             .unwrap();
-    let error = client.reply_to(&get.call(&elsewhere).unwrap()).unwrap_err();
+    let error = client.reply_to(get.call(&elsewhere).unwrap()).unwrap_err();
     let Cause::Build(why) = error.cause() else { panic!("{error}") };
     assert!(why.breaks(Rule::OtherRoot));
 
     let beta = ServiceRoot::new(Cloud::Global, Version::Beta);
-    client.reply_to(&get.call(&beta).unwrap()).unwrap();
+    client.reply_to(get.call(&beta).unwrap()).unwrap();
 
     let seen = seen.borrow();
     let hosts: Vec<_> = seen.iter().map(|request| request.uri().host().unwrap()).collect();

@@ -8,7 +8,7 @@ use graphfeed_core::{
         ActivityHistoryItem, ListActivities, Put, PutActivity, PutHistoryItem, UserActivity,
         VisualInfo,
     },
-    client::Client,
+    client::{Client, VirtualClock},
     external::{
         Acl, ActivityFailure, AddActivities, ConnectionOperationStatus, ConnectionState,
         CreateConnection, DeleteConnection, ExternalActivity, ExternalConnection, ExternalItem,
@@ -40,7 +40,8 @@ fn root(version: Version) -> ServiceRoot {
 }
 
 fn client(emulator: &Emulator, version: Version) -> Client<Emulator> {
-    Client::new(emulator.clone(), root(version), AccessToken::new("any").unwrap())
+    Client::builder(root(version), AccessToken::new("any").unwrap())
+        .build(emulator.clone(), VirtualClock::default())
 }
 
 fn connection() -> ConnectionId {

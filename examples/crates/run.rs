@@ -189,7 +189,7 @@ fn put_items<T: Transport>(
         let entry = mapping
             .entry(krate)
             .map_err(|why| format!("{} cannot be an item: {why}", krate.key))?;
-        target.client.reply_to(&entry.put).map_err(at(&entry.key))?;
+        target.client.reply_to(entry.put.clone()).map_err(at(&entry.key))?;
 
         stored.items += 1;
         stored.with_content += usize::from(entry.item.content().is_some());
@@ -326,7 +326,7 @@ fn random_guid() -> Guid {
 mod tests {
     use bytes::Bytes;
     use graphfeed_core::{
-        client::{Failure, SendOptions},
+        client::{Failure, SendOptions, VirtualClock},
         protocol::ServiceRoot,
         types::AccessToken,
     };
@@ -365,7 +365,8 @@ mod tests {
         };
         let token = AccessToken::new("any").unwrap();
         let target = Target {
-            client: Client::new(transport, ServiceRoot::v1(), token),
+            client: Client::builder(ServiceRoot::v1(), token)
+                .build(transport, VirtualClock::default()),
             tenant: Guid::from(1),
             author: Guid::from(2),
             patience: Duration::from_millis(150),

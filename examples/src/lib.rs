@@ -11,7 +11,7 @@ use graphfeed_core::{
     types::AccessToken,
 };
 use graphfeed_emulator::{Emulator, Options, Report, server::Server};
-use graphfeed_ureq::UreqTransport;
+use graphfeed_ureq::{SystemClock, UreqTransport, seed};
 
 /// An emulator that listens on a free port of this machine, and what a client for it is made of.
 /// It stops when this is dropped.
@@ -63,7 +63,9 @@ impl Loopback {
     /// A blocking client for it.
     pub fn client(&self) -> Client<UreqTransport> {
         let transport = UreqTransport::danger_plain_http();
-        Client::new(transport, self.root.clone(), self.token.clone())
+        Client::builder(self.root.clone(), self.token.clone())
+            .seed(seed())
+            .build(transport, SystemClock::new())
     }
 
     /// What the emulator let pass although a client had better not do it, oldest first.

@@ -1,7 +1,8 @@
 //! Sends graphfeed's calls with [ureq](https://docs.rs/ureq): blocking, over pooled connections,
 //! with rustls.
 //!
-//! Lives here: the [`Transport`] over ureq, and a ready-made [`Client`]. Nothing about Microsoft
+//! Lives here: the [`Transport`] over ureq, the [`Clock`] of the machine, and a ready-made
+//! [`Client`]. Nothing about Microsoft
 //! Graph is decided here: statuses are data, redirects are not followed, nothing is repeated.
 //!
 //! ```no_run
@@ -21,22 +22,59 @@
 //! # }
 //! ```
 
-use std::{io, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    io,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use graphfeed_core::{
-    client::{Client, Failure, SendOptions, Transport},
+    client::{Client, Clock, Failure, SendOptions, TokenSource, Transport},
+    machine::Tick,
     protocol::ServiceRoot,
-    types::AccessToken,
 };
 use ureq::{Agent, Error, Timeout, config::ConfigBuilder, typestate::AgentScope};
 
 /// The HTTP client underneath, for those who bring an agent of their own.
 pub use ureq;
 
-/// A client over https, with an agent of its own.
-pub fn client(root: ServiceRoot, token: AccessToken) -> Client<UreqTransport> {
-    Client::new(UreqTransport::new(), root, token)
+/// A client over https, with an agent of its own, the clock of the machine, and chance from the
+/// process. `tokens` is an [`AccessToken`](graphfeed_core::types::AccessToken), or any other
+/// source of tokens.
+pub fn client(root: ServiceRoot, tokens: impl TokenSource + 'static) -> Client<UreqTransport> {
+    Client::builder(root, tokens).seed(seed()).build(UreqTransport::new(), SystemClock::new())
+}
+
+/// A seed from the process, different in each.
+pub fn seed() -> u64 {
+    // The one source of chance in the standard library.
+    RandomState::new().build_hasher().finish()
+}
+
+/// The clock of the machine, which no change of its date can disturb.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    origin: Instant,
+}
+
+impl SystemClock {
+    /// A clock that starts now.
+    pub fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Tick {
+        Tick::new(self.origin.elapsed())
+    }
 }
 
 /// A [`Transport`] over a [`ureq::Agent`].

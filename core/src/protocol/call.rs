@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    Answer, DecodeError, Error, Repeat, Route, ServiceError, ServiceRoot,
+    Answer, DecodeError, Error, Lane, Repeat, Route, ServiceError, ServiceRoot,
     service_error::{CLIENT_REQUEST_ID, REQUEST_ID, header_text},
 };
 
@@ -51,6 +51,25 @@ impl<T> Call<T> {
     /// Whether the request goes to `root`, so that a token for that root may go with it.
     pub fn is_for(&self, root: &ServiceRoot) -> bool {
         root.trusts(self.request.uri())
+    }
+
+    /// Which calls it is throttled together with: the lane of its route, and for
+    /// [`Lane::Connection`] the connection, as its path writes it.
+    pub fn lane(&self) -> (Lane, &str) {
+        let lane = self.route.lane;
+        let key = match lane {
+            Lane::Connection => self.first_argument().unwrap_or_default(),
+            _ => "",
+        };
+        (lane, key)
+    }
+
+    /// Expanding a template never changes its number of segments, so the first argument has the
+    /// same place, counted from the end.
+    fn first_argument(&self) -> Option<&str> {
+        let (_, from_braces) = self.route.path.split_once('{')?;
+        let after = from_braces.matches('/').count();
+        self.request.uri().path().rsplit('/').nth(after)
     }
 
     /// Reads the answer.

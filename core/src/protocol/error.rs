@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::{DecodeError, Failure, Route, Sent, ServiceError};
+use super::{DecodeError, Explanation, Failure, Route, Sent, ServiceError, TokenError};
 use crate::types::BuildError;
 
 /// A call failed.
@@ -20,6 +20,9 @@ struct Parts {
     operation: &'static str,
     applied: Applied,
     cause: Cause,
+    attempts: u32,
+    gave_up: Option<GiveUp>,
+    explanation: Option<Explanation>,
 }
 
 /// How a call failed.
@@ -28,6 +31,10 @@ struct Parts {
 pub enum Cause {
     /// It was refused here, and nothing was sent.
     Build(BuildError),
+    /// There is no token to send it with.
+    Token(TokenError),
+    /// It was held back until it gave up, and never sent.
+    NeverSent(GiveUp),
     /// No answer came.
     Transport(Failure),
     /// The service answered with a status outside 200 to 299.
@@ -46,6 +53,18 @@ pub enum Cause {
     },
 }
 
+/// Why a call was not repeated, although it could have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GiveUp {
+    /// The policy's attempts are used up.
+    Attempts,
+    /// The next attempt would come after the policy's total time.
+    TotalTime,
+    /// The calls of this client have used up their budget for repeats.
+    Budget,
+}
+
 /// Whether a call that failed changed anything in the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Applied {
@@ -59,7 +78,44 @@ pub enum Applied {
 
 impl Error {
     fn new(operation: &'static str, applied: Applied, cause: Cause) -> Self {
-        Self(Box::new(Parts { operation, applied, cause }))
+        Self(Box::new(Parts {
+            operation,
+            applied,
+            cause,
+            attempts: 1,
+            gave_up: None,
+            explanation: None,
+        }))
+    }
+
+    /// There is no token.
+    pub(crate) fn token(route: &'static Route, error: TokenError) -> Self {
+        Self::new(route.name, Applied::No, Cause::Token(error))
+    }
+
+    /// It waited, and gave up before it was sent at all.
+    pub(crate) fn never_sent(route: &'static Route, why: GiveUp) -> Self {
+        Self::new(route.name, Applied::No, Cause::NeverSent(why))
+    }
+
+    /// The same error at the end of a whole call: after so many attempts, one of which may have
+    /// been carried out.
+    pub(crate) fn after(mut self, attempts: u32, maybe_applied: bool) -> Self {
+        self.0.attempts = attempts;
+        if maybe_applied && self.0.applied == Applied::No {
+            self.0.applied = Applied::Maybe;
+        }
+        self
+    }
+
+    pub(crate) fn gave_up(mut self, why: GiveUp) -> Self {
+        self.0.gave_up = Some(why);
+        self
+    }
+
+    pub(crate) fn explained(mut self, explanation: Explanation) -> Self {
+        self.0.explanation = Some(explanation);
+        self
     }
 
     /// The call was refused before anything was sent.
@@ -112,6 +168,24 @@ impl Error {
         self.0.applied
     }
 
+    /// How many attempts went out.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Why it was not tried once more, if it could have been.
+    pub fn why_given_up(&self) -> Option<GiveUp> {
+        match self.cause() {
+            Cause::NeverSent(why) => Some(*why),
+            _ => self.0.gave_up,
+        }
+    }
+
+    /// What a 401 or 403 would have needed.
+    pub fn explanation(&self) -> Option<&Explanation> {
+        self.0.explanation.as_ref()
+    }
+
     /// What the service said, if it answered with an error.
     pub fn service_error(&self) -> Option<&ServiceError> {
         match self.cause() {
@@ -158,29 +232,42 @@ fn applied_by(status: StatusCode) -> Applied {
     }
 }
 
+impl fmt::Display for GiveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attempts => "the policy allows no more",
+            Self::TotalTime => "the next would come after the policy's total time",
+            Self::Budget => "the calls of this client have used up their repeats",
+        })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.operation())?;
         match self.cause() {
             Cause::Build(why) => write!(f, "not sent: {why}")?,
-            Cause::Transport(failure) => {
-                write!(f, "{failure}")?;
-                let mut source = std::error::Error::source(failure);
-                while let Some(error) = source {
-                    write!(f, ": {error}")?;
-                    source = error.source();
-                }
-            }
+            Cause::Token(why) => write!(f, "no token: {why}")?,
+            Cause::NeverSent(_) => f.write_str("not sent")?,
+            Cause::Transport(failure) => write!(f, "{}", failure.chain())?,
             Cause::Service(error) => write!(f, "{error}")?,
             Cause::Unreadable { why, status, body, .. } => {
                 write!(f, "{status}, but of its {} bytes of answer: {why}", body.len())?;
             }
         }
-        match (self.applied(), self.cause()) {
-            (Applied::Yes, _) => f.write_str("; it was carried out"),
-            (Applied::Maybe, _) => f.write_str("; it may have been carried out"),
-            (Applied::No, _) => Ok(()),
+        if let Some(explanation) = self.explanation() {
+            write!(f, "; {explanation}")?;
         }
+        if let Some(why) = self.why_given_up() {
+            let attempts = self.attempts();
+            let s = if attempts == 1 { "" } else { "s" };
+            write!(f, "; given up after {attempts} attempt{s}, for {why}")?;
+        }
+        f.write_str(match self.applied() {
+            Applied::Yes => "; it was carried out",
+            Applied::Maybe => "; it may have been carried out",
+            Applied::No => "",
+        })
     }
 }
 

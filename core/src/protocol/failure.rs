@@ -48,6 +48,27 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure with all that caused it, for an error that is told in one line.
+    pub(crate) fn chain(&self) -> Chain<'_> {
+        Chain(self)
+    }
+}
+
+pub(crate) struct Chain<'a>(&'a Failure);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.sent {

@@ -35,6 +35,16 @@ impl Cloud {
         }
     }
 
+    /// The address where its tokens come from. Two are documented for China; this is the one that
+    /// the identity platform's own page names.
+    pub const fn login(self) -> &'static str {
+        match self {
+            Self::Global => "https://login.microsoftonline.com",
+            Self::UsGovL4 | Self::UsGovL5 => "https://login.microsoftonline.us",
+            Self::China => "https://login.partner.microsoftonline.cn",
+        }
+    }
+
     /// The name that the tables of the documents use.
     pub const fn name(self) -> &'static str {
         match self {

@@ -54,7 +54,7 @@ enum Verb {
 }
 
 /// Which calls are throttled together: a 429 to one holds back the others of its lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Lane {
     /// No lane is known; the call stands for itself.

@@ -78,6 +78,8 @@ rules! {
     Cloud = "cloud",
     /// A token goes to the service root only.
     OtherRoot = "other-root",
+    /// The operation takes this kind of token: a user's, or an application's.
+    TokenKind = "token-kind",
 }
 
 impl fmt::Display for Rule {

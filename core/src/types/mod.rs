@@ -11,14 +11,16 @@ mod open_enum;
 mod resource;
 mod secret;
 mod timestamp;
+mod token_claims;
 
 pub use fault::{BuildError, Fault, Rule};
 pub use guid::Guid;
 pub use id::{AppActivityId, ConnectionId, ExternalGroupId, ItemId, OperationId, UserActivityId};
 pub use json::{OtherMembers, RawJson};
 pub use open_enum::UnknownMember;
-pub use secret::AccessToken;
+pub use secret::{AccessToken, Secret};
 pub use timestamp::Timestamp;
+pub use token_claims::{TokenClaims, TokenKind};
 
 pub(crate) use fault::{FaultList, quote};
 pub(crate) use open_enum::{UNKNOWN_FUTURE_VALUE, open_enum};

@@ -3,9 +3,40 @@
 use std::fmt;
 
 use http::HeaderValue;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::fault::{BuildError, Fault, Rule};
+
+/// A text that must not be shown: a client secret, a refresh token, a signed assertion.
+///
+/// It is wiped from memory when it is dropped, and `Debug` does not show it.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// Shows the text, to whoever has to keep it: a refresh token in a key store, say.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(Self::new)
+    }
+}
 
 /// A bearer token for Microsoft Graph.
 ///
@@ -39,6 +70,11 @@ impl AccessToken {
             .into());
         }
         Ok(Self(token))
+    }
+
+    /// The text itself, for reading what it claims.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
     }
 
     /// The value of an `Authorization` header, marked sensitive so that HTTP libraries keep it

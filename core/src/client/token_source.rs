@@ -1,0 +1,173 @@
+//! Where the drivers get tokens.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{Board, Clock, SendOptions, Transport, lock};
+use crate::{
+    machine::{
+        Token, TokenNeed,
+        identity::{AssertionNeed, Credential, DeviceCode, Fetch, FetchStep},
+    },
+    protocol::TokenError,
+    types::{AccessToken, Secret},
+};
+
+/// Gives tokens, blocking the thread meanwhile.
+///
+/// One caller at a time asks, early enough before the old token ends; the token is kept and
+/// shared by the client. A fixed [`AccessToken`] is a source, a [`TokenProvider`] asks the
+/// identity platform, and a closure plugs in any other:
+///
+/// ```
+/// use graphfeed_core::client::TokenSource;
+/// use graphfeed_core::machine::{Token, TokenNeed};
+/// use graphfeed_core::protocol::TokenError;
+/// use graphfeed_core::types::AccessToken;
+///
+/// fn source() -> impl TokenSource {
+///     |_: &TokenNeed| {
+///         let text = "from somewhere else";
+///         AccessToken::new(text).map(Token::new).map_err(|why| TokenError::source(why.to_string()))
+///     }
+/// }
+/// ```
+pub trait TokenSource: Send + Sync {
+    /// Fetches a token.
+    ///
+    /// # Errors
+    /// Why there is none. While the old one lives that is nobody's error.
+    fn token(&self, need: &TokenNeed) -> Result<Token, TokenError>;
+}
+
+impl TokenSource for AccessToken {
+    fn token(&self, _: &TokenNeed) -> Result<Token, TokenError> {
+        Ok(Token::new(self.clone()))
+    }
+}
+
+impl<F> TokenSource for F
+where
+    F: Fn(&TokenNeed) -> Result<Token, TokenError> + Send + Sync,
+{
+    fn token(&self, need: &TokenNeed) -> Result<Token, TokenError> {
+        self(need)
+    }
+}
+
+/// A [`TokenSource`] that asks the identity platform, over a transport.
+///
+/// Redirects are not followed, so that secrets stay with the authority. A managed identity
+/// is asked over plain http, which the transport has to allow.
+pub struct TokenProvider<T, C> {
+    transport: T,
+    clock: C,
+    seed: u64,
+    credential: Mutex<Credential>,
+    sign: Option<Box<Sign>>,
+    show: Option<Box<Show>>,
+    keep: Option<Box<Keep>>,
+}
+
+type Sign = dyn Fn(&AssertionNeed) -> Result<Secret, TokenError> + Send + Sync;
+type Show = dyn Fn(&DeviceCode) + Send + Sync;
+type Keep = dyn Fn(&Secret) + Send + Sync;
+
+impl<T: Transport + Send + Sync, C: Clock> TokenProvider<T, C> {
+    /// Fetches with this credential. The seed spreads the waits between repeats.
+    pub fn new(credential: Credential, transport: T, clock: C, seed: u64) -> Self {
+        let credential = Mutex::new(credential);
+        Self { transport, clock, seed, credential, sign: None, show: None, keep: None }
+    }
+
+    /// Signs assertions, for [`Credential::assertion`].
+    #[must_use]
+    pub fn sign_with(
+        mut self,
+        sign: impl Fn(&AssertionNeed) -> Result<Secret, TokenError> + Send + Sync + 'static,
+    ) -> Self {
+        self.sign = Some(Box::new(sign));
+        self
+    }
+
+    /// Shows a user the code to sign in with, for [`Credential::device_code`].
+    #[must_use]
+    pub fn show_with(mut self, show: impl Fn(&DeviceCode) + Send + Sync + 'static) -> Self {
+        self.show = Some(Box::new(show));
+        self
+    }
+
+    /// Hears of each new refresh token, to keep it for the next run. The provider uses it from
+    /// then on by itself.
+    #[must_use]
+    pub fn keep_with(mut self, keep: impl Fn(&Secret) + Send + Sync + 'static) -> Self {
+        self.keep = Some(Box::new(keep));
+        self
+    }
+}
+
+impl<T: Transport + Send + Sync, C: Clock> TokenSource for TokenProvider<T, C> {
+    fn token(&self, need: &TokenNeed) -> Result<Token, TokenError> {
+        let credential = lock(&self.credential).clone();
+        let now = self.clock.now();
+        let mut fetch = Fetch::new(credential, need.claims.clone(), need.timeout, self.seed, now);
+        // Nobody publishes there: a fetch waits for the time alone.
+        let board = Board::default();
+        loop {
+            match fetch.poll(self.clock.now()) {
+                FetchStep::Send(attempt) => {
+                    let mut options = SendOptions::default();
+                    options.timeout = attempt.timeout;
+                    options.new_connection = attempt.new_connection;
+                    // An answer with a token is a few kilobytes long.
+                    options.max_body = 1 << 20;
+                    match self.transport.send(attempt.request, &options) {
+                        Ok(response) => {
+                            fetch.on_response(attempt.ticket, self.clock.now(), &response);
+                        }
+                        Err(failure) => {
+                            fetch.on_failure(attempt.ticket, self.clock.now(), failure);
+                        }
+                    }
+                }
+                FetchStep::Sign(need) => fetch.on_assertion(match &self.sign {
+                    Some(sign) => sign(&need),
+                    None => Err(TokenError::source(
+                        "nobody signs the assertion; give TokenProvider::sign_with",
+                    )),
+                }),
+                FetchStep::Show(code) => match &self.show {
+                    Some(show) => show(&code),
+                    None => {
+                        return Err(TokenError::source(
+                            "nobody shows the code to sign in with; give TokenProvider::show_with",
+                        ));
+                    }
+                },
+                FetchStep::Wait(until) => self.clock.wait(until, &board.news()),
+                FetchStep::Done(result) => {
+                    let fetched = result?;
+                    if let Some(refresh_token) = fetched.refresh_token {
+                        let mut credential = lock(&self.credential);
+                        *credential = credential.renewed(refresh_token.clone());
+                        drop(credential);
+                        if let Some(keep) = &self.keep {
+                            keep(&refresh_token);
+                        }
+                    }
+                    return Ok(fetched.token);
+                }
+            }
+        }
+    }
+}
+
+// The hooks are closures, and the credential shows no secret.
+impl<T, C> fmt::Debug for TokenProvider<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credential = self.credential.lock().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("TokenProvider").field("credential", &*credential).finish_non_exhaustive()
+    }
+}

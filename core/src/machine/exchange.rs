@@ -1,0 +1,435 @@
+//! One call, from its first attempt to its outcome.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use super::{
+    Attempt, Event, EventKind, Lease, Machine, Policy, Shared, Step, Tick, Ticket, Token,
+    WaitReason,
+    random::Random,
+    retry::{self, Verdict},
+    shared::{Entry, Pass, TokenStep},
+};
+use crate::{
+    protocol::{Call, Error, Explanation, Failure, GiveUp, Reply, TokenError},
+    types::{BuildError, Fault, Guid, Rule, TokenKind},
+};
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+const RETRY_ATTEMPT: HeaderName = HeaderName::from_static("retry-attempt");
+
+/// One call with its repeats.
+///
+/// It waits as long as the service asks and never beyond the [`Policy`]; it repeats only what may be repeated; it
+/// heeds the gate of its lane; and it ends exactly once. All attempts carry one
+/// `client-request-id`, and `retry-attempt` counts them from the second on.
+#[derive(Debug)]
+pub struct Exchange<T> {
+    call: Call<T>,
+    policy: Policy,
+    random: Random,
+    id: Guid,
+    deadline: Tick,
+    attempts: u32,
+    // Only repeats for the service's or the network's sake double the wait, not those for a new
+    // token.
+    repeats: u32,
+    // Once an attempt may have been carried out, no later refusal takes that back.
+    maybe_applied: bool,
+    new_connection: bool,
+    // The service has refused a token of this call before.
+    token_refused: bool,
+    token_failures: Option<u64>,
+    last_error: Option<Error>,
+    state: State<T>,
+}
+
+#[derive(Debug)]
+enum State<T> {
+    /// The next attempt may go out at this time.
+    Ready(Tick),
+    /// A token is being fetched by this call.
+    Fetching(Lease),
+    /// An attempt is out.
+    Sent { sent_at: Tick, until: Tick, generation: u64, pass: Option<Pass> },
+    /// There is an outcome, not yet told.
+    Finished(Box<Result<Reply<T>, Error>>),
+    /// It was told.
+    Over,
+}
+
+impl<T> Exchange<T> {
+    /// Starts a call. The seed decides its `client-request-id` and the spread of its waits.
+    pub fn new(call: Call<T>, policy: &Policy, seed: u64, now: Tick) -> Self {
+        let mut random = Random::new(seed);
+        let id = Guid::from_random_bytes(random.bytes());
+        Self {
+            call,
+            policy: policy.clone(),
+            random,
+            id,
+            deadline: now + policy.total,
+            attempts: 0,
+            repeats: 0,
+            maybe_applied: false,
+            new_connection: false,
+            token_refused: false,
+            token_failures: None,
+            last_error: None,
+            state: State::Ready(now),
+        }
+    }
+
+    /// The id that all attempts of this call carry.
+    pub fn client_request_id(&self) -> Guid {
+        self.id
+    }
+
+    /// How many attempts have gone out.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    fn tell(&self, shared: &mut Shared, at: Tick, kind: EventKind) {
+        let (call, operation) = (self.id, self.call.route().name);
+        shared.tell(|| Event { at, call, operation, kind });
+    }
+
+    fn wait(
+        &self,
+        now: Tick,
+        until: Tick,
+        reason: WaitReason,
+        shared: &mut Shared,
+    ) -> Step<Reply<T>> {
+        let until = until.min(self.deadline);
+        self.tell(shared, now, EventKind::Wait { until, reason });
+        Step::Wait(until)
+    }
+
+    fn finish(&mut self, now: Tick, result: Result<Reply<T>, Error>, shared: &mut Shared) {
+        let attempts = self.attempts;
+        let result = result.map_err(|error| error.after(attempts, self.maybe_applied));
+        self.tell(shared, now, EventKind::Done { attempts, success: result.is_ok() });
+        self.state = State::Finished(Box::new(result));
+    }
+
+    fn give_up(&mut self, now: Tick, reason: GiveUp, shared: &mut Shared) {
+        self.tell(shared, now, EventKind::GaveUp { reason });
+        let error = match self.last_error.take() {
+            Some(error) => error.gave_up(reason),
+            None => Error::never_sent(self.call.route(), reason),
+        };
+        self.finish(now, Err(error), shared);
+    }
+
+    /// Everything that stands between a call and its next attempt, in order.
+    fn advance(&mut self, now: Tick, shared: &mut Shared) -> Step<Reply<T>> {
+        let State::Ready(not_before) = self.state else {
+            return Step::Wait(Tick::MAX);
+        };
+        if now >= self.deadline {
+            self.give_up(now, GiveUp::TotalTime, shared);
+            return self.told();
+        }
+        if not_before > now {
+            return self.wait(now, not_before, WaitReason::Repeat, shared);
+        }
+        let timeout = self.policy.attempt.min(self.deadline.since(now));
+        let (header, generation, kind) = match shared.token(now, timeout) {
+            TokenStep::Use { header, generation, kind } => (header, generation, kind),
+            TokenStep::Fetch(need) => {
+                self.state = State::Fetching(need.lease);
+                self.tell(shared, now, EventKind::TokenWanted);
+                return Step::Token(need);
+            }
+            TokenStep::Wait(until) => {
+                let (failures, error) = shared.token_failures();
+                let seen = *self.token_failures.get_or_insert(failures);
+                if failures > seen
+                    && let Some(error) = error
+                {
+                    let error = Error::token(self.call.route(), (*error).clone());
+                    self.finish(now, Err(error), shared);
+                    return self.told();
+                }
+                return self.wait(now, until, WaitReason::Token, shared);
+            }
+        };
+        self.token_failures = None;
+        if let Err(why) = self.check_token_kind(kind) {
+            self.finish(now, Err(Error::build(self.call.route(), why)), shared);
+            return self.told();
+        }
+        let (lane, key) = self.call.lane();
+        let pass = match shared.enter(lane, key, now, now + timeout) {
+            Entry::Go(pass) => pass,
+            Entry::Throttled(until) if until >= self.deadline => {
+                self.give_up(now, GiveUp::TotalTime, shared);
+                return self.told();
+            }
+            Entry::Throttled(until) => {
+                return self.wait(now, until, WaitReason::Throttling, shared);
+            }
+            Entry::OtherFirst(until) => {
+                return self.wait(now, until, WaitReason::First, shared);
+            }
+        };
+        self.attempts += 1;
+        self.state = State::Sent { sent_at: now, until: now + timeout, generation, pass };
+        self.tell(shared, now, EventKind::Attempt { number: self.attempts });
+        Step::Send(Attempt {
+            ticket: self.ticket(),
+            request: self.request(header),
+            timeout,
+            new_connection: self.new_connection,
+        })
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket(u64::from(self.attempts))
+    }
+
+    fn told(&mut self) -> Step<Reply<T>> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Finished(result) => Step::Done(*result),
+            other => {
+                self.state = other;
+                Step::Wait(Tick::MAX)
+            }
+        }
+    }
+
+    fn check_token_kind(&self, kind: TokenKind) -> Result<(), BuildError> {
+        let route = self.call.route();
+        let permissions = &route.permissions;
+        let delegated = permissions.delegated_work.is_supported()
+            || permissions.delegated_personal.is_supported();
+        let detail = match kind {
+            TokenKind::Delegated if permissions.application.is_supported() && !delegated => {
+                format!("{} takes an application's token, and this is a user's", route.name)
+            }
+            TokenKind::Application if delegated && !permissions.application.is_supported() => {
+                format!("{} takes a user's token, and this is an application's", route.name)
+            }
+            _ => return Ok(()),
+        };
+        Err(Fault::new(Rule::TokenKind, "access token", detail).into())
+    }
+
+    fn request(&self, authorization: HeaderValue) -> http::Request<Bytes> {
+        let call = self.call.request();
+        let mut request = http::Request::new(call.body().clone());
+        *request.method_mut() = call.method().clone();
+        *request.uri_mut() = call.uri().clone();
+        let headers = request.headers_mut();
+        headers.reserve(call.headers().len() + 3);
+        headers.extend(call.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+        headers.insert(header::AUTHORIZATION, authorization);
+        let id = HeaderValue::from_str(&self.id.to_string()).expect("a GUID is visible ASCII");
+        headers.insert(CLIENT_REQUEST_ID, id);
+        if self.attempts > 1 {
+            headers.insert(RETRY_ATTEMPT, HeaderValue::from(self.attempts - 1));
+        }
+        request
+    }
+
+    /// Whether the answer to this ticket is still waited for; if so, the attempt is over.
+    fn end_attempt(&mut self, ticket: Ticket) -> Option<(Tick, u64, Option<Pass>)> {
+        match self.state {
+            State::Sent { sent_at, generation, pass, .. } if ticket == self.ticket() => {
+                Some((sent_at, generation, pass))
+            }
+            _ => None,
+        }
+    }
+
+    /// An attempt ended without success: wait and repeat, or leave it at that.
+    fn failed(&mut self, now: Tick, error: Error, generation: u64, shared: &mut Shared) {
+        self.maybe_applied |= retry::may_have_applied(&error);
+        let verdict = retry::judge(&error, self.call.repeat());
+        let error = match verdict {
+            Verdict::Stop => return self.stop(now, error, shared),
+            Verdict::NewToken if self.token_refused => return self.stop(now, error, shared),
+            Verdict::NewToken => {
+                self.token_refused = true;
+                shared.token_refused(generation, claims_challenge(&error));
+                self.last_error = Some(self.explained(error, shared));
+                self.state = State::Ready(now);
+                if self.attempts >= self.policy.attempts {
+                    self.give_up(now, GiveUp::Attempts, shared);
+                }
+                return;
+            }
+            Verdict::Throttled | Verdict::Repeat { .. } => error,
+        };
+        self.repeats += 1;
+        let wait = retry::wait(&error, self.repeats, &self.policy, &mut self.random);
+        let not_before = now + wait;
+        if verdict == Verdict::Throttled {
+            let (lane, key) = self.call.lane();
+            shared.throttle(lane, key, not_before);
+            self.tell(shared, now, EventKind::Throttled { lane, until: not_before });
+        }
+        if let Verdict::Repeat { new_connection } = verdict {
+            self.new_connection = new_connection;
+        }
+        self.last_error = Some(error);
+        self.state = State::Ready(not_before);
+        if self.attempts >= self.policy.attempts {
+            self.give_up(now, GiveUp::Attempts, shared);
+        } else if not_before >= self.deadline {
+            self.give_up(now, GiveUp::TotalTime, shared);
+        } else if verdict != Verdict::Throttled && !shared.spend() {
+            self.give_up(now, GiveUp::Budget, shared);
+        }
+    }
+
+    fn stop(&mut self, now: Tick, error: Error, shared: &mut Shared) {
+        let error = self.explained(error, shared);
+        self.finish(now, Err(error), shared);
+    }
+
+    /// A refusal for want of permission says what would have been needed.
+    fn explained(&self, error: Error, shared: &Shared) -> Error {
+        match error.status() {
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                let claims = shared.token_claims().cloned();
+                error.explained(Explanation::new(self.call.route(), claims))
+            }
+            _ => error,
+        }
+    }
+}
+
+impl<T> Machine for Exchange<T> {
+    type Output = Reply<T>;
+
+    fn poll(&mut self, now: Tick, shared: &mut Shared) -> Step<Reply<T>> {
+        match self.state {
+            State::Ready(_) => self.advance(now, shared),
+            State::Fetching(_) if now >= self.deadline => {
+                self.abandon(shared);
+                self.give_up(now, GiveUp::TotalTime, shared);
+                self.told()
+            }
+            State::Fetching(_) => Step::Wait(self.deadline),
+            State::Sent { until, .. } if until > now => Step::Wait(until),
+            State::Sent { .. } => {
+                let late = Failure::maybe_sent("no answer within the time of one attempt");
+                self.on_failure(self.ticket(), now, late, shared);
+                self.poll(now, shared)
+            }
+            State::Finished(_) => self.told(),
+            State::Over => Step::Wait(Tick::MAX),
+        }
+    }
+
+    fn on_response(
+        &mut self,
+        ticket: Ticket,
+        now: Tick,
+        response: http::Response<Bytes>,
+        shared: &mut Shared,
+    ) {
+        let Some((sent_at, generation, pass)) = self.end_attempt(ticket) else {
+            return;
+        };
+        if shared.is_observed() {
+            let request_id = response.headers().get("request-id");
+            let request_id = request_id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+            let (number, status) = (self.attempts, response.status());
+            let after = now.since(sent_at);
+            self.tell(shared, now, EventKind::Answer { number, status, request_id, after });
+        }
+        // Whoever went first has been answered: by another 429, which closes the gate again
+        // below, or the way is free.
+        if let Some(pass) = pass {
+            let (lane, key) = self.call.lane();
+            shared.release(lane, key, pass);
+        }
+        match self.call.response(response) {
+            Ok(reply) => {
+                shared.refund();
+                self.finish(now, Ok(reply), shared);
+            }
+            Err(error) => self.failed(now, error, generation, shared),
+        }
+    }
+
+    fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
+        let Some((_, generation, pass)) = self.end_attempt(ticket) else {
+            return;
+        };
+        let (number, sent) = (self.attempts, failure.sent());
+        self.tell(shared, now, EventKind::NoAnswer { number, sent });
+        if let Some(pass) = pass {
+            let (lane, key) = self.call.lane();
+            shared.release(lane, key, pass);
+        }
+        let error = Error::transport(self.call.route(), failure);
+        self.failed(now, error, generation, shared);
+    }
+
+    fn on_token(
+        &mut self,
+        lease: Lease,
+        now: Tick,
+        token: Result<Token, TokenError>,
+        shared: &mut Shared,
+    ) {
+        let error = token.as_ref().err().cloned();
+        shared.token_fetched(lease, now, token);
+        self.tell(
+            shared,
+            now,
+            if error.is_none() { EventKind::TokenFetched } else { EventKind::TokenFailed },
+        );
+        if !matches!(self.state, State::Fetching(own) if own == lease) {
+            return;
+        }
+        self.state = State::Ready(now);
+        // An early refresh that failed leaves the old token, and the call goes on with it.
+        if let Some(error) = error
+            && !shared.has_token(now)
+        {
+            self.finish(now, Err(Error::token(self.call.route(), error)), shared);
+        }
+    }
+
+    fn abandon(&mut self, shared: &mut Shared) {
+        match self.state {
+            State::Fetching(lease) => shared.token_abandoned(lease),
+            State::Sent { pass: Some(pass), .. } => {
+                let (lane, key) = self.call.lane();
+                shared.release(lane, key, pass);
+            }
+            _ => {}
+        }
+        if !matches!(self.state, State::Finished(_)) {
+            self.state = State::Over;
+        }
+    }
+}
+
+/// The claims that a 401 insists on (continuous access evaluation), as JSON: base64 in the
+/// challenge of the `WWW-Authenticate` header.
+fn claims_challenge(error: &Error) -> Option<String> {
+    let headers = error.service_error()?.headers();
+    headers.get_all(header::WWW_AUTHENTICATE).iter().find_map(|challenge| {
+        let (_, rest) = challenge.to_str().ok()?.split_once("claims=\"")?;
+        let (claims, _) = rest.split_once('"')?;
+        decode_claims(claims)
+    })
+}
+
+fn decode_claims(claims: &str) -> Option<String> {
+    let claims = claims.trim_end_matches('=');
+    let bytes = STANDARD_NO_PAD.decode(claims).or_else(|_| URL_SAFE_NO_PAD.decode(claims)).ok()?;
+    let json = String::from_utf8(bytes).ok()?;
+    serde_json::from_str::<serde::de::IgnoredAny>(&json).ok().map(|_| json)
+}
