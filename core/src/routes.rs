@@ -4,7 +4,7 @@ use crate::{
     activity::{ListActivities, PutActivity, PutHistoryItem},
     external::{
         AddActivities, CreateConnection, DeleteConnection, GetConnection, GetItem, GetOperation,
-        PutItem, RegisterSchema,
+        GetSchema, PutItem, RegisterSchema,
     },
     protocol::{Endpoint, Route},
 };
@@ -15,6 +15,7 @@ pub const ALL: &[Route] = &[
     GetConnection::ROUTE,
     DeleteConnection::ROUTE,
     RegisterSchema::ROUTE,
+    GetSchema::ROUTE,
     GetOperation::ROUTE,
     PutItem::ROUTE,
     GetItem::ROUTE,

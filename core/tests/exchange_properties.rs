@@ -403,7 +403,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 fn token_fate() -> impl Strategy<Value = TokenFate> {
     prop_oneof![
-        6 => (0..2000_u32, prop::option::of(1..20_000_u32))
+        6 => (0..2000_u32, prop::option::of(0..20_000_u32))
             .prop_map(|(after, life)| TokenFate::Token { after, life }),
         1 => (0..2000_u32).prop_map(|after| TokenFate::Refusal { after }),
         1 => Just(TokenFate::Dropped),

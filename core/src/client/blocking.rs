@@ -10,7 +10,7 @@ use std::{
 
 use super::{Board, Clock, SendOptions, TokenSource, Transport, lock};
 use crate::{
-    machine::{Budget, Event, Exchange, Machine, Policy, Shared, Step},
+    machine::{Budget, Event, Exchange, Machine, Policy, Shared, Start, Step, Task, Tick},
     protocol::{Call, Endpoint, Error, Reply, ServiceRoot},
     types::{BuildError, Fault, Rule},
 };
@@ -167,20 +167,30 @@ impl<T: Transport> Client<T> {
             let why = BuildError::from(Fault::new(Rule::OtherRoot, "service root", detail));
             return Err(Error::build(call.route(), why));
         }
-        let now = self.0.clock.now();
-        self.run(Exchange::new(call, self.policy(), self.next_seed(), now))
+        let start = self.start();
+        self.drive(Exchange::new(call, &start.policy, start.seed, start.now))
     }
 
-    /// A seed for one machine.
-    pub(crate) fn next_seed(&self) -> u64 {
-        self.0.seed.fetch_add(1, Ordering::Relaxed)
+    /// Carries out several calls that belong together.
+    ///
+    /// # Errors
+    /// What the task ends with.
+    pub fn run<K: Task>(&self, task: &K) -> Result<K::Output, Error> {
+        self.drive(task.start(&self.start())?)
     }
 
-    /// Drives a machine to its end.
+    /// What a machine starts from, now.
+    pub fn start(&self) -> Start {
+        let seed = self.0.seed.fetch_add(1, Ordering::Relaxed);
+        let Inner { settings, clock, .. } = &*self.0;
+        Start::new(settings.root.clone(), settings.policy.clone(), seed, clock.now())
+    }
+
+    /// Drives a machine to its end. Its requests have to be for this client's root.
     ///
     /// # Errors
     /// What the machine ends with.
-    pub fn run<M: Machine>(&self, machine: M) -> Result<M::Output, Error> {
+    pub fn drive<M: Machine>(&self, machine: M) -> Result<M::Output, Error> {
         let mut driving = Driving { machine, client: &self.0 };
         loop {
             let (step, news) = driving.turn(|machine, now, shared| machine.poll(now, shared));
@@ -223,7 +233,7 @@ impl<'a, M: Machine, T> Driving<'a, M, T> {
     /// what happens between this and a wait is not missed.
     fn turn<R>(
         &mut self,
-        step: impl FnOnce(&mut M, crate::machine::Tick, &mut Shared) -> R,
+        step: impl FnOnce(&mut M, Tick, &mut Shared) -> R,
     ) -> (R, super::News<'a>) {
         let mut shared = lock(&self.client.shared);
         let result = step(&mut self.machine, self.client.clock.now(), &mut shared);

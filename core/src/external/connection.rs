@@ -54,6 +54,11 @@ impl ExternalConnection {
     pub fn id(&self) -> &ConnectionId {
         &self.id
     }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 open_enum! {

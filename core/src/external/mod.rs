@@ -10,6 +10,7 @@
 mod acl;
 mod activity;
 mod connection;
+mod ensure;
 mod item;
 mod operation;
 mod property;
@@ -24,13 +25,19 @@ pub use connection::{
     ConnectionState, CreateConnection, DeleteConnection, ExternalConnection, GetConnection,
     StoredConnection,
 };
+pub use ensure::{
+    CreateConnectionOnce, CreatedConnection, EnsureConnection, EnsureSchema, EnsuredSchema, Made,
+};
 pub use item::{
     ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType, GetItem,
     PutItem, StoredContent, StoredItem,
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue, StoredProperties, StoredProperty};
-pub use schema::{Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration};
+pub use schema::{
+    GetSchema, Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration,
+    StoredSchema, StoredSchemaProperty,
+};
 
 use crate::protocol::{Cloud, Permission, Permissions};
 

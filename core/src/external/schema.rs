@@ -3,11 +3,14 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{CLOUDS, MANAGE_CONNECTION, property::check_name, work_or_application};
+use super::{
+    CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, property::check_name, work_or_application,
+};
 use crate::{
     protocol::{Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Route, ServiceRoot},
     types::{
         BuildError, ConnectionId, FaultList, OperationId, Rule, UNKNOWN_FUTURE_VALUE, open_enum,
+        resource,
     },
 };
 
@@ -336,6 +339,108 @@ impl Endpoint for RegisterSchema<'_> {
     }
 }
 
+resource! {
+    /// A schema as the service answers with it.
+    pub struct StoredSchema {
+        optional {
+            /// What the schema is of.
+            base_type: String = "baseType",
+            /// The properties.
+            properties: Vec<StoredSchemaProperty> = "properties",
+        }
+    }
+}
+
+resource! {
+    /// A property of a schema as the service answers with it. A flag that is absent is off.
+    pub struct StoredSchemaProperty {
+        optional {
+            /// The name.
+            name: String = "name",
+            /// The type.
+            kind: PropertyType = "type",
+            /// Other names; the service adds one of its own to a refinable property.
+            aliases: Vec<String> = "aliases",
+            /// What it means.
+            labels: Vec<Label> = "labels",
+            /// Whether its text is searched in.
+            is_searchable: bool = "isSearchable",
+            /// Whether it can be named in a query.
+            is_queryable: bool = "isQueryable",
+            /// Whether it comes back in results.
+            is_retrievable: bool = "isRetrievable",
+            /// Whether results can be narrowed by it.
+            is_refinable: bool = "isRefinable",
+        }
+    }
+}
+
+impl StoredSchema {
+    /// Whether this is `schema`: the same properties, in whatever order. Aliases that the service
+    /// has added do not count.
+    pub fn is(&self, schema: &Schema) -> bool {
+        let stored = self.properties.as_deref().unwrap_or_default();
+        stored.len() == schema.0.len()
+            && schema.0.iter().all(|property| stored.iter().any(|stored| stored.is(property)))
+    }
+}
+
+impl StoredSchemaProperty {
+    fn is(&self, property: &SchemaProperty) -> bool {
+        let aliases = self.aliases.as_deref().unwrap_or_default();
+        let labels = self.labels.as_deref().unwrap_or_default();
+        self.name.as_ref() == Some(&property.name)
+            && self.kind.as_ref() == Some(&property.kind)
+            && self.is_searchable.unwrap_or(false) == property.searchable
+            && self.is_queryable.unwrap_or(false) == property.queryable
+            && self.is_retrievable.unwrap_or(false) == property.retrievable
+            && self.is_refinable.unwrap_or(false) == property.refinable
+            && labels.len() == property.labels.len()
+            && property.labels.iter().all(|label| labels.contains(label))
+            && property.aliases.iter().all(|alias| aliases.contains(alias))
+    }
+}
+
+/// `GET /external/connections/{connection}/schema`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-schema-get)).
+///
+/// It is a 404 until something is registered. The service may answer with a schema whose
+/// registration is still in progress, so that this says nothing about readiness. The document's
+/// example wraps the schema in `value`; both shapes are read.
+#[derive(Clone, Copy, Debug)]
+pub struct GetSchema<'a> {
+    connection: &'a ConnectionId,
+}
+
+impl<'a> GetSchema<'a> {
+    /// Asks for the schema of `connection`.
+    pub fn new(connection: &'a ConnectionId) -> Self {
+        Self { connection }
+    }
+}
+
+impl Endpoint for GetSchema<'_> {
+    type Output = StoredSchema;
+    const ROUTE: Route = Route::get("Get schema", "/external/connections/{connection}/schema")
+        .clouds(CLOUDS)
+        .permissions(work_or_application(READ_CONNECTION))
+        .lane(Lane::Connection);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<StoredSchema, DecodeError> {
+        let schema: StoredSchema = answer.json()?;
+        match schema.other.get("value") {
+            Some(wrapped) if schema.properties.is_none() => wrapped
+                .read()
+                .map_err(|error| DecodeError::new(DecodeKind::Shape, error.to_string())),
+            _ => Ok(schema),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -394,6 +499,41 @@ mod tests {
                  "isRefinable": true},
             ]})
         );
+    }
+
+    #[test]
+    fn a_stored_schema_is_recognised_in_both_shapes() {
+        let schema = Schema::new([
+            SchemaProperty::new("title", PropertyType::String).searchable().label(Label::Title),
+            SchemaProperty::new("tags", PropertyType::StringCollection).refinable(),
+        ])
+        .unwrap();
+        let connection = ConnectionId::new("contosohr").unwrap();
+        let request = GetSchema::new(&connection).request(&ServiceRoot::v1()).unwrap();
+        let read = |json: serde_json::Value| {
+            let answer = http::Response::new(Bytes::from(json.to_string()));
+            GetSchema::response(&request, answer).unwrap().value
+        };
+        let stored = json!({"@odata.context": "x", "baseType": "microsoft.graph.externalItem",
+        "properties": [
+            {"name": "tags", "type": "StringCollection", "isRefinable": true,
+             "isSearchable": false, "aliases": ["RefinableString01"], "labels": []},
+            {"name": "title", "type": "string", "isSearchable": true, "labels": ["title"],
+             "description": null},
+        ]});
+        assert!(read(stored.clone()).is(&schema));
+        assert!(read(json!({ "value": stored })).is(&schema));
+        for (pointer, value) in [
+            ("/properties/0/name", json!("tag")),
+            ("/properties/0/isRefinable", json!(null)),
+            ("/properties/1/type", json!("int64")),
+            ("/properties/1/labels", json!(["url"])),
+            ("/properties", json!([])),
+        ] {
+            let mut other = stored.clone();
+            *other.pointer_mut(pointer).unwrap() = value;
+            assert!(!read(other).is(&schema), "{pointer}");
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ enum State<T> {
     /// A token is being fetched by this call.
     Fetching(Lease),
     /// An attempt is out.
-    Sent { sent_at: Tick, until: Tick, generation: u64, pass: Option<Pass> },
+    Sent { ticket: Ticket, sent_at: Tick, until: Tick, generation: u64, pass: Option<Pass> },
     /// There is an outcome, not yet told.
     Finished(Box<Result<Reply<T>, Error>>),
     /// It was told.
@@ -82,6 +82,12 @@ impl<T> Exchange<T> {
             last_error: None,
             state: State::Ready(now),
         }
+    }
+
+    /// Waits before the first attempt.
+    pub(super) fn not_before(mut self, until: Tick) -> Self {
+        self.state = State::Ready(until);
+        self
     }
 
     /// The id that all attempts of this call carry.
@@ -180,18 +186,15 @@ impl<T> Exchange<T> {
             }
         };
         self.attempts += 1;
-        self.state = State::Sent { sent_at: now, until: now + timeout, generation, pass };
+        let ticket = shared.ticket();
+        self.state = State::Sent { ticket, sent_at: now, until: now + timeout, generation, pass };
         self.tell(shared, now, EventKind::Attempt { number: self.attempts });
         Step::Send(Attempt {
-            ticket: self.ticket(),
+            ticket,
             request: self.request(header),
             timeout,
             new_connection: self.new_connection,
         })
-    }
-
-    fn ticket(&self) -> Ticket {
-        Ticket(u64::from(self.attempts))
     }
 
     fn told(&mut self) -> Step<Reply<T>> {
@@ -241,7 +244,7 @@ impl<T> Exchange<T> {
     /// Whether the answer to this ticket is still waited for; if so, the attempt is over.
     fn end_attempt(&mut self, ticket: Ticket) -> Option<(Tick, u64, Option<Pass>)> {
         match self.state {
-            State::Sent { sent_at, generation, pass, .. } if ticket == self.ticket() => {
+            State::Sent { ticket: own, sent_at, generation, pass, .. } if ticket == own => {
                 Some((sent_at, generation, pass))
             }
             _ => None,
@@ -319,9 +322,9 @@ impl<T> Machine for Exchange<T> {
             }
             State::Fetching(_) => Step::Wait(self.deadline),
             State::Sent { until, .. } if until > now => Step::Wait(until),
-            State::Sent { .. } => {
+            State::Sent { ticket, .. } => {
                 let late = Failure::maybe_sent("no answer within the time of one attempt");
-                self.on_failure(self.ticket(), now, late, shared);
+                self.on_failure(ticket, now, late, shared);
                 self.poll(now, shared)
             }
             State::Finished(_) => self.told(),

@@ -56,6 +56,7 @@ mod policy;
 mod random;
 mod retry;
 mod shared;
+mod task;
 mod tick;
 mod token;
 
@@ -63,8 +64,11 @@ pub use event::{Event, EventKind, WaitReason};
 pub use exchange::Exchange;
 pub use policy::{Budget, Policy};
 pub use shared::Shared;
+pub use task::{Start, Task};
 pub use tick::Tick;
 pub use token::{Lease, Token, TokenNeed};
+
+pub(crate) use task::{Logic, Next, Sequence};
 
 use bytes::Bytes;
 

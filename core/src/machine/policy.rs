@@ -29,6 +29,16 @@ pub struct Policy {
     pub longest_backoff: Duration,
 }
 
+impl Policy {
+    /// The wait before a repeat that a task decides on, where one call's own repeats do not
+    /// help: as long as the service asked, or doubling from repeat to repeat (the first is 1).
+    pub(crate) fn wait(&self, repeats: u32, told: Option<Duration>) -> Duration {
+        let doubled = 2_u32.saturating_pow(repeats.saturating_sub(1));
+        let own = self.backoff.saturating_mul(doubled).min(self.longest_backoff);
+        told.filter(|told| !told.is_zero()).unwrap_or(own)
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
-use super::{Budget, Event, Lease, Tick, Token, TokenNeed};
+use super::{Budget, Event, Lease, Tick, Ticket, Token, TokenNeed};
 use crate::{
     protocol::{Lane, TokenError},
     types::{TokenClaims, TokenKind},
@@ -114,6 +114,11 @@ impl Shared {
         self.last_id
     }
 
+    /// A name for an attempt that no other attempt of these calls has.
+    pub(super) fn ticket(&mut self) -> Ticket {
+        Ticket(self.id())
+    }
+
     /// Takes the cost of one repeat, if there is enough left.
     pub(super) fn spend(&mut self) -> bool {
         let spent = self.spent.saturating_add(self.budget.cost);
@@ -210,6 +215,9 @@ impl Shared {
                 let (refresh_at, expires_at) = match token.expires_in {
                     // Five minutes early, as the identity libraries do, or half-way for a short life.
                     Some(life) => {
+                        // A token that is dead on arrival is shown to the service once, which
+                        // says why; fetching it again and again would never end.
+                        let life = life.max(Duration::from_secs(1));
                         let early = (life / 2).min(Duration::from_secs(300));
                         (now + (life - early), now + life)
                     }

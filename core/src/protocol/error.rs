@@ -35,6 +35,8 @@ pub enum Cause {
     Token(TokenError),
     /// It was held back until it gave up, and never sent.
     NeverSent(GiveUp),
+    /// Something else is there already: what was found, and what to do about it.
+    Conflict(String),
     /// No answer came.
     Transport(Failure),
     /// The service answered with a status outside 200 to 299.
@@ -96,6 +98,11 @@ impl Error {
     /// It waited, and gave up before it was sent at all.
     pub(crate) fn never_sent(route: &'static Route, why: GiveUp) -> Self {
         Self::new(route.name, Applied::No, Cause::NeverSent(why))
+    }
+
+    /// Something else is there already.
+    pub(crate) fn conflict(route: &'static Route, what: String) -> Self {
+        Self::new(route.name, Applied::No, Cause::Conflict(what))
     }
 
     /// The same error at the end of a whole call: after so many attempts, one of which may have
@@ -249,6 +256,7 @@ impl fmt::Display for Error {
             Cause::Build(why) => write!(f, "not sent: {why}")?,
             Cause::Token(why) => write!(f, "no token: {why}")?,
             Cause::NeverSent(_) => f.write_str("not sent")?,
+            Cause::Conflict(what) => f.write_str(what)?,
             Cause::Transport(failure) => write!(f, "{}", failure.chain())?,
             Cause::Service(error) => write!(f, "{error}")?,
             Cause::Unreadable { why, status, body, .. } => {

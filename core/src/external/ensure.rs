@@ -1,0 +1,370 @@
+//! Setting up a connection so that doing it twice does no harm: look before you repeat.
+//!
+//! A POST of a connection and a PATCH of a schema are not to be repeated blindly: the first has
+//! been seen to succeed behind a 503, the second may start a second registration. So after an
+//! attempt of unknown fate these tasks look at what is there.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{
+    ConnectionState, CreateConnection, ExternalConnection, GetConnection, GetSchema,
+    RegisterSchema, Schema, SchemaRegistration, StoredConnection, StoredSchema,
+};
+use crate::{
+    machine::{Logic, Machine, Next, Policy, Sequence, Start, Task, Tick},
+    protocol::{Applied, Call, Endpoint, Error, GiveUp, Reply},
+    types::ConnectionId,
+};
+
+/// Creates a connection, and looks before it repeats: after an attempt of unknown fate it asks
+/// for the connection. One with the same id and name is taken for the one created, another for a
+/// conflict, and only if there is none it creates again.
+#[derive(Clone, Copy, Debug)]
+pub struct CreateConnectionOnce<'a> {
+    connection: &'a ExternalConnection,
+}
+
+impl<'a> CreateConnectionOnce<'a> {
+    /// Creates `connection`.
+    pub fn new(connection: &'a ExternalConnection) -> Self {
+        Self { connection }
+    }
+}
+
+/// A connection that is there.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CreatedConnection {
+    /// As the service holds it.
+    pub connection: StoredConnection,
+    /// Whether this task created it.
+    pub made: Made,
+}
+
+/// Whether something that is there was made just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Made {
+    /// It was: the service said so.
+    Now,
+    /// Most likely: an attempt of unknown fate went out, and now it is there.
+    Probably,
+    /// It was there before.
+    Before,
+}
+
+/// Sees to it that a connection is there: one with the same id and name is used as it is, and if
+/// there is none it is created as [`CreateConnectionOnce`] does. Another name is a conflict.
+#[derive(Clone, Copy, Debug)]
+pub struct EnsureConnection<'a> {
+    connection: &'a ExternalConnection,
+}
+
+impl<'a> EnsureConnection<'a> {
+    /// Sees to `connection`.
+    pub fn new(connection: &'a ExternalConnection) -> Self {
+        Self { connection }
+    }
+}
+
+impl Task for CreateConnectionOnce<'_> {
+    type Output = CreatedConnection;
+
+    fn start(
+        &self,
+        start: &Start,
+    ) -> Result<impl Machine<Output = CreatedConnection> + Send, Error> {
+        let logic = Creation::new(self.connection, start, Creating::Create)?;
+        let first = logic.create.clone();
+        Ok(Sequence::new(logic, first, start))
+    }
+}
+
+impl Task for EnsureConnection<'_> {
+    type Output = CreatedConnection;
+
+    fn start(
+        &self,
+        start: &Start,
+    ) -> Result<impl Machine<Output = CreatedConnection> + Send, Error> {
+        let logic = Creation::new(self.connection, start, Creating::Look)?;
+        let first = logic.look.clone();
+        Ok(Sequence::new(logic, first, start))
+    }
+}
+
+struct Creation {
+    wanted: ExternalConnection,
+    create: Call<StoredConnection>,
+    look: Call<StoredConnection>,
+    policy: Policy,
+    at: Creating,
+    rounds: u32,
+    // The last POST of unknown fate.
+    doubt: Option<Error>,
+}
+
+#[derive(Clone, Copy)]
+enum Creating {
+    Look,
+    Create,
+}
+
+impl Creation {
+    fn new(wanted: &ExternalConnection, start: &Start, at: Creating) -> Result<Self, Error> {
+        Ok(Self {
+            create: start.call(&CreateConnection::new(wanted))?,
+            look: start.call(&GetConnection::new(wanted.id()))?,
+            wanted: wanted.clone(),
+            policy: start.policy.clone(),
+            at,
+            rounds: 0,
+            doubt: None,
+        })
+    }
+
+    fn found(&self, found: StoredConnection) -> Result<CreatedConnection, Error> {
+        if found.name.as_deref() != Some(self.wanted.name()) {
+            let what = format!(
+                "connection {} is there under the name {:?}, not {:?}; choose another id, or \
+                 delete it first",
+                self.wanted.id(),
+                found.name.as_deref().unwrap_or_default(),
+                self.wanted.name(),
+            );
+            return Err(Error::conflict(const { &CreateConnection::ROUTE }, what));
+        }
+        let made = if self.doubt.is_some() { Made::Probably } else { Made::Before };
+        Ok(CreatedConnection { connection: found, made })
+    }
+}
+
+impl Logic for Creation {
+    type Answer = StoredConnection;
+    type Output = CreatedConnection;
+
+    fn next(
+        &mut self,
+        outcome: Result<Reply<StoredConnection>, Error>,
+        now: Tick,
+    ) -> Next<StoredConnection, CreatedConnection> {
+        match (self.at, outcome) {
+            (Creating::Create, Ok(reply)) => {
+                Next::Done(Ok(CreatedConnection { connection: reply.value, made: Made::Now }))
+            }
+            (Creating::Create, Err(error)) => {
+                let there = error.status() == Some(StatusCode::CONFLICT) && self.doubt.is_some();
+                if error.applied() == Applied::No && !there {
+                    return Next::Done(Err(error));
+                }
+                if !there {
+                    self.doubt = Some(error);
+                }
+                self.at = Creating::Look;
+                Next::Call(self.look.clone(), now)
+            }
+            (Creating::Look, Ok(reply)) => Next::Done(self.found(reply.value)),
+            (Creating::Look, Err(error)) if is_missing(&error) => {
+                self.at = Creating::Create;
+                let Some(doubt) = &self.doubt else {
+                    return Next::Call(self.create.clone(), now);
+                };
+                self.rounds += 1;
+                let not_before = now + self.policy.wait(self.rounds, doubt.retry_after());
+                match self.doubt.take_if(|_| self.rounds >= self.policy.attempts) {
+                    Some(doubt) => Next::Done(Err(doubt.gave_up(GiveUp::Attempts))),
+                    None => Next::Call(self.create.clone(), not_before),
+                }
+            }
+            // What is in doubt matters more than why looking failed.
+            (Creating::Look, Err(error)) => Next::Done(Err(self.doubt.take().unwrap_or(error))),
+        }
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    error.status() == Some(StatusCode::NOT_FOUND)
+}
+
+/// Sees to it that a connection has a schema: an equal one is used as it is, another one is
+/// updated, and where there is none it is registered.
+///
+/// After an attempt of unknown fate it looks at the connection and its schema before it repeats.
+/// That registration has begun says nothing about readiness; ask for the operation.
+#[derive(Clone, Copy, Debug)]
+pub struct EnsureSchema<'a> {
+    connection: &'a ConnectionId,
+    schema: &'a Schema,
+    provisioning: Duration,
+}
+
+impl<'a> EnsureSchema<'a> {
+    /// Sees to the schema of `connection`.
+    pub fn new(connection: &'a ConnectionId, schema: &'a Schema) -> Self {
+        Self { connection, schema, provisioning: Duration::from_secs(60) }
+    }
+
+    /// How long a 400 is taken for a connection that is still being provisioned, as the service
+    /// has been seen to answer right after its creation: while the connection is in draft, every
+    /// five seconds. 60 seconds by default.
+    #[must_use]
+    pub fn provisioning(mut self, longest: Duration) -> Self {
+        self.provisioning = longest;
+        self
+    }
+}
+
+/// What [`EnsureSchema`] found or did.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EnsuredSchema {
+    /// The schema was there already, equal to the one wanted.
+    Equal(StoredSchema),
+    /// Its registration has begun.
+    Begun(SchemaRegistration),
+    /// Its registration has most likely begun: an attempt of unknown fate went out, and now an
+    /// equal schema is there. Its operation is not known; ask for the state of the connection.
+    ProbablyBegun(StoredSchema),
+}
+
+enum SchemaAnswer {
+    Connection(StoredConnection),
+    Schema(StoredSchema),
+    Begun(SchemaRegistration),
+}
+
+impl From<StoredConnection> for SchemaAnswer {
+    fn from(connection: StoredConnection) -> Self {
+        Self::Connection(connection)
+    }
+}
+
+impl From<StoredSchema> for SchemaAnswer {
+    fn from(schema: StoredSchema) -> Self {
+        Self::Schema(schema)
+    }
+}
+
+impl From<SchemaRegistration> for SchemaAnswer {
+    fn from(begun: SchemaRegistration) -> Self {
+        Self::Begun(begun)
+    }
+}
+
+impl Task for EnsureSchema<'_> {
+    type Output = EnsuredSchema;
+
+    fn start(&self, start: &Start) -> Result<impl Machine<Output = EnsuredSchema> + Send, Error> {
+        let logic = Registration {
+            wanted: self.schema.clone(),
+            register: start.call(&RegisterSchema::new(self.connection, self.schema))?,
+            look: start.call(&GetConnection::new(self.connection))?,
+            get: start.call(&GetSchema::new(self.connection))?,
+            policy: start.policy.clone(),
+            at: Registering::Get,
+            rounds: 0,
+            doubt: None,
+            patient_until: start.now + self.provisioning,
+            refusal: None,
+        };
+        let first = logic.get.clone();
+        Ok(Sequence::new(logic, first, start))
+    }
+}
+
+struct Registration {
+    wanted: Schema,
+    register: Call<SchemaAnswer>,
+    look: Call<SchemaAnswer>,
+    get: Call<SchemaAnswer>,
+    policy: Policy,
+    at: Registering,
+    rounds: u32,
+    // The last PATCH of unknown fate.
+    doubt: Option<Error>,
+    patient_until: Tick,
+    // The 400 that may only mean that the connection is being provisioned.
+    refusal: Option<Error>,
+}
+
+#[derive(Clone, Copy)]
+enum Registering {
+    Get,
+    Register,
+    Look,
+}
+
+const PROVISIONING: Duration = Duration::from_secs(5);
+
+impl Registration {
+    fn go(&mut self, at: Registering, not_before: Tick) -> Next<SchemaAnswer, EnsuredSchema> {
+        self.at = at;
+        let call = match at {
+            Registering::Get => &self.get,
+            Registering::Register => &self.register,
+            Registering::Look => &self.look,
+        };
+        Next::Call(call.clone(), not_before)
+    }
+
+    /// Registers, or does so again where looking has shown that it was in vain.
+    fn register(&mut self, now: Tick) -> Next<SchemaAnswer, EnsuredSchema> {
+        let Some(doubt) = &self.doubt else {
+            return self.go(Registering::Register, now);
+        };
+        self.rounds += 1;
+        let not_before = now + self.policy.wait(self.rounds, doubt.retry_after());
+        match self.doubt.take_if(|_| self.rounds >= self.policy.attempts) {
+            Some(doubt) => Next::Done(Err(doubt.gave_up(GiveUp::Attempts))),
+            None => self.go(Registering::Register, not_before),
+        }
+    }
+}
+
+impl Logic for Registration {
+    type Answer = SchemaAnswer;
+    type Output = EnsuredSchema;
+
+    fn next(
+        &mut self,
+        outcome: Result<Reply<SchemaAnswer>, Error>,
+        now: Tick,
+    ) -> Next<SchemaAnswer, EnsuredSchema> {
+        match (self.at, outcome.map(|reply| reply.value)) {
+            (_, Ok(SchemaAnswer::Begun(begun))) => Next::Done(Ok(EnsuredSchema::Begun(begun))),
+            (_, Ok(SchemaAnswer::Schema(found))) if found.is(&self.wanted) => {
+                Next::Done(Ok(match self.doubt {
+                    Some(_) => EnsuredSchema::ProbablyBegun(found),
+                    None => EnsuredSchema::Equal(found),
+                }))
+            }
+            (_, Ok(SchemaAnswer::Schema(_))) => self.register(now),
+            (Registering::Get, Err(error)) if is_missing(&error) => self.register(now),
+            (Registering::Register, Err(error)) => {
+                let provisioning =
+                    error.status() == Some(StatusCode::BAD_REQUEST) && now < self.patient_until;
+                if provisioning {
+                    self.refusal = Some(error);
+                } else if error.applied() == Applied::No {
+                    return Next::Done(Err(error));
+                } else {
+                    self.doubt = Some(error);
+                }
+                self.go(Registering::Look, now)
+            }
+            (_, Ok(SchemaAnswer::Connection(found))) => match self.refusal.take() {
+                // A connection that is ready refuses for good.
+                Some(error) if found.state != Some(ConnectionState::Draft) => {
+                    Next::Done(Err(error))
+                }
+                Some(_) => self.go(Registering::Register, now + PROVISIONING),
+                None => self.go(Registering::Get, now),
+            },
+            // What is in doubt matters more than why looking failed.
+            (Registering::Get | Registering::Look, Err(error)) => {
+                Next::Done(Err(self.doubt.take().or(self.refusal.take()).unwrap_or(error)))
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Several calls that belong together, one after the other: looking before repeating, say.
+//!
+//! Lives here: the [`Task`] that a driver is given, and the [`Sequence`] that the tasks of the
+//! resources are made with. What the calls are, and what follows from an answer, is the
+//! resources' business.
+
+use bytes::Bytes;
+
+use super::{Exchange, Lease, Machine, Policy, Shared, Step, Tick, Ticket, Token, random::Random};
+use crate::protocol::{Call, Endpoint, Error, Failure, Reply, ServiceRoot, TokenError};
+
+/// Several calls that belong together, as plain arguments. A driver starts the machine and runs
+/// it; with a client that is `client.run(&task)`.
+pub trait Task {
+    /// What it comes to.
+    type Output;
+
+    /// Makes the machine.
+    ///
+    /// # Errors
+    /// What is wrong with the arguments; nothing was sent.
+    fn start(&self, start: &Start) -> Result<impl Machine<Output = Self::Output> + Send, Error>;
+}
+
+/// What a machine starts from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Start {
+    /// Where the calls go.
+    pub root: ServiceRoot,
+    /// How each call waits, repeats and gives up; the total time is that of the whole task.
+    pub policy: Policy,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// What time it is.
+    pub now: Tick,
+}
+
+impl Start {
+    /// With everything that a driver knows.
+    pub fn new(root: ServiceRoot, policy: Policy, seed: u64, now: Tick) -> Self {
+        Self { root, policy, seed, now }
+    }
+
+    /// A call of an endpoint to this root, its output turned into what the task goes on with.
+    pub(crate) fn call<E: Endpoint, A: From<E::Output>>(
+        &self,
+        endpoint: &E,
+    ) -> Result<Call<A>, Error> {
+        endpoint.call_into(&self.root).map_err(|why| Error::build(const { &E::ROUTE }, why))
+    }
+}
+
+/// What follows from the end of a call.
+pub(crate) enum Next<A, O> {
+    /// Another call, not before that time.
+    Call(Call<A>, Tick),
+    /// The end.
+    Done(Result<O, Error>),
+}
+
+/// Decides, after each call of a task, what is next.
+pub(crate) trait Logic {
+    /// What all its calls answer with, in one type.
+    type Answer;
+    /// What it comes to.
+    type Output;
+
+    fn next(
+        &mut self,
+        outcome: Result<Reply<Self::Answer>, Error>,
+        now: Tick,
+    ) -> Next<Self::Answer, Self::Output>;
+}
+
+/// Calls one after the other, all within one total time.
+#[derive(Debug)]
+pub(crate) struct Sequence<L: Logic> {
+    logic: L,
+    exchange: Exchange<L::Answer>,
+    policy: Policy,
+    random: Random,
+    deadline: Tick,
+    over: bool,
+}
+
+impl<L: Logic> Sequence<L> {
+    pub(crate) fn new(logic: L, first: Call<L::Answer>, start: &Start) -> Self {
+        let mut random = Random::new(start.seed);
+        Self {
+            logic,
+            exchange: Exchange::new(first, &start.policy, random.next(), start.now),
+            policy: start.policy.clone(),
+            random,
+            deadline: start.now + start.policy.total,
+            over: false,
+        }
+    }
+}
+
+impl<L: Logic> Machine for Sequence<L> {
+    type Output = L::Output;
+
+    fn poll(&mut self, now: Tick, shared: &mut Shared) -> Step<L::Output> {
+        if self.over {
+            return Step::Wait(Tick::MAX);
+        }
+        loop {
+            let outcome = match self.exchange.poll(now, shared) {
+                Step::Token(need) => return Step::Token(need),
+                Step::Send(attempt) => return Step::Send(attempt),
+                Step::Wait(until) => return Step::Wait(until),
+                Step::Done(outcome) => outcome,
+            };
+            match self.logic.next(outcome, now) {
+                Next::Call(call, not_before) => {
+                    let mut policy = self.policy.clone();
+                    policy.total = self.deadline.since(now);
+                    let seed = self.random.next();
+                    self.exchange = Exchange::new(call, &policy, seed, now).not_before(not_before);
+                }
+                Next::Done(result) => {
+                    self.over = true;
+                    return Step::Done(result);
+                }
+            }
+        }
+    }
+
+    fn on_response(
+        &mut self,
+        ticket: Ticket,
+        now: Tick,
+        response: http::Response<Bytes>,
+        shared: &mut Shared,
+    ) {
+        self.exchange.on_response(ticket, now, response, shared);
+    }
+
+    fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
+        self.exchange.on_failure(ticket, now, failure, shared);
+    }
+
+    fn on_token(
+        &mut self,
+        lease: Lease,
+        now: Tick,
+        token: Result<Token, TokenError>,
+        shared: &mut Shared,
+    ) {
+        self.exchange.on_token(lease, now, token, shared);
+    }
+
+    fn abandon(&mut self, shared: &mut Shared) {
+        self.exchange.abandon(shared);
+        self.over = true;
+    }
+}
