@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::{
     date::Moment,
-    findings::{Fault, Refusal},
+    findings::{Finding, Refusal},
     write::{self, Object},
 };
 
@@ -92,7 +92,7 @@ impl RequestIds {
 }
 
 /// The members of a fault: code, message and target.
-pub(crate) fn write_fault(object: &mut Object<'_>, fault: &Fault) {
+pub(crate) fn write_fault(object: &mut Object<'_>, fault: &Finding) {
     object.text("code", fault.rule.name());
     object.text("message", &fault.message);
     object.text("target", &fault.target);
@@ -121,7 +121,7 @@ fn code(status: StatusCode) -> &'static str {
 /// The service hides the cause of a 400 in `innerError` behind one fixed text
 /// (microsoft-graph-docs-contrib#3760), and
 /// so does this: a client that shows the outer message only is found out.
-fn outer_message(status: StatusCode, first: Option<&Fault>) -> &str {
+fn outer_message(status: StatusCode, first: Option<&Finding>) -> &str {
     match first {
         Some(fault) if status != StatusCode::BAD_REQUEST => &fault.message,
         _ => "The request is malformed or incorrect.",

@@ -11,13 +11,13 @@ const MOST_FAULTS: usize = 200;
 
 /// Something in a request that broke a rule: which, where, and what to do about it.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct Finding {
     pub(crate) rule: Rule,
     pub(crate) target: String,
     pub(crate) message: String,
 }
 
-impl Fault {
+impl Finding {
     pub(crate) fn new(rule: Rule, target: impl Display, message: impl Into<String>) -> Self {
         Self { rule, target: target.to_string(), message: message.into() }
     }
@@ -50,14 +50,14 @@ impl Display for Report {
 /// Collects what a reader finds.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    pub(crate) faults: Vec<Fault>,
-    pub(crate) reports: Vec<Fault>,
+    pub(crate) faults: Vec<Finding>,
+    pub(crate) reports: Vec<Finding>,
 }
 
 impl Findings {
     pub(crate) fn refuse(&mut self, rule: Rule, target: impl Display, message: impl Into<String>) {
         if self.faults.len() < MOST_FAULTS {
-            self.faults.push(Fault::new(rule, target, message));
+            self.faults.push(Finding::new(rule, target, message));
         }
     }
 
@@ -73,7 +73,7 @@ impl Findings {
             Verdict::Accept => true,
             Verdict::Report => {
                 if self.reports.len() < MOST_FAULTS {
-                    self.reports.push(Fault::new(rule, target, message()));
+                    self.reports.push(Finding::new(rule, target, message()));
                 }
                 true
             }
@@ -93,18 +93,18 @@ impl Findings {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<Finding>,
     pub(crate) headers: Vec<(HeaderName, String)>,
 }
 
 impl Refusal {
     /// One fault, answered with the status of its rule.
     pub(crate) fn new(rule: Rule, target: impl Display, message: impl Into<String>) -> Self {
-        Self::of(vec![Fault::new(rule, target, message)])
+        Self::of(vec![Finding::new(rule, target, message)])
     }
 
     /// All faults of one request. The first decides the status.
-    pub(crate) fn of(faults: Vec<Fault>) -> Self {
+    pub(crate) fn of(faults: Vec<Finding>) -> Self {
         Self {
             status: faults.first().map_or(StatusCode::BAD_REQUEST, |fault| fault.rule.status()),
             faults,

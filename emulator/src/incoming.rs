@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, header};
 
 use crate::{
     check,
-    findings::{Fault, Findings, Refusal},
+    findings::{Finding, Findings, Refusal},
     json::{Json, JsonFault},
     options::Behaviour,
     routes::{self, Action, Found, Route},
@@ -45,19 +45,63 @@ pub(crate) struct Call<'r> {
     pub(crate) origin: String,
     body: Option<Json<'r>>,
     /// What was noticed and let pass so far.
-    pub(crate) reports: Vec<Fault>,
+    pub(crate) reports: Vec<Finding>,
+}
+
+/// A request as far as it can be read without the state.
+#[derive(Debug)]
+pub(crate) struct Arrival<'r> {
+    /// The route that method and path name, also if the request is refused.
+    pub(crate) route: Option<&'static Route>,
+    /// The bearer token, if there is one.
+    pub(crate) token: Option<&'r str>,
+    /// The operation, or why it is refused.
+    pub(crate) call: Result<Call<'r>, Refusal>,
+}
+
+impl<'r> Arrival<'r> {
+    /// Reads a request.
+    pub(crate) fn read(request: &'r Request<Bytes>, behaviour: &Behaviour) -> Self {
+        Self::with(request, |target, route| Call::read(request, target, route, behaviour))
+    }
+
+    /// A request whose body was given up after so many bytes.
+    #[cfg(feature = "server")]
+    pub(crate) fn too_long(
+        request: &'r Request<Bytes>,
+        read: usize,
+        behaviour: &Behaviour,
+    ) -> Self {
+        Self::with(request, |_, _| Err(too_long(read, behaviour)))
+    }
+
+    fn with(
+        request: &'r Request<Bytes>,
+        call: impl FnOnce(Target<'r>, &'static Route) -> Result<Call<'r>, Refusal>,
+    ) -> Self {
+        let target = Target::read(request);
+        let method = request.method().as_str();
+        let found = target.and_then(|target| Ok((target.route(method)?, target)));
+        let route = found.as_ref().ok().map(|(route, _)| *route);
+        match bearer_token(request.headers()) {
+            Ok(token) => Self {
+                route,
+                token: Some(token),
+                call: found.and_then(|(route, target)| call(target, route)),
+            },
+            Err(refusal) => Self { route, token: None, call: Err(refusal) },
+        }
+    }
 }
 
 impl<'r> Call<'r> {
-    /// Reads a request.
-    pub(crate) fn read(
+    fn read(
         request: &'r Request<Bytes>,
+        target: Target<'r>,
+        route: &'static Route,
         behaviour: &Behaviour,
     ) -> Result<Self, Refusal> {
-        check_token(request.headers())?;
-        let target = Target::read(request)?;
         let mut findings = Findings::default();
-        let route = target.route(request.method().as_str())?;
         let action =
             route.action.ok_or_else(|| target.not_here(request.method().as_str(), KNOWN))?;
         let args = target.args(route, behaviour, &mut findings);
@@ -101,7 +145,7 @@ fn check_size(length: usize, behaviour: &Behaviour) -> Result<(), Refusal> {
 }
 
 /// Refuses a body of `length` bytes, or one that was given up after so many.
-pub(crate) fn too_long(length: usize, behaviour: &Behaviour) -> Refusal {
+fn too_long(length: usize, behaviour: &Behaviour) -> Refusal {
     let message = format!(
         "the body has {length} bytes or more, and {} are the most; shorten the content or split \
          what is sent",
@@ -114,7 +158,8 @@ pub(crate) fn too_long(length: usize, behaviour: &Behaviour) -> Refusal {
     refusal
 }
 
-fn check_token(headers: &HeaderMap) -> Result<(), Refusal> {
+/// The bearer token of a request.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(Refusal::no_token(
             "there is no Authorization header; send `Authorization: Bearer TOKEN`",
@@ -124,12 +169,11 @@ fn check_token(headers: &HeaderMap) -> Result<(), Refusal> {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    match token {
-        Some(token) if !token.is_empty() => Ok(()),
-        _ => Err(Refusal::no_token(
+    token.filter(|token| !token.is_empty()).ok_or_else(|| {
+        Refusal::no_token(
             "the Authorization header holds no bearer token; send `Authorization: Bearer TOKEN`",
-        )),
-    }
+        )
+    })
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -242,15 +286,8 @@ impl<'r> Target<'r> {
                 return Err(not_here(method.as_str(), path, &raw, ""));
             }
         };
-        let authority = uri.authority().map(|authority| authority.as_str());
-        let host = request.headers().get(header::HOST);
-        let host = host.and_then(|host| host.to_str().ok());
         Ok(Self {
-            origin: format!(
-                "{}://{}",
-                uri.scheme_str().unwrap_or("http"),
-                authority.or(host).unwrap_or("localhost"),
-            ),
+            origin: origin(request),
             version,
             path,
             decoded: raw
@@ -303,6 +340,25 @@ impl<'r> Target<'r> {
     }
 }
 
+/// Scheme and authority as the client named them.
+pub(crate) fn origin(request: &Request<Bytes>) -> String {
+    let uri = request.uri();
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    format!(
+        "{}://{}",
+        uri.scheme_str().unwrap_or("http"),
+        authority.or(host).unwrap_or("localhost"),
+    )
+}
+
+/// The decoded segments of a path below its version. One that cannot be decoded stays as it is.
+pub(crate) fn segments(path: &str) -> Vec<Cow<'_, str>> {
+    let below = path.split('/').skip(2);
+    below.map(|segment| decode(segment).unwrap_or(Cow::Borrowed(segment))).collect()
+}
+
 fn looks_like_version(segment: &str) -> bool {
     let mut bytes = segment.bytes();
     let lead = bytes.next();
@@ -329,7 +385,7 @@ fn not_here(method: &str, path: &str, segments: &[&str], known: &str) -> Refusal
 
 /// Undoes percent-encoding. None if a `%` is not followed by two hexadecimal digits or the
 /// result is not UTF-8.
-fn decode(segment: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(segment: &str) -> Option<Cow<'_, str>> {
     if !segment.contains('%') {
         return Some(Cow::Borrowed(segment));
     }

@@ -3,6 +3,8 @@
 
 use std::cmp::Reverse;
 
+use crate::access::{self, Access};
+
 /// What a route that is here does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -28,8 +30,12 @@ pub(crate) enum Action {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: &'static str,
+    /// What it is about. With the method it names the route: `PUT item`.
+    pub(crate) resource: &'static str,
     /// Below the version. A segment in braces is an argument.
     pub(crate) path: &'static str,
+    /// What a token must allow.
+    pub(crate) access: Access,
     /// The query options that are understood.
     pub(crate) query: &'static [&'static str],
     pub(crate) takes_body: bool,
@@ -37,65 +43,128 @@ pub(crate) struct Route {
     pub(crate) action: Option<Action>,
 }
 
-const fn here(method: &'static str, path: &'static str, action: Action) -> Route {
+const fn here(
+    method: &'static str,
+    resource: &'static str,
+    path: &'static str,
+    access: Access,
+    action: Action,
+) -> Route {
     Route {
-        method,
-        path,
-        query: &[],
         takes_body: matches!(method.as_bytes(), b"PUT" | b"POST" | b"PATCH"),
         action: Some(action),
+        ..missing(method, resource, path, access)
     }
 }
 
-const fn missing(method: &'static str, path: &'static str) -> Route {
-    Route { method, path, query: &[], takes_body: false, action: None }
+const fn missing(
+    method: &'static str,
+    resource: &'static str,
+    path: &'static str,
+    access: Access,
+) -> Route {
+    Route { method, resource, path, access, query: &[], takes_body: false, action: None }
 }
 
 /// All routes. Where two have the same shape and method, the first is meant.
 pub(crate) const ROUTES: &[Route] = {
     use Action::*;
+    use access::*;
+    const CONNECTIONS: &str = "/external/connections";
+    const CONNECTION: &str = "/external/connections/{connection}";
+    const SCHEMA: &str = "/external/connections/{connection}/schema";
+    const OPERATION: &str = "/external/connections/{connection}/operations/{operation}";
+    const ITEM: &str = "/external/connections/{connection}/items/{item}";
+    const GROUP: &str = "/external/connections/{connection}/groups/{group}";
+    const HISTORY: &str = "/me/activities/{activity}/historyItems/{historyItem}";
     &[
-        here("POST", "/external/connections", CreateConnection),
-        here("GET", "/external/connections", ListConnections),
-        here("GET", "/external/connections/{connection}", GetConnection),
-        missing("PATCH", "/external/connections/{connection}"),
-        here("DELETE", "/external/connections/{connection}", DeleteConnection),
-        missing("GET", "/external/connections/{connection}/quota"),
-        here("PATCH", "/external/connections/{connection}/schema", RegisterSchema),
-        here("GET", "/external/connections/{connection}/schema", GetSchema),
-        here("GET", "/external/connections/{connection}/operations/{operation}", GetOperation),
-        here("PUT", "/external/connections/{connection}/items/{item}", PutItem),
-        here("GET", "/external/connections/{connection}/items/{item}", GetItem),
-        missing("PATCH", "/external/connections/{connection}/items/{item}"),
-        here("DELETE", "/external/connections/{connection}/items/{item}", DeleteItem),
+        here("POST", "connection", CONNECTIONS, CONNECTION_WRITE, CreateConnection),
+        here("GET", "connections", CONNECTIONS, CONNECTION_READ, ListConnections),
+        here("GET", "connection", CONNECTION, CONNECTION_READ, GetConnection),
+        missing("PATCH", "connection", CONNECTION, CONNECTION_WRITE),
+        here("DELETE", "connection", CONNECTION, CONNECTION_WRITE, DeleteConnection),
+        missing("GET", "quota", "/external/connections/{connection}/quota", QUOTA),
+        here("PATCH", "schema", SCHEMA, CONNECTION_WRITE, RegisterSchema),
+        here("GET", "schema", SCHEMA, CONNECTION_READ, GetSchema),
+        here("GET", "operation", OPERATION, CONNECTION_READ, GetOperation),
+        here("PUT", "item", ITEM, ITEM_WRITE, PutItem),
+        here("GET", "item", ITEM, ITEM_READ, GetItem),
+        missing("PATCH", "item", ITEM, ITEM_WRITE),
+        here("DELETE", "item", ITEM, ITEM_WRITE, DeleteItem),
         here(
             "POST",
+            "addActivities",
             "/external/connections/{connection}/items/{item}/addActivities",
+            ADD_ACTIVITIES,
             AddActivities,
         ),
         here(
             "POST",
+            "addActivities",
             "/external/connections/{connection}/items/{item}/microsoft.graph.externalConnectors.addActivities",
+            ADD_ACTIVITIES,
             AddActivities,
         ),
-        missing("POST", "/external/connections/{connection}/groups"),
-        missing("GET", "/external/connections/{connection}/groups/{group}"),
-        missing("PATCH", "/external/connections/{connection}/groups/{group}"),
-        missing("DELETE", "/external/connections/{connection}/groups/{group}"),
-        missing("POST", "/external/connections/{connection}/groups/{group}/members"),
-        missing("DELETE", "/external/connections/{connection}/groups/{group}/members/{member}"),
-        Route { query: &["$expand"], ..here("GET", "/me/activities", ListActivities) },
-        missing("GET", "/me/activities/recent"),
-        missing("GET", "/me/activities/recent()"),
-        here("PUT", "/me/activities/{appActivityId}", PutActivity),
-        here("DELETE", "/me/activities/{activity}", DeleteActivity),
-        here("PUT", "/me/activities/{activity}/historyItems/{historyItem}", PutHistoryItem),
-        here("DELETE", "/me/activities/{activity}/historyItems/{historyItem}", DeleteHistoryItem),
-        missing("POST", "/$batch"),
+        missing("POST", "group", "/external/connections/{connection}/groups", ITEM_WRITE),
+        missing("GET", "group", GROUP, ITEM_READ),
+        missing("PATCH", "group", GROUP, ITEM_WRITE),
+        missing("DELETE", "group", GROUP, ITEM_WRITE),
+        missing(
+            "POST",
+            "member",
+            "/external/connections/{connection}/groups/{group}/members",
+            ITEM_WRITE,
+        ),
+        missing(
+            "DELETE",
+            "member",
+            "/external/connections/{connection}/groups/{group}/members/{member}",
+            ITEM_WRITE,
+        ),
+        Route {
+            query: &["$expand"],
+            ..here("GET", "activities", "/me/activities", USER_ACTIVITY, ListActivities)
+        },
+        missing("GET", "recent", "/me/activities/recent", USER_ACTIVITY),
+        missing("GET", "recent", "/me/activities/recent()", USER_ACTIVITY),
+        here("PUT", "activity", "/me/activities/{appActivityId}", USER_ACTIVITY, PutActivity),
+        here("DELETE", "activity", "/me/activities/{activity}", USER_ACTIVITY, DeleteActivity),
+        here("PUT", "historyItem", HISTORY, USER_ACTIVITY, PutHistoryItem),
+        here("DELETE", "historyItem", HISTORY, USER_ACTIVITY, DeleteHistoryItem),
+        missing("POST", "batch", "/$batch", ANYBODY),
     ]
 };
 
+/// Which calls share a throttling limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// One connection: its settings, its schema and its items.
+    Connection(String),
+    /// The administration of external groups.
+    Groups,
+    /// A user's activities.
+    User(String),
+}
+
 impl Route {
+    /// Method and resource, `PUT item`. Every route has another, except that both paths of
+    /// addActivities share one, and so do both of recent.
+    pub(crate) fn is(&self, method: Option<&str>, resource: &str) -> bool {
+        self.resource == resource && method.is_none_or(|method| self.method == method)
+    }
+
+    /// The lane of a call to it, from the decoded segments of its path and from its user.
+    pub(crate) fn lane(&self, segments: &[&str], user: &str) -> Option<Lane> {
+        match self.path.split('/').collect::<Vec<_>>()[..] {
+            ["", "me", ..] => Some(Lane::User(user.to_owned())),
+            ["", "external", "connections", _, "groups", ..] => Some(Lane::Groups),
+            ["", "external", "connections", _, ..] => {
+                Some(Lane::Connection((*segments.get(2)?).to_owned()))
+            }
+            _ => None,
+        }
+    }
+
     /// The segments of the path, an argument as `Err` of its name.
     pub(crate) fn segments(&self) -> impl Iterator<Item = Result<&'static str, &'static str>> {
         self.path.split('/').skip(1).map(|segment| {

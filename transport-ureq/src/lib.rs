@@ -39,6 +39,12 @@ use ureq::{Agent, Error, Timeout, config::ConfigBuilder, typestate::AgentScope};
 /// The HTTP client underneath, for those who bring an agent of their own.
 pub use ureq;
 
+mod tls;
+mod token_file;
+
+pub use tls::ExtraRootsError;
+pub use token_file::token_file;
+
 /// A client over https, with an agent of its own, the clock of the machine, and chance from the
 /// process. `tokens` is an [`AccessToken`](graphfeed_core::types::AccessToken), or any other
 /// source of tokens.
@@ -99,6 +105,16 @@ impl UreqTransport {
     /// statuses as data, https only, the time-outs of [`SendOptions`].
     pub fn with_agent(agent: Agent) -> Self {
         Self { agent, https_only: true }
+    }
+
+    /// With an agent of its own that trusts these certificates (PEM, one or many) beside those
+    /// that come with the program: the root of a company's own, or of a proxy that looks inside.
+    ///
+    /// # Errors
+    /// When there is no certificate in `pem`, or something that is none.
+    pub fn with_extra_roots(pem: &[u8]) -> Result<Self, ExtraRootsError> {
+        let config = own_config().tls_config(tls::with_extra_roots(pem)?);
+        Ok(Self::with_agent(config.build().new_agent()))
     }
 
     /// Over plain http as well, where everyone on the way reads token and content: for an

@@ -6,7 +6,7 @@
 use super::{Form, Found, Member, Need, Reader, Shape, Words};
 use crate::{
     check::{self, shown},
-    findings::{Fault, Findings, Refusal},
+    findings::{Finding, Findings, Refusal},
     incoming::Version,
     json::{Json, Kind},
     model::{AclEntry, Content, Item, ItemActivity, Schema},
@@ -100,7 +100,7 @@ pub(crate) struct ActivityVerdict {
     /// `type` and `startDateTime` as they were sent; they go back to the client.
     pub(crate) kind: Option<String>,
     pub(crate) start_date_time: Option<String>,
-    pub(crate) result: Result<ItemActivity, Vec<Fault>>,
+    pub(crate) result: Result<ItemActivity, Vec<Finding>>,
 }
 
 impl Reader<'_> {
@@ -360,6 +360,6 @@ impl Reader<'_> {
 }
 
 /// Whether a fault in one activity is of a kind that makes the whole body unreadable.
-fn breaks_the_call(fault: &Fault) -> bool {
+fn breaks_the_call(fault: &Finding) -> bool {
     matches!(fault.rule, Rule::MemberType | Rule::MemberUnknown | Rule::AnnotationType)
 }

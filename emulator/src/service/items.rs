@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 use super::{Run, context, item_not_found};
 use crate::{
     answer::{Answer, write_fault},
-    findings::{Fault, Refusal},
+    findings::{Finding, Refusal},
     incoming::{Call, Version},
     model::{AclEntry, Item, Property, PropertyType},
     options::{Behaviour, ItemAnswer, MissingContent},
@@ -118,7 +118,7 @@ fn write_verdict(each: &mut Object<'_>, verdict: &ActivityVerdict) {
 }
 
 /// A `microsoft.graph.publicError` of the metadata, with the first fault as its inner error.
-fn write_public_error(error: &mut Object<'_>, faults: &[Fault]) {
+fn write_public_error(error: &mut Object<'_>, faults: &[Finding]) {
     error.text("code", "InvalidRequest");
     let first = faults.first();
     error.text_or_null("message", first.map(|fault| &*fault.message));

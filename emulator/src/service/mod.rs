@@ -14,7 +14,7 @@ use http::{Request, Response};
 use crate::{
     answer::{Answer, RequestIds},
     date::Moment,
-    findings::{Fault, Findings, Refusal, Report},
+    findings::{Finding, Findings, Refusal, Report},
     ids::Ids,
     incoming::{Call, Version},
     model::{Connection, ConnectionState, Item, Store, UserActivity},
@@ -96,7 +96,7 @@ impl Service {
         &mut self,
         mut call: Call<'_>,
         now: Moment,
-        reports: &mut Vec<Fault>,
+        reports: &mut Vec<Finding>,
     ) -> Result<Answer, Refusal> {
         reports.append(&mut call.reports);
         let mut run = Run {
@@ -130,8 +130,8 @@ impl Service {
         }
     }
 
-    fn report(&mut self, request: &Request<Bytes>, faults: Vec<Fault>) {
-        for Fault { rule, target, message } in faults {
+    fn report(&mut self, request: &Request<Bytes>, faults: Vec<Finding>) {
+        for Finding { rule, target, message } in faults {
             if self.reports.len() == REPORTS {
                 self.reports.pop_front();
             }
@@ -190,7 +190,7 @@ struct Run<'s> {
     /// The time since the origin, and as a date.
     since: Duration,
     now: Moment,
-    reports: &'s mut Vec<Fault>,
+    reports: &'s mut Vec<Finding>,
 }
 
 impl Run<'_> {
