@@ -17,7 +17,8 @@
 //! | [`protocol`] | what a call is, whatever the resource: root, route, endpoint, call, errors |
 //! | [`external`] | connections, schemas, items, activities on items |
 //! | [`activity`] | a user's activities and their history |
-//! | [`client`] | what turns a call into a send: the [`Transport`](client::Transport) trait and the drivers |
+//! | [`machine`] | what happens over time: repeats, throttling, tokens, calls that belong together |
+//! | [`client`] | what turns the machines' steps into sends and waits: the [`Transport`](client::Transport) trait and the drivers |
 //!
 //! Transports live in crates of their own: `graphfeed-ureq` blocks the thread. A service to test
 //! against is in `graphfeed-emulator`, which reads the same documents independently.
@@ -28,25 +29,30 @@
 //! ExternalItem            a value; that it exists means that it is valid
 //!   └─ PutItem            an Endpoint: the operation with its arguments
 //!        └─ Call<T>       request and parser, the endpoint's type erased; owned, cheap to clone
-//!             └─ http::Request<Bytes>
-//!                  └─ a transport
-//!             ┌─ http::Response<Bytes>
-//!        Reply<T>         the output, with status, headers and raw body
+//!             └─ Exchange<T>   the machine: token, gate, attempts, waits
+//!                  └─ http::Request<Bytes>
+//!                       └─ a transport
+//!                  ┌─ http::Response<Bytes>
+//!             Reply<T>    the output, with status, headers and raw body
 //! ```
 //!
 //! Whoever wants requests and answers only stops at [`Endpoint::request`] and
-//! [`Endpoint::response`]; whoever wants it done calls [`Client::send`].
+//! [`Endpoint::response`]; whoever wants retries without our I/O drives an
+//! [`Exchange`](machine::Exchange); whoever wants it done calls [`Client::send`].
 //!
 //! # One call
 //!
 //! ```text
-//!            request()                send                  response()
-//!  value ───────────────▶ Request ───────────▶ transport ───────────────▶ Reply<T>
-//!     │                                            │                 │
-//!     │ refused here: rule and place,              │ no answer:      │ 4xx, 5xx: the envelope and
-//!     ▼ every fault at once                        ▼ sent or not     ▼ its innermost cause
-//!  applied() = No                         applied() = No | Maybe   applied() = No | Maybe
-//!                                                                  2xx unreadable: Yes
+//!                ┌──────────────────────────── a new token, once ◀── 401 ──┐
+//!                ▼                                                         │
+//!  poll ──▶ token? ──▶ gate of the lane open? ──▶ Send ──▶ answer ──▶ judged by status
+//!   ▲          │                 │                  │                   │  │  │
+//!   │          │ another call    │ throttled, or    │ silence,          │  │  └─▶ 2xx: Done(Ok)
+//!   │          ▼ fetches it      ▼ one goes first   ▼ a broken line     │  └─▶ 429: the gate closes
+//!   └──────── Wait ◀──────────────────────────── may it be repeated? ◀──┴─▶ 4xx, 3xx: Done(Err)
+//!                                                    │ no, or no attempts, time or budget left
+//!                                                    ▼
+//!                                          Done(Err), which says whether it was carried out
 //! ```
 //!
 //! # A complete program
@@ -98,9 +104,12 @@
 //! 4. Nothing that the service says is lost: unknown members and enumeration members survive, an
 //!    answer keeps its raw bytes, an error its whole inner chain.
 //! 5. Every error says whether the write happened ([`Error::applied`]).
-//! 6. A token goes to the service root only, and no secret is ever printed.
-//! 7. A refusal is local when it can be, before anything is sent, naming rule and place, all
-//!    faults at once. The rules are listed in `docs/rules.md`.
+//! 6. The service's wait is obeyed, and nothing is tried beyond the policy's attempts, time and
+//!    budget. One layer repeats, no two multiply.
+//! 7. A token goes to the service root only, and no secret is ever printed.
+//! 8. A refusal is local when it can be, before anything is sent, naming rule and place, all
+//!    faults at once. The rules are listed in
+//!    [docs/rules.md](https://github.com/graphfeed/graphfeed/blob/main/docs/rules.md).
 //!
 //! [`Client::send`]: client::Client::send
 //! [`Endpoint::request`]: protocol::Endpoint::request

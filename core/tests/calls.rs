@@ -16,9 +16,12 @@ use graphfeed_core::{
         ExternalItemContent, GetConnection, GetItem, Identity, PutItem,
     },
     machine::Policy,
-    protocol::{Applied, Cause, Cloud, Endpoint, Error, Limits, Repeat, ServiceRoot, Version},
+    protocol::{
+        Answer, Applied, Cause, Cloud, DecodeError, Endpoint, Error, Limits, PathArgs, Query,
+        Repeat, Route, ServiceRoot, Version, write_json,
+    },
     types::{
-        AccessToken, AppActivityId, BuildError, ConnectionId, Guid, ItemId, RawJson, Rule,
+        AccessToken, AppActivityId, BuildError, ConnectionId, Fault, Guid, ItemId, RawJson, Rule,
         Timestamp, UserActivityId,
     },
 };
@@ -97,7 +100,7 @@ fn an_operation_is_refused_where_it_does_not_exist() {
 #[test]
 fn all_routes_have_names_and_permissions_and_no_two_are_the_same() {
     for (index, route) in ROUTES.iter().enumerate() {
-        let permissions = route.permissions;
+        let permissions = route.permissions.unwrap();
         assert!(
             permissions.application.is_supported() || permissions.delegated_work.is_supported(),
             "{}",
@@ -263,6 +266,10 @@ fn an_error_says_whether_the_write_happened() {
         (302, Applied::No),
         (303, Applied::Maybe),
         (500, Applied::Maybe),
+        (499, Applied::Maybe),
+        (100, Applied::Maybe),
+        (600, Applied::Maybe),
+        (999, Applied::Maybe),
         (501, Applied::No),
         (502, Applied::Maybe),
         (503, Applied::Maybe),
@@ -304,8 +311,8 @@ fn errors_read_as_a_sentence_with_the_real_cause() {
     let error = answered(&PutItem::new(&connection, &item), 400, body).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Create or replace item: 400 Bad Request: InvalidRequest: Malformed., because of guid: \
-         no GUID (at $.acl[0].value) (request-id r-1)"
+        "Create or replace item: 400 Bad Request: InvalidRequest: Malformed, because of guid: \
+         no GUID (at $.acl[0].value) (request-id r-1); it was not carried out"
     );
     let transport =
         |_: http::Request<Bytes>, _: &SendOptions| Err(Failure::maybe_sent("connection reset"));
@@ -313,7 +320,7 @@ fn errors_read_as_a_sentence_with_the_real_cause() {
     assert_eq!(
         error.to_string(),
         "Create or replace item: no answer, and the request may have arrived: connection reset; \
-         given up after 1 attempt, for the policy allows no more; it may have been carried out"
+         given up after 1 attempt, for the policy allows no more"
     );
 }
 
@@ -325,10 +332,118 @@ fn any_success_will_do_for_an_item() {
         (200, "", false),
         (201, "", false),
         (204, "", false),
+        (200, " \r\n", false),
+        (200, "null", false),
         (200, r#"{"id":"T1","activities":[]}"#, true),
     ] {
         assert_eq!(answered(&put, status, body).unwrap().is_some(), has_item);
     }
+}
+
+#[test]
+fn an_error_in_the_place_of_an_item_is_no_item() {
+    let (connection, item) = (connection(), item());
+    let put = PutItem::new(&connection, &item);
+    let error = answered(&put, 200, r#"{"error":{"code":"odd"}}"#).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Unreadable { .. }));
+    assert_eq!(error.applied(), Applied::Yes);
+}
+
+#[test]
+fn an_answer_that_broke_off_keeps_what_came() {
+    let (connection, item) = (connection(), item());
+    let put = PutItem::new(&connection, &item);
+    for (status, applied) in [
+        (200, Applied::Yes),
+        (207, Applied::Maybe),
+        (400, Applied::No),
+        (429, Applied::No),
+        (500, Applied::Maybe),
+    ] {
+        let transport = |_: http::Request<Bytes>, _: &SendOptions| {
+            let partial = http::Response::builder()
+                .status(status)
+                .header("request-id", "r-1")
+                .header("retry-after", "7")
+                .body(Bytes::from_static(b"{\"err"))
+                .unwrap();
+            Err(Failure::maybe_sent("cut").with_partial(partial))
+        };
+        let error = client(transport).send(&put).unwrap_err();
+        assert_eq!((error.applied(), error.request_id()), (applied, Some("r-1")));
+        assert_eq!(error.status().unwrap(), status);
+        assert_eq!(error.retry_after().unwrap().as_secs(), 7);
+        let Cause::Transport(failure) = error.cause() else { panic!("{error}") };
+        assert_eq!(&failure.partial().unwrap().body()[..], b"{\"err");
+    }
+}
+
+/// `POST /me/messages`, as somebody outside this crate would write it.
+struct PostMessage<'a> {
+    subject: &'a str,
+}
+
+impl Endpoint for PostMessage<'_> {
+    type Output = String;
+    const ROUTE: Route = Route::post("Create message", "/me/messages").success(&[201]);
+
+    fn args(&self, _: &mut PathArgs<'_>) {}
+
+    fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        if self.subject.is_empty() {
+            return Err(Fault::new(Rule::MemberRequired, "$.subject", "is empty; name it").into());
+        }
+        write_json(&serde_json::json!({ "subject": self.subject }), out)
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<String, DecodeError> {
+        #[derive(serde::Deserialize)]
+        struct Message {
+            id: String,
+        }
+        answer.json().map(|message: Message| message.id)
+    }
+}
+
+#[test]
+fn an_endpoint_outside_can_refuse_its_own_body() {
+    let root = ServiceRoot::v1();
+    let refused = PostMessage { subject: "" }.request(&root);
+    assert_eq!(broken(refused), [(Rule::MemberRequired, "$.subject".to_owned())]);
+    let request = PostMessage { subject: "Äpfel" }.request(&root).unwrap();
+    assert_eq!(request.body(), "{\"subject\":\"Äpfel\"}".as_bytes());
+    assert_eq!(PostMessage { subject: "x" }.repeat(), Repeat::OnlyIfUnsent);
+    assert_eq!(answered(&PostMessage { subject: "x" }, 201, r#"{"id":"7"}"#).unwrap(), "7");
+}
+
+/// An operation whose second spelling has its argument in another place.
+struct Bent;
+
+impl Endpoint for Bent {
+    type Output = ();
+    const ROUTE: Route = Route::get("Bent", "/a/{b}/c");
+
+    fn path(&self) -> &'static str {
+        "/a/b/{c}?x"
+    }
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push("y");
+    }
+
+    fn query(&self, query: &mut Query<'_>) {
+        query.push("$filter&x=1#", "a");
+    }
+
+    fn parse(_: &Answer<'_>) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_second_spelling_of_another_shape_is_refused() {
+    let refused = Bent.request(&ServiceRoot::v1());
+    assert_eq!(broken(refused), [(Rule::PathSegment, "path".to_owned())]);
 }
 
 #[test]
@@ -351,7 +466,7 @@ fn the_token_goes_to_the_root_and_shows_nowhere() {
     assert!(why.breaks(Rule::OtherRoot));
 
     let beta = ServiceRoot::new(Cloud::Global, Version::Beta);
-    client.reply_to(get.call(&beta).unwrap()).unwrap();
+    assert_eq!(client.reply_to(get.call(&beta).unwrap()).unwrap().status, 200);
 
     let seen = seen.borrow();
     let hosts: Vec<_> = seen.iter().map(|request| request.uri().host().unwrap()).collect();

@@ -1,5 +1,11 @@
 //! The blocking client with many threads: what they share, and what nobody waits for in vain.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "real threads need real time"
+)]
+
 use std::{
     sync::{
         Arc, Barrier, Mutex,
@@ -28,7 +34,6 @@ impl Clock for RealClock {
 }
 
 fn real_clock() -> RealClock {
-    #[allow(clippy::disallowed_methods, reason = "real threads need real time")]
     RealClock(Instant::now())
 }
 

@@ -23,7 +23,8 @@ type Line = (&'static str, &'static str, Result<(u16, &'static str), bool>);
 
 /// Runs a task against a script; every line has to be asked for, in this order.
 fn run<K: Task>(task: &K, script: &[Line]) -> (Result<K::Output, Error>, Duration) {
-    let lines = Arc::new(Mutex::new(script.to_vec().into_iter()));
+    let lines: Vec<Line> = script.to_vec();
+    let lines = Arc::new(Mutex::new(lines.into_iter()));
     let rest = Arc::clone(&lines);
     let transport = move |request: http::Request<Bytes>, _: &SendOptions| {
         let (method, path, answer) = lines.lock().unwrap().next().expect("one request too many");

@@ -165,16 +165,16 @@ fn what_may_be_repeated_is_and_what_may_not_is_not() {
 
 #[test]
 fn a_broken_connection_is_repeated_only_where_that_does_no_harm() {
-    let cases: [(fn(&'static str) -> Failure, bool, u32, u32); 3] = [
-        (|why| Failure::not_sent(why), false, 2, 2),
-        (|why| Failure::maybe_sent(why), false, 2, 1),
-        (|why| Failure::not_sent(why).permanent(), true, 1, 1),
-    ];
+    let refused = || Failure::not_sent("refused");
+    let reset = || Failure::maybe_sent("reset");
+    let bad_certificate = || Failure::not_sent("bad certificate").permanent();
+    let cases: [(&dyn Fn() -> Failure, bool, u32, u32); 3] =
+        [(&refused, false, 2, 2), (&reset, false, 2, 1), (&bad_certificate, true, 1, 1)];
     for (failure, permanent, put_attempts, add_attempts) in cases {
         let play = |attempts: u32| {
-            let answers = (1..attempts).map(move |_| Err(failure("why")));
+            let answers = (1..attempts).map(move |_| Err(failure()));
             answers.chain([match permanent || attempts == 1 {
-                true => Err(failure("why")),
+                true => Err(failure()),
                 false => Ok(answer(400, &[])),
             }])
         };
@@ -190,6 +190,26 @@ fn a_broken_connection_is_repeated_only_where_that_does_no_harm() {
 }
 
 #[test]
+fn an_answer_that_broke_off_is_judged_by_its_status() {
+    let cut = |status: u16| {
+        Err(Failure::maybe_sent("cut").with_partial(answer(status, &[("retry-after", "9")])))
+    };
+    for status in [429, 503, 200] {
+        let mut world = World::new();
+        let exchange = world.start(put("contosohr"));
+        let reply = world.play(exchange, [cut(status), Ok(answer(200, &[]))]);
+        assert_eq!(reply.unwrap().status, 200);
+        assert_eq!(world.gaps()[0], seconds(9.0), "{status}");
+    }
+    for (status, applied) in [(400, Applied::No), (200, Applied::Yes), (500, Applied::Maybe)] {
+        let mut world = World::new();
+        let exchange = world.start(add_activities());
+        let error = world.play(exchange, [cut(status)]).unwrap_err();
+        assert_eq!((error.attempts(), error.applied()), (1, applied), "{status}");
+    }
+}
+
+#[test]
 fn a_503_and_a_broken_connection_ask_for_a_new_one() {
     let mut world = World::new();
     let exchange = world.start(put("contosohr"));
@@ -200,7 +220,7 @@ fn a_503_and_a_broken_connection_ask_for_a_new_one() {
         Err(Failure::maybe_sent("reset")),
         Ok(answer(200, &[])),
     ];
-    world.play(exchange, answers).unwrap();
+    assert_eq!(world.play(exchange, answers).unwrap().status, 200);
     let asked: Vec<_> = world.sent.iter().map(|(_, attempt)| attempt.new_connection).collect();
     assert_eq!(asked, [false, false, true, true, true]);
 }
@@ -223,7 +243,7 @@ fn the_services_wait_is_obeyed_in_all_its_forms() {
             let mut world = World::new();
             let exchange = world.start(put("contosohr"));
             let answers = [Ok(answer(status, headers)), Ok(answer(200, &[]))];
-            world.play(exchange, answers).unwrap();
+            assert_eq!(world.play(exchange, answers).unwrap().status, 200);
             let gap = world.gaps()[0].as_secs_f64();
             assert!((least..=most).contains(&gap), "{status} {headers:?}: {gap}");
         }
@@ -255,7 +275,7 @@ fn attempts_are_counted_and_bounded() {
     assert_eq!(
         error.to_string(),
         "Create or replace item: 429 Too Many Requests, without a body; given up after 10 \
-         attempts, for the policy allows no more"
+         attempts, for the policy allows no more; it was not carried out"
     );
     let ids: Vec<_> = world
         .sent
@@ -429,7 +449,7 @@ fn a_dead_service_is_not_hammered() {
     assert_eq!(attempts, [4, 1, 1, 1], "three repeats for all of them");
     for _ in 0..2 {
         let exchange = world.start(put("contosohr"));
-        world.play(exchange, [Ok(answer(200, &[]))]).unwrap();
+        assert_eq!(world.play(exchange, [Ok(answer(200, &[]))]).unwrap().status, 200);
     }
     let exchange = world.start(put("contosohr"));
     let answers = [Ok(answer(500, &[])), Ok(answer(500, &[]))];
@@ -444,7 +464,10 @@ fn a_429_costs_no_budget() {
     budget.capacity = 0;
     world.shared = Shared::new(budget);
     let exchange = world.start(put("contosohr"));
-    world.play(exchange, [Ok(answer(429, &[])), Ok(answer(200, &[]))]).unwrap();
+    assert_eq!(
+        world.play(exchange, [Ok(answer(429, &[])), Ok(answer(200, &[]))]).unwrap().status,
+        200
+    );
 }
 
 #[test]
@@ -471,7 +494,10 @@ fn a_refused_token_is_replaced_once_with_the_claims_that_are_insisted_on() {
     assert_eq!(world.tokens, 1);
 
     let exchange = world.start(put("contosohr"));
-    world.play(exchange, [Ok(answer(401, &[])), Ok(answer(200, &[]))]).unwrap();
+    assert_eq!(
+        world.play(exchange, [Ok(answer(401, &[])), Ok(answer(200, &[]))]).unwrap().status,
+        200
+    );
     assert_eq!(world.tokens, 2, "any call gets one new token");
 }
 
@@ -639,7 +665,7 @@ fn every_decision_is_told_as_data() {
     let id = exchange.client_request_id();
     let answers =
         [Ok(answer(429, &[("retry-after", "2"), ("request-id", "r")])), Ok(answer(200, &[]))];
-    world.play(exchange, answers).unwrap();
+    assert_eq!(world.play(exchange, answers).unwrap().status, 200);
     let events = world.shared.take_events();
     assert!(events.iter().all(|event| event.call == id));
     let told: Vec<String> = events

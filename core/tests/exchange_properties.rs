@@ -218,8 +218,7 @@ fn run(plan: &Plan) -> Vec<String> {
         while again {
             again = false;
             next = Tick::MAX;
-            for index in 0..calls.len() {
-                let running = &mut calls[index];
+            for (index, running) in calls.iter_mut().enumerate() {
                 if running.start > now {
                     next = next.min(running.start);
                     continue;
@@ -394,7 +393,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         8 => (status, wait, after.clone())
             .prop_map(|(status, retry_after, after)| Fate::Answer { status, retry_after, after }),
-        1 => (after.clone(), prop::bool::weighted(0.2))
+        1 => (after, prop::bool::weighted(0.2))
             .prop_map(|(after, permanent)| Fate::NotSent { after, permanent }),
         1 => (0..40_000_u32).prop_map(|after| Fate::MaybeSent { after }),
         1 => Just(Fate::Silence),

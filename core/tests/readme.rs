@@ -21,6 +21,7 @@ fn row(route: &Route) -> String {
             cell
         }
     };
+    let permissions = route.permissions.expect("every operation here has them");
     let statuses: Vec<_> = route.success.iter().map(u16::to_string).collect();
     let versions: Vec<_> = route.versions.iter().map(|version| version.as_str()).collect();
     let clouds: Vec<_> = route.clouds.iter().map(|cloud| cloud.name()).collect();
@@ -32,9 +33,9 @@ fn row(route: &Route) -> String {
         statuses.join(", "),
         if versions.len() == Version::ALL.len() { "both".to_owned() } else { versions.join(", ") },
         if clouds.len() == Cloud::ALL.len() { "all".to_owned() } else { clouds.join(", ") },
-        least(&route.permissions.delegated_work),
-        least(&route.permissions.delegated_personal),
-        least(&route.permissions.application),
+        least(&permissions.delegated_work),
+        least(&permissions.delegated_personal),
+        least(&permissions.application),
     )
 }
 

@@ -11,7 +11,7 @@ use graphfeed_core::{
     client::{Clock, Failure, SendOptions, TokenProvider, TokenSource, Transport, VirtualClock},
     external::GetConnection,
     machine::{
-        Exchange, Machine, Policy, Shared, Step, Tick, TokenNeed,
+        Exchange, Machine, Policy, Shared, Step, Tick, Token, TokenNeed,
         identity::{Application, Authority, Credential, Fetch, FetchStep, Tenant},
     },
     protocol::{Cloud, Endpoint, ServiceRoot, TokenError, TokenErrorCode},
@@ -57,8 +57,10 @@ fn refusal(code: &str) -> http::Response<Bytes> {
     )
 }
 
-/// What was asked, as method, address and form.
-type Asked = Arc<Mutex<Vec<(String, String, String)>>>;
+/// What was asked: method, address and form.
+type Request = (String, String, String);
+type Asked = Arc<Mutex<Vec<Request>>>;
+type Outcome = Result<Token, TokenError>;
 
 /// A platform that gives one answer after the other.
 fn platform(
@@ -81,7 +83,7 @@ fn platform(
 fn fetched(
     credential: Credential,
     answers: Vec<Result<http::Response<Bytes>, Failure>>,
-) -> (Result<graphfeed_core::machine::Token, TokenError>, Vec<(String, String, String)>, Duration) {
+) -> (Outcome, Vec<Request>, Duration) {
     let (transport, asked) = platform(answers);
     let clock = Arc::new(VirtualClock::default());
     let provider = TokenProvider::new(credential, transport, Arc::clone(&clock), 1);
@@ -265,14 +267,7 @@ fn a_refresh_token_is_replaced_by_the_one_that_comes_back_and_kept() {
 
 const CODE: &str = r#"{"device_code":"dev","user_code":"ABC","verification_uri":"https://microsoft.com/devicelogin","expires_in":900,"interval":5,"message":"Go there and type ABC"}"#;
 
-fn sign_in(
-    answers: Vec<http::Response<Bytes>>,
-) -> (
-    Result<graphfeed_core::machine::Token, TokenError>,
-    Vec<(String, String, String)>,
-    Duration,
-    String,
-) {
+fn sign_in(answers: Vec<http::Response<Bytes>>) -> (Outcome, Vec<Request>, Duration, String) {
     let application =
         Application::new(Authority::new(Cloud::Global, Tenant::common()), "app-id", Cloud::Global);
     let (transport, asked) = platform(answers.into_iter().map(Ok).collect());
@@ -394,7 +389,7 @@ fn no_secret_is_shown() {
     let credentials = [
         secret(),
         Credential::refresh_token_with_secret(
-            application.clone(),
+            application,
             Secret::new("s3&c r+t"),
             Secret::new("s3&c r+t"),
         ),

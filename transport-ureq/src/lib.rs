@@ -23,8 +23,9 @@
 //! ```
 
 use std::{
+    fmt,
     hash::{BuildHasher, Hasher, RandomState},
-    io,
+    io::{self, Read as _},
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,7 @@ use graphfeed_core::{
     machine::Tick,
     protocol::ServiceRoot,
 };
+use http::uri::Authority;
 use ureq::{Agent, Error, Timeout, config::ConfigBuilder, typestate::AgentScope};
 
 /// The HTTP client underneath, for those who bring an agent of their own.
@@ -148,6 +150,7 @@ impl Transport for UreqTransport {
         options: &SendOptions,
     ) -> Result<http::Response<Bytes>, Failure> {
         let (parts, body) = request.into_parts();
+        let to = parts.uri.authority().cloned();
         let request = http::Request::from_parts(parts, &body[..]);
         let config = self
             .agent
@@ -157,26 +160,64 @@ impl Transport for UreqTransport {
             .max_redirects_will_error(false)
             .https_only(self.https_only)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(options.timeout));
+            // Adding more than this to the time of day is more than ureq can count.
+            .timeout_global(Some(options.timeout.min(Duration::from_secs(86_400 * 365))));
         let request = match options.new_connection {
             true => config.max_idle_age(Duration::ZERO).build(),
             false => config.build(),
         };
-        let response = self.agent.run(request).map_err(failure)?;
+        let response = self.agent.run(request).map_err(|error| failure(error, to.clone()))?;
         let (parts, body) = response.into_parts();
-        let body = body
-            .into_with_config()
-            // ureq counts reaching its limit as passing it.
-            .limit((options.max_body as u64).saturating_add(1))
-            .read_to_vec()
-            // Headers have come, so the request has arrived.
-            .map_err(Failure::maybe_sent)?;
-        Ok(http::Response::from_parts(parts, Bytes::from(body)))
+        // ureq counts reaching its limit as passing it.
+        let limit = (options.max_body as u64).saturating_add(1);
+        let mut reader = body.into_with_config().limit(limit).reader();
+        let mut read = Vec::new();
+        let outcome = reader.read_to_end(&mut read);
+        let response = http::Response::from_parts(parts, Bytes::from(read));
+        match outcome.map_err(Error::from) {
+            Ok(_) => Ok(response),
+            // The status has come, so the request has arrived.
+            Err(error) => {
+                let is_too_long = matches!(error, Error::BodyExceedsLimit(_));
+                let failure = Failure::maybe_sent(SendError { to, error }).with_partial(response);
+                Err(if is_too_long { failure.permanent() } else { failure })
+            }
+        }
     }
 }
 
+/// An error of ureq's, with the address it came up with.
+#[derive(Debug)]
+struct SendError {
+    to: Option<Authority>,
+    error: Error,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(to) = &self.to {
+            write!(f, "{to}: ")?;
+        }
+        match &self.error {
+            Error::RequireHttpsOnly(_) => f.write_str(
+                "plain http is refused; for an emulator on this machine there is \
+                 UreqTransport::danger_plain_http()",
+            ),
+            Error::Io(error)
+                if matches!(tls_error(error), Some(rustls::Error::InvalidMessage(_))) =>
+            {
+                write!(f, "the server does not speak TLS: {error}")
+            }
+            error => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
 /// Tells what certainly did not leave from what may have; what cannot be known may have.
-fn failure(error: Error) -> Failure {
+fn failure(error: Error, to: Option<Authority>) -> Failure {
+    let not_sent = |error| Failure::not_sent(SendError { to: to.clone(), error });
     match &error {
         Error::BadUri(_)
         | Error::Http(_)
@@ -184,17 +225,17 @@ fn failure(error: Error) -> Failure {
         | Error::InvalidProxyUrl
         | Error::Tls(_)
         | Error::TlsRequired
-        | Error::Pem(_) => Failure::not_sent(error).permanent(),
+        | Error::Pem(_) => not_sent(error).permanent(),
         Error::HostNotFound
         | Error::ConnectionFailed
         | Error::ConnectProxyFailed(_)
-        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => Failure::not_sent(error),
-        Error::Rustls(tls) if is_bad_certificate(tls) => Failure::not_sent(error).permanent(),
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => not_sent(error),
+        Error::Rustls(tls) if is_bad_certificate(tls) => not_sent(error).permanent(),
         Error::Io(io) if tls_error(io).is_some_and(is_bad_certificate) => {
-            Failure::not_sent(error).permanent()
+            not_sent(error).permanent()
         }
-        Error::Io(io) if is_before_connection(io) => Failure::not_sent(error),
-        _ => Failure::maybe_sent(error),
+        Error::Io(io) if is_before_connection(io) => not_sent(error),
+        _ => Failure::maybe_sent(SendError { to, error }),
     }
 }
 

@@ -61,7 +61,7 @@ impl Server {
             .method(method)
             .uri(format!("http://{}/v1.0/x%2Fy", self.address))
             .header("Authorization", "Bearer secret")
-            .header("X-Odd", "a\u{7f}b".replace('\u{7f}', "~"))
+            .header("X-Odd", "a~b\t\"c\"")
             .body(Bytes::new())
             .unwrap()
     }
@@ -109,7 +109,9 @@ fn request_and_answer_arrive_as_they_are() {
     assert_eq!(answer.headers()["X-Answer"], "yes");
     let seen = server.seen();
     assert!(seen.head.starts_with("PUT /v1.0/x%2Fy HTTP/1.1\r\n"), "{}", seen.head);
-    assert!(seen.head.to_ascii_lowercase().contains("authorization: bearer secret\r\n"));
+    let head = seen.head.to_ascii_lowercase();
+    assert!(head.contains("authorization: bearer secret\r\n"), "{head}");
+    assert!(head.contains("x-odd: a~b\t\"c\"\r\n"), "{head}");
     assert_eq!(seen.body, b"{\"a\":1}");
 }
 
@@ -193,11 +195,55 @@ fn a_connection_that_breaks_after_the_request_may_have_carried_it() {
 }
 
 #[test]
+fn what_came_of_an_answer_that_broke_off_is_kept() {
+    for status in [200, 400, 429] {
+        let answer = format!(
+            "HTTP/1.1 {status} X\r\nContent-Length: 20\r\nrequest-id: r-1\r\n\r\n{{\"error\""
+        );
+        let server = Server::start(vec![answer.leak()]);
+        let failure = send(&plain(), server.request("PUT")).unwrap_err();
+        let partial = failure.partial().unwrap();
+        assert_eq!(partial.status(), status);
+        assert_eq!(partial.headers()["request-id"], "r-1");
+        assert_eq!(&partial.body()[..], b"{\"error\"");
+    }
+}
+
+#[test]
+fn a_failure_names_the_address_and_the_fix() {
+    let text = |failure: Failure| failure.source().unwrap().to_string();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let request =
+        |scheme| http::Request::get(format!("{scheme}://{address}/")).body(Bytes::new()).unwrap();
+    let refused = text(send(&plain(), request("http")).unwrap_err());
+    assert!(refused.starts_with(&format!("{address}: io: Connection refused")), "{refused}");
+    let plain_http = text(send(&UreqTransport::new(), request("http")).unwrap_err());
+    assert!(plain_http.ends_with("UreqTransport::danger_plain_http()"), "{plain_http}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("https://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        // Until the client has had enough.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let request = http::Request::get(uri).body(Bytes::new()).unwrap();
+    let no_tls = text(send(&UreqTransport::new(), request).unwrap_err());
+    assert!(no_tls.contains("the server does not speak TLS"), "{no_tls}");
+}
+
+#[test]
+fn no_timeout_is_too_long() {
+    let server = Server::start(vec!["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]);
+    let options = SendOptions::default().with_timeout(Duration::MAX);
+    assert_eq!(plain().send(server.request("GET"), &options).unwrap().status(), 200);
+}
+
+#[test]
 fn silence_ends_at_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("http://{}/", listener.local_addr().unwrap());
-    let mut options = SendOptions::default();
-    options.timeout = Duration::from_millis(50);
+    let options = SendOptions::default().with_timeout(Duration::from_millis(50));
     let request = http::Request::put(uri).body(Bytes::from_static(b"x")).unwrap();
     let failure = plain().send(request, &options).unwrap_err();
     assert_eq!(failure.sent(), Sent::Maybe);
@@ -208,12 +254,11 @@ fn a_body_over_the_limit_is_not_read_into_memory() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n12345678901";
     for (limit, fits) in [(11, true), (10, false)] {
         let server = Server::start(vec![answer]);
-        let mut options = SendOptions::default();
-        options.max_body = limit;
+        let options = SendOptions::default().with_max_body(limit);
         let sent = plain().send(server.request("GET"), &options);
         assert_eq!(sent.as_ref().map(|answer| answer.body().len()).ok(), fits.then_some(11));
         if let Err(failure) = sent {
-            assert_eq!(failure.sent(), Sent::Maybe);
+            assert_eq!((failure.sent(), failure.is_permanent()), (Sent::Maybe, true));
         }
     }
 }
@@ -225,8 +270,7 @@ fn connections_are_kept_unless_a_new_one_is_asked_for() {
         let server = Server::start(vec![ok, ok, ok]);
         let transport = plain();
         send(&transport, server.request("GET")).unwrap();
-        let mut options = SendOptions::default();
-        options.new_connection = new_connection;
+        let options = SendOptions::default().with_new_connection(new_connection);
         // The server takes one connection after the other; the first has to end for the second.
         let sender = transport.clone();
         let request = server.request("GET");

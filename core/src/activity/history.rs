@@ -118,7 +118,8 @@ resource! {
 /// `PUT /me/activities/{activity}/historyItems/{history item}`: creates or replaces a history
 /// item
 /// ([v1.0](https://learn.microsoft.com/graph/api/projectrome-put-historyitem),
-/// [beta](https://learn.microsoft.com/graph/api/projectrome-put-historyitem?view=graph-rest-beta)).
+/// [beta](https://learn.microsoft.com/graph/api/projectrome-put-historyitem?view=graph-rest-beta),
+/// which Microsoft does not support in production).
 ///
 /// The activity goes by the server's id, the history item by a GUID of the caller's. The answer
 /// may show another id and fewer digits of the times than were sent.

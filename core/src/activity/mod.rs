@@ -14,9 +14,11 @@ pub use user_activity::{
     VisualInfo,
 };
 
+use http::StatusCode;
+
 use crate::{
-    protocol::{Answer, Cloud, DecodeError, Permission, Permissions},
-    types::open_enum,
+    protocol::{Answer, Cloud, DecodeError, DecodeKind, Permission, Permissions},
+    types::{Lenient, open_enum},
 };
 
 open_enum! {
@@ -59,13 +61,16 @@ impl<T> Put<T> {
 
     fn parse(answer: &Answer<'_>) -> Result<Self, DecodeError>
     where
-        T: serde::de::DeserializeOwned,
+        T: serde::de::DeserializeOwned + Lenient,
     {
-        let stored = answer.json()?;
-        Ok(match answer.status() {
-            http::StatusCode::CREATED => Self::Created(stored),
-            _ => Self::Replaced(stored),
-        })
+        match answer.status() {
+            StatusCode::CREATED => answer.resource().map(Self::Created),
+            StatusCode::OK => answer.resource().map(Self::Replaced),
+            other => {
+                let why = format!("{other} says neither created (201) nor replaced (200)");
+                Err(DecodeError::new(DecodeKind::Shape, why))
+            }
+        }
     }
 }
 

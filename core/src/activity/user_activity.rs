@@ -348,6 +348,6 @@ impl Endpoint for ListActivities {
     fn args(&self, _: &mut PathArgs<'_>) {}
 
     fn parse(answer: &Answer<'_>) -> Result<Page<StoredActivity>, DecodeError> {
-        answer.json()
+        answer.resource()
     }
 }

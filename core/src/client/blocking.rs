@@ -196,10 +196,10 @@ impl<T: Transport> Client<T> {
             let (step, news) = driving.turn(|machine, now, shared| machine.poll(now, shared));
             match step {
                 Step::Send(attempt) => {
-                    let mut options = SendOptions::default();
-                    options.timeout = attempt.timeout;
-                    options.new_connection = attempt.new_connection;
-                    options.max_body = self.0.settings.max_body;
+                    let options = SendOptions::default()
+                        .with_timeout(attempt.timeout)
+                        .with_new_connection(attempt.new_connection)
+                        .with_max_body(self.0.settings.max_body);
                     let sent = self.0.transport.send(attempt.request, &options);
                     driving.turn(|machine, now, shared| match sent {
                         Ok(response) => machine.on_response(attempt.ticket, now, response, shared),

@@ -118,11 +118,11 @@ impl<T: Transport + Send + Sync, C: Clock> TokenSource for TokenProvider<T, C> {
         loop {
             match fetch.poll(self.clock.now()) {
                 FetchStep::Send(attempt) => {
-                    let mut options = SendOptions::default();
-                    options.timeout = attempt.timeout;
-                    options.new_connection = attempt.new_connection;
-                    // An answer with a token is a few kilobytes long.
-                    options.max_body = 1 << 20;
+                    let options = SendOptions::default()
+                        .with_timeout(attempt.timeout)
+                        .with_new_connection(attempt.new_connection)
+                        // An answer with a token is a few kilobytes long.
+                        .with_max_body(1 << 20);
                     match self.transport.send(attempt.request, &options) {
                         Ok(response) => {
                             fetch.on_response(attempt.ticket, self.clock.now(), &response);

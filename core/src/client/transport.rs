@@ -65,6 +65,29 @@ pub struct SendOptions {
     pub max_body: usize,
 }
 
+impl SendOptions {
+    /// Other than the default [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Other than the default [`new_connection`](Self::new_connection).
+    #[must_use]
+    pub fn with_new_connection(mut self, new: bool) -> Self {
+        self.new_connection = new;
+        self
+    }
+
+    /// Other than the default [`max_body`](Self::max_body).
+    #[must_use]
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+}
+
 impl Default for SendOptions {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(100), new_connection: false, max_body: 16 << 20 }

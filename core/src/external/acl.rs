@@ -50,7 +50,8 @@ open_enum! {
 /// The constructors grant; [`deny`](Self::deny) turns an entry round. A deny beats every grant.
 /// Each takes the one kind of id that is right there, so an entry that exists is valid. How an
 /// external group is written depends on the version, and happens when the item is sent: v1.0
-/// says `externalGroup`, beta says `group` with `identitySource` `external`.
+/// says `externalGroup`; beta, which Microsoft does not support in production, says `group` with
+/// `identitySource` `external`.
 ///
 /// ```
 /// use graphfeed_core::external::Acl;
@@ -179,7 +180,7 @@ resource! {
             kind: AclType = "type",
             /// The object id, tenant id or external group id.
             value: String = "value",
-            /// Where the identity lives; beta only.
+            /// Where the identity lives. Beta only, which Microsoft does not support in production.
             identity_source: IdentitySource = "identitySource",
         }
     }
@@ -195,7 +196,10 @@ impl StoredAcl {
         };
         kind == Some(&entry.kind())
             && self.access_type == Some(entry.access_type())
-            && self.value.as_ref().is_some_and(|value| value.eq_ignore_ascii_case(&entry.value()))
+            && self.value.as_ref().is_some_and(|value| match &entry.who {
+                Who::ExternalGroup(id) => value == id.as_str(),
+                _ => value.eq_ignore_ascii_case(&entry.value()),
+            })
     }
 }
 

@@ -3,18 +3,19 @@
 //!
 //! Activities are written and never read back; the answer to a call is the only word on them.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{CLOUDS, WRITE_ITEM};
 use crate::{
     protocol::{
-        Advice, Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Permission, Permissions,
-        PublicError, Route, ServiceRoot, write_json,
+        Advice, Answer, DecodeError, DecodeKind, Endpoint, Lane, Page, PathArgs, Permission,
+        Permissions, PublicError, Route, ServiceRoot, write_json,
     },
     types::{
-        BuildError, ConnectionId, ExternalGroupId, Fault, Guid, ItemId, Rule, Timestamp,
+        BuildError, ConnectionId, ExternalGroupId, Fault, Guid, ItemId, RawJson, Rule, Timestamp,
         UNKNOWN_FUTURE_VALUE, open_enum, resource,
     },
 };
@@ -47,7 +48,7 @@ open_enum! {
 
 /// Who did something
 /// ([identity](https://learn.microsoft.com/graph/api/resources/externalconnectors-identity)).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Identity {
     #[serde(rename = "type")]
     kind: IdentityType,
@@ -91,10 +92,8 @@ impl Identity {
 /// let created = ExternalActivity::created("2021-04-06T18:04:31.033Z".parse()?, ann);
 /// # Ok::<(), graphfeed_core::types::BuildError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExternalActivity {
-    #[serde(rename = "type")]
     kind: ExternalActivityType,
     start_date_time: Timestamp,
     performed_by: Identity,
@@ -260,18 +259,51 @@ impl Endpoint for AddActivities<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<AddedActivities, DecodeError> {
-        #[derive(Deserialize)]
-        struct Sent {
-            activities: Vec<ExternalActivity>,
-        }
-        #[derive(Deserialize)]
-        struct Results {
-            value: Vec<ExternalActivityResult>,
-        }
         let sent: Sent = serde_json::from_slice(answer.request().body())
             .map_err(|error| DecodeError::new(DecodeKind::Shape, format!("request: {error}")))?;
-        let results: Results = answer.json()?;
-        Ok(AddedActivities::line_up(sent.activities, results.value))
+        let results: Page<ExternalActivityResult> = answer.resource()?;
+        let partly = answer.status() == StatusCode::MULTI_STATUS;
+        // In a 207, only `null` says that an activity was stored; an error that is left out, or
+        // cannot be read, says nothing.
+        let speaks = |result: &ExternalActivityResult| {
+            let error = result.other.get("error").map(RawJson::get);
+            result.error.is_some() || error == Some("null") || (!partly && error.is_none())
+        };
+        let results = results.value.into_iter().map(|result| (speaks(&result), result)).collect();
+        Ok(AddedActivities::line_up(sent.activities(), results))
+    }
+}
+
+/// The body of a request, read back. Private, for what is read here was made by constructors.
+#[derive(Deserialize)]
+struct Sent {
+    activities: Vec<SentActivity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SentActivity {
+    #[serde(rename = "type")]
+    kind: ExternalActivityType,
+    start_date_time: Timestamp,
+    performed_by: SentIdentity,
+}
+
+#[derive(Deserialize)]
+struct SentIdentity {
+    #[serde(rename = "type")]
+    kind: IdentityType,
+    id: Box<str>,
+}
+
+impl Sent {
+    fn activities(self) -> Vec<ExternalActivity> {
+        let activity = |SentActivity { kind, start_date_time, performed_by }| ExternalActivity {
+            kind,
+            start_date_time,
+            performed_by: Identity { kind: performed_by.kind, id: performed_by.id },
+        };
+        self.activities.into_iter().map(activity).collect()
     }
 }
 
@@ -309,7 +341,7 @@ pub enum ActivityFailure<'a> {
 
 impl ActivityFailure<'_> {
     /// What can be done: an activity of unknown fate is given up, for sending it again could
-    /// store it twice.
+    /// store it twice, and no call tells whether it is there.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Refused(error) => error.advice(),
@@ -346,11 +378,21 @@ impl AddedActivities {
         })
     }
 
-    /// The activities that the service refused, as they were sent. Those of unknown fate are not
-    /// among them.
+    /// The activities that the service refused, as they were sent. Those of
+    /// [unknown](Self::unknown) fate are not among them, so that an empty list does not mean that
+    /// all were stored; that is [`all_stored`](Self::all_stored).
     pub fn failed(&self) -> Vec<ExternalActivity> {
         self.iter()
             .filter(|(_, verdict)| matches!(verdict, Err(ActivityFailure::Refused(_))))
+            .map(|(activity, _)| activity.clone())
+            .collect()
+    }
+
+    /// The activities of which the answer does not say whether they were stored, as they were
+    /// sent. To send one again may store it twice.
+    pub fn unknown(&self) -> Vec<ExternalActivity> {
+        self.iter()
+            .filter(|(_, verdict)| matches!(verdict, Err(ActivityFailure::Unknown)))
             .map(|(activity, _)| activity.clone())
             .collect()
     }
@@ -373,54 +415,47 @@ impl AddedActivities {
 
     /// Results carry no id. They stand in the order of the request; where their number or what
     /// they say of themselves contradicts that, type and time decide, and only as far as they are
-    /// unambiguous.
-    fn line_up(sent: Vec<ExternalActivity>, results: Vec<ExternalActivityResult>) -> Self {
+    /// unambiguous. Each result comes with whether it speaks of success or failure at all.
+    fn line_up(sent: Vec<ExternalActivity>, results: Vec<(bool, ExternalActivityResult)>) -> Self {
         let in_order = sent.len() == results.len()
-            && sent.iter().zip(&results).all(|(activity, result)| could_be(result, activity));
+            && sent.iter().zip(&results).all(|(activity, (_, result))| could_be(result, activity));
         if in_order {
-            return Self(sent.into_iter().zip(results.into_iter().map(Some)).collect());
+            let results = results.into_iter().map(|(speaks, result)| speaks.then_some(result));
+            return Self(sent.into_iter().zip(results).collect());
         }
-        let mut by_key: BTreeMap<_, (usize, Vec<ExternalActivityResult>)> = BTreeMap::new();
-        for activity in &sent {
-            by_key.entry(key(activity)).or_default().0 += 1;
-        }
-        for result in results {
-            if let (Some(kind), Some(start)) = (&result.kind, result.start_date_time) {
-                let group = by_key.get_mut(&(kind.clone(), milliseconds(start)));
-                if let Some((_, found)) = group {
-                    found.push(result);
-                }
-            }
-        }
-        // Alike activities cannot be told apart, so their results count only if they all agree.
-        for (count, found) in by_key.values_mut() {
-            let stored = found.iter().filter(|result| result.error.is_none()).count();
-            if found.len() != *count || (stored != 0 && stored != *count) {
-                found.clear();
-            }
-        }
-        let pair = |activity: ExternalActivity| {
-            let result = by_key.get_mut(&key(&activity)).and_then(|(_, found)| found.pop());
-            (activity, result)
+        let verdict = |activity: &ExternalActivity| {
+            let its: Vec<_> =
+                results.iter().filter(|(_, result)| names(result, activity)).collect();
+            // Alike activities cannot be told apart, so their results count only if there is one
+            // for each, and all of them agree.
+            let alike = sent
+                .iter()
+                .filter(|other| its.iter().any(|(_, result)| names(result, other)))
+                .count();
+            let stored = its.iter().filter(|(_, result)| result.error.is_none()).count();
+            let agree = stored == 0 || stored == its.len();
+            let speak = its.iter().all(|(speaks, _)| *speaks);
+            let (_, result) = its.first()?;
+            (its.len() >= alike && agree && speak).then(|| result.clone())
         };
-        Self(sent.into_iter().map(pair).collect())
+        let results: Vec<_> = sent.iter().map(verdict).collect();
+        Self(sent.into_iter().zip(results).collect())
     }
 }
 
-fn key(activity: &ExternalActivity) -> (ExternalActivityType, i128) {
-    (activity.kind.clone(), milliseconds(activity.start_date_time))
+/// Whether a result says that it is this activity's. The service is known to answer with fewer
+/// digits than it was sent, cut or rounded.
+fn names(result: &ExternalActivityResult, activity: &ExternalActivity) -> bool {
+    result.kind.is_some() && result.start_date_time.is_some() && could_be(result, activity)
 }
 
-/// The service is known to answer with fewer digits than it was sent.
-fn milliseconds(at: Timestamp) -> i128 {
-    at.as_unix_nanoseconds().div_euclid(1_000_000)
-}
-
+/// Whether a result does not say that it is another activity's.
 fn could_be(result: &ExternalActivityResult, activity: &ExternalActivity) -> bool {
+    let nanoseconds = Timestamp::as_unix_nanoseconds;
     result.kind.as_ref().is_none_or(|kind| *kind == activity.kind)
-        && result
-            .start_date_time
-            .is_none_or(|start| milliseconds(start) == milliseconds(activity.start_date_time))
+        && result.start_date_time.is_none_or(|start| {
+            (nanoseconds(start) - nanoseconds(activity.start_date_time)).abs() < 1_000_000
+        })
 }
 
 /// Not every activity of a call was stored.
@@ -438,7 +473,7 @@ impl fmt::Display for NotAllAdded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.0.iter();
         let count = self.0.iter().filter(|(_, verdict)| verdict.is_err()).count();
-        write!(f, "{count} of {} activities were not stored for certain", all.len())?;
+        write!(f, "{count} of {} activities were refused, or may not have been stored", all.len())?;
         for (at, (_, verdict)) in all.enumerate() {
             if let Err(failure) = verdict {
                 write!(f, "; $.activities[{at}]: {failure}")?;
@@ -525,7 +560,7 @@ mod tests {
         let refused = added.into_result().unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "1 of 3 activities were not stored for certain; $.activities[1]: \
+            "1 of 3 activities were refused, or may not have been stored; $.activities[1]: \
              InvalidRequest: m (at t), because of guid"
         );
     }
@@ -541,13 +576,44 @@ mod tests {
         assert_eq!(verdicts(&sent, json!([])), "???");
         let foreign = json!([result(9, null()), result(1, null()), result(2, null())]);
         assert_eq!(verdicts(&sent, foreign), "ss?");
-        assert_eq!(verdicts(&sent, json!([{}, {"error": fail()}, {}])), "sfs");
+        let bare = json!([{"error": null}, {"error": fail()}, {"error": null}]);
+        assert_eq!(verdicts(&sent, bare), "sfs");
+        let silent = json!([{}, {"error": fail()}, {"error": "odd"}]);
+        assert_eq!(verdicts(&sent, silent), "?f?", "a 207 without a word is no success");
         let alike = [activity(1), activity(1), activity(2)];
         let mixed = json!([result(2, null()), result(1, fail()), result(1, null())]);
         assert_eq!(verdicts(&alike, mixed), "??s");
         let agreed = json!([result(2, null()), result(1, fail()), result(1, fail())]);
         assert_eq!(verdicts(&alike, agreed), "ffs");
         assert_eq!(verdicts(&alike, json!([result(1, null()), result(2, null())])), "??s");
+    }
+
+    #[test]
+    fn times_may_come_back_cut_or_rounded() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let ann = Identity::user(Guid::from(7));
+        let sent = [
+            ExternalActivity::viewed(at("2026-01-01T00:00:00.0336Z"), ann.clone()),
+            ExternalActivity::viewed(at("2026-01-01T00:00:09.9999999Z"), ann),
+        ];
+        for (first, second) in [("00.033", "09.999"), ("00.034", "10")] {
+            let result = |second: &str| {
+                json!({"type": "viewed", "error": null,
+                       "startDateTime": format!("2026-01-01T00:00:{second}Z")})
+            };
+            assert_eq!(verdicts(&sent, json!([result(first), result(second)])), "ss");
+            assert_eq!(verdicts(&sent, json!([result(second), result(first)])), "ss");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_neither_failed_nor_stored() {
+        let sent = [activity(1), activity(2)];
+        let added = answered(&sent, 207, r#"{"value":[]}"#).unwrap().value;
+        assert_eq!(
+            (added.failed(), added.unknown(), added.all_stored()),
+            (vec![], sent.to_vec(), false)
+        );
     }
 
     #[test]

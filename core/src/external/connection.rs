@@ -37,7 +37,7 @@ impl ExternalConnection {
         let name = name.into();
         let length = name.chars().count();
         if !(1..=128).contains(&length) {
-            let detail = format!("has {length} characters, 1 to 128 are allowed");
+            let detail = format!("has {length} characters; choose a name of 1 to 128");
             return Err(Fault::new(Rule::ConnectionName, "$.name", detail).into());
         }
         Ok(Self { id, name, description: None })
@@ -122,7 +122,7 @@ impl Endpoint for CreateConnection<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredConnection, DecodeError> {
-        answer.json()
+        answer.resource()
     }
 }
 
@@ -152,7 +152,7 @@ impl Endpoint for GetConnection<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredConnection, DecodeError> {
-        answer.json()
+        answer.resource()
     }
 }
 

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        Answer, DecodeError, Endpoint, Lane, PathArgs, Repeat, Route, ServiceRoot, Version,
-        write_json,
+        Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Repeat, Route, ServiceRoot,
+        Version, write_json,
     },
     types::{BuildError, ConnectionId, FaultList, ItemId, Rule, open_enum, resource},
 };
@@ -248,7 +248,8 @@ resource! {
 
 /// `PUT /external/connections/{connection}/items/{item}`: creates or replaces an item
 /// ([v1.0](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-put-items),
-/// [beta](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-put-items?view=graph-rest-beta)).
+/// [beta](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-put-items?view=graph-rest-beta),
+/// which Microsoft does not support in production).
 ///
 /// The schema of the connection has to be registered. The whole body is at most 4,000,000 bytes
 /// unless [`Limits`](crate::protocol::Limits) say otherwise. The service answers 200 for a new
@@ -312,7 +313,15 @@ impl Endpoint for PutItem<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<Option<StoredItem>, DecodeError> {
-        answer.json_if_any()
+        let stored: Option<StoredItem> = answer.resource_if_any()?;
+        match stored {
+            Some(StoredItem { id: None, properties: None, other, .. })
+                if other.get("error").is_some() =>
+            {
+                Err(DecodeError::new(DecodeKind::Shape, "it holds an error in place of an item"))
+            }
+            stored => Ok(stored),
+        }
     }
 }
 
@@ -346,6 +355,6 @@ impl Endpoint for GetItem<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredItem, DecodeError> {
-        answer.json()
+        answer.resource()
     }
 }

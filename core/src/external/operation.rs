@@ -68,6 +68,6 @@ impl Endpoint for GetOperation<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<ConnectionOperation, DecodeError> {
-        answer.json()
+        answer.resource()
     }
 }

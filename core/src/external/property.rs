@@ -13,7 +13,9 @@ use serde::{
 };
 
 use super::PropertyType;
-use crate::types::{FaultList, Key, RawJson, Rule, Timestamp, quote, resource};
+use crate::types::{
+    FaultList, Key, OtherMembers, RawJson, Rule, Timestamp, lenient_as_strict, quote, resource,
+};
 
 /// The value of one property. What it was made from decides its type on the wire.
 ///
@@ -142,6 +144,8 @@ macro_rules! property_from {
 property_from! {
     &str => String(value) value.to_owned();
     String => String(value) value;
+    &String => String(value) value.clone();
+    std::borrow::Cow<'_, str> => String(value) value.into_owned();
     i64 => Int64(value) value;
     i32 => Int64(value) value.into();
     u32 => Int64(value) value.into();
@@ -158,11 +162,17 @@ property_from! {
     Vec<Principal> => PrincipalCollection(value) value;
 }
 
-impl<const N: usize> From<[&str; N]> for PropertyValue {
-    fn from(value: [&str; N]) -> Self {
-        Vec::from(value).into()
-    }
+macro_rules! property_from_array {
+    ($($Element:ty),*) => {
+        $(impl<const N: usize> From<[$Element; N]> for PropertyValue {
+            fn from(value: [$Element; N]) -> Self {
+                Vec::from(value).into()
+            }
+        })*
+    };
 }
+
+property_from_array!(&str, String, i64, f64, Timestamp, Principal);
 
 impl PropertyValue {
     /// The type that a schema must declare for this value.
@@ -357,7 +367,7 @@ impl Properties {
 
     pub(super) fn check(&self, faults: &mut FaultList) {
         if self.is_empty() {
-            let detail = "an item has at least one property";
+            let detail = "there is none, and an item has at least one; add a property";
             faults.push(Rule::PropertyRequired, "$.properties", detail);
         }
         for (index, (name, value)) in self.0.iter().enumerate() {
@@ -365,7 +375,7 @@ impl Properties {
                 faults.push(Rule::PropertyName, place(name), why);
             }
             if self.0[..index].iter().any(|(before, _)| before.eq_ignore_ascii_case(name)) {
-                let detail = "is there twice; letter case does not make two names different";
+                let detail = "is there twice, for letter case makes no difference; leave one out";
                 faults.push(Rule::PropertyTwice, place(name), detail);
             }
             value.check(name, faults);
@@ -386,10 +396,16 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 /// Where a property is, as a JSONPath.
 fn place(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.bytes().all(plain) && !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() {
+    if name.len() <= 64
+        && name.bytes().all(plain)
+        && !name.is_empty()
+        && !name.as_bytes()[0].is_ascii_digit()
+    {
         format!("$.properties.{name}")
     } else {
-        format!("$.properties['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))
+        // A name over the rule's length is cut, for an error is no place for a document.
+        let cut = name.char_indices().nth(64).map_or(name, |(end, _)| &name[..end]);
+        format!("$.properties['{}']", cut.replace('\\', "\\\\").replace('\'', "\\'"))
     }
 }
 
@@ -418,8 +434,22 @@ impl Serialize for AnnotationName<'_> {
 ///
 /// JSON does not tell a date from a text or a whole double from an integer, so a value gets its
 /// type when it is asked for: from the schema, through [`StoredProperty::read`].
+///
+/// ```
+/// use graphfeed_core::external::{PropertyType, PropertyValue, StoredProperties};
+///
+/// let json = r##"{"tags@odata.type":"#Collection(String)","tags":["a"],"due":"2026-01-02T03:04:05Z"}"##;
+/// let stored: StoredProperties = serde_json::from_str(json)?;
+/// let due = stored.get("due").unwrap().read(&PropertyType::DateTime)?;
+/// assert_eq!(due, Some(PropertyValue::DateTime("2026-01-02T03:04:05Z".parse().unwrap())));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredProperties(Vec<StoredProperty>);
+pub struct StoredProperties {
+    properties: Vec<StoredProperty>,
+    // Control information that is no property's type, and types that are no text.
+    other: OtherMembers,
+}
 
 /// One property as the service answers with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -451,46 +481,58 @@ impl StoredProperty {
 impl StoredProperties {
     /// One property.
     pub fn get(&self, name: &str) -> Option<&StoredProperty> {
-        self.0.iter().find(|property| property.name == name)
+        self.properties.iter().find(|property| property.name == name)
     }
 
     /// The properties in the order in which they arrived.
     pub fn iter(&self) -> impl Iterator<Item = &StoredProperty> {
-        self.0.iter()
+        self.properties.iter()
     }
 
-    /// The place for a member: an annotation and its value stand side by side.
-    fn entry(&mut self, name: &str) -> &mut StoredProperty {
-        if self.0.last().is_none_or(|last| last.name != name) {
-            self.0.push(StoredProperty { name: name.to_owned(), annotation: None, value: None });
+    /// Control information among the properties that is not the type of one.
+    pub fn other(&self) -> &OtherMembers {
+        &self.other
+    }
+
+    /// The place for a member: an annotation and its value stand side by side. A second value
+    /// under one name is a property of its own, for nothing that arrives is dropped.
+    fn entry(&mut self, name: &str, is_free: fn(&StoredProperty) -> bool) -> &mut StoredProperty {
+        if self.properties.last().is_none_or(|last| last.name != name || !is_free(last)) {
+            let name = name.to_owned();
+            self.properties.push(StoredProperty { name, annotation: None, value: None });
         }
-        let last = self.0.len() - 1;
-        &mut self.0[last]
+        let last = self.properties.len() - 1;
+        &mut self.properties[last]
     }
 
     /// Joins annotations and values that did not stand side by side, which nothing forbids.
     fn join(&mut self) {
-        if self.0.iter().all(|property| property.value.is_some()) {
+        if self.properties.iter().all(|property| property.value.is_some()) {
             return;
         }
         let mut first = BTreeMap::new();
-        let mut joined: Vec<StoredProperty> = Vec::with_capacity(self.0.len());
-        for property in self.0.drain(..) {
-            match first.get(&property.name) {
-                Some(&at) => {
-                    let known: &mut StoredProperty = &mut joined[at];
-                    known.annotation = known.annotation.take().or(property.annotation);
-                    known.value = known.value.take().or(property.value);
+        let mut joined: Vec<StoredProperty> = Vec::with_capacity(self.properties.len());
+        for property in self.properties.drain(..) {
+            let known = first.get(&property.name).map(|at: &usize| &mut joined[*at]);
+            match known {
+                Some(known) if known.annotation.is_none() && property.value.is_none() => {
+                    known.annotation = property.annotation;
                 }
+                Some(known) if known.value.is_none() && property.annotation.is_none() => {
+                    known.value = property.value;
+                }
+                Some(_) => joined.push(property),
                 None => {
                     first.insert(property.name.clone(), joined.len());
                     joined.push(property);
                 }
             }
         }
-        self.0 = joined;
+        self.properties = joined;
     }
 }
+
+lenient_as_strict!(StoredProperties);
 
 impl<'de> Deserialize<'de> for StoredProperties {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -507,17 +549,23 @@ impl<'de> Deserialize<'de> for StoredProperties {
                 self,
                 mut members: A,
             ) -> Result<StoredProperties, A::Error> {
-                let mut properties = StoredProperties::default();
+                let mut read = StoredProperties::default();
                 while let Some(Key(name)) = members.next_key()? {
-                    match name.strip_suffix("@odata.type") {
-                        Some(name) if !name.is_empty() => {
-                            properties.entry(name).annotation = Some(members.next_value()?);
+                    let json: RawJson = members.next_value()?;
+                    let Some(at) = name.find('@') else {
+                        read.entry(&name, |last| last.value.is_none()).value = Some(json);
+                        continue;
+                    };
+                    match json.read() {
+                        Ok(annotation) if at > 0 && &name[at..] == "@odata.type" => {
+                            let free = |last: &StoredProperty| last.annotation.is_none();
+                            read.entry(&name[..at], free).annotation = Some(annotation);
                         }
-                        _ => properties.entry(&name).value = Some(members.next_value()?),
+                        _ => read.other.push(name, json),
                     }
                 }
-                properties.join();
-                Ok(properties)
+                read.join();
+                Ok(read)
             }
         }
 
@@ -528,13 +576,16 @@ impl<'de> Deserialize<'de> for StoredProperties {
 impl Serialize for StoredProperties {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut members = to.serialize_map(None)?;
-        for property in &self.0 {
+        for property in &self.properties {
             if let Some(annotation) = &property.annotation {
                 members.serialize_entry(&AnnotationName(&property.name), annotation)?;
             }
             if let Some(value) = &property.value {
                 members.serialize_entry(&property.name, value)?;
             }
+        }
+        for (name, value) in self.other.iter() {
+            members.serialize_entry(name, value)?;
         }
         members.end()
     }
@@ -640,6 +691,38 @@ mod tests {
             serde_json::to_value(&read).unwrap(),
             serde_json::from_str::<serde_json::Value>(json).unwrap()
         );
+    }
+
+    #[test]
+    fn nothing_that_arrives_is_dropped() {
+        let json = r##"{"a":1,"a":2,"b":1,"a":3,"@odata.type":"#t","x@odata.count":3,
+            "c@odata.type":null,"c":"v","d@odata.type":"String","e":1,"d":"far"}"##;
+        let read: StoredProperties = serde_json::from_str(json).unwrap();
+        let values: Vec<_> = read
+            .iter()
+            .map(|property| {
+                let value = property.value.as_ref().map_or("", |value| value.get());
+                (property.name.as_str(), property.annotation.as_deref(), value)
+            })
+            .collect();
+        assert_eq!(
+            values,
+            [
+                ("a", None, "1"),
+                ("a", None, "2"),
+                ("b", None, "1"),
+                ("a", None, "3"),
+                ("c", None, "\"v\""),
+                ("d", Some("String"), "\"far\""),
+                ("e", None, "1"),
+            ]
+        );
+        let other: Vec<_> = read.other().iter().map(|(name, _)| name).collect();
+        assert_eq!(other, ["@odata.type", "x@odata.count", "c@odata.type"]);
+        let item = r#"{"id":"a","properties":{"c@odata.type":7,"c":"v"},"acl":"odd"}"#;
+        let item: super::super::StoredItem = crate::types::read(item.as_bytes()).unwrap();
+        assert!(item.properties.unwrap().get("c").is_some());
+        assert_eq!(item.other.get("acl").unwrap().get(), "\"odd\"");
     }
 
     fn date() -> impl Strategy<Value = Timestamp> {

@@ -239,7 +239,10 @@ impl Schema {
         let properties: Vec<_> = properties.into_iter().collect();
         let mut faults = FaultList::default();
         if !(1..=128).contains(&properties.len()) {
-            let detail = format!("{} properties; a schema has 1 to 128", properties.len());
+            let detail = format!(
+                "has {} entries, and a schema 1 to 128; declare what items need",
+                properties.len()
+            );
             faults.push(Rule::SchemaSize, "$.properties", detail);
         }
         for (index, property) in properties.iter().enumerate() {
@@ -250,7 +253,7 @@ impl Schema {
                 faults.push(
                     Rule::PropertyTwice,
                     place,
-                    format!("{} is there twice", property.name),
+                    format!("{} is there twice; leave one out", property.name),
                 );
             }
         }
@@ -431,7 +434,7 @@ impl Endpoint for GetSchema<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredSchema, DecodeError> {
-        let schema: StoredSchema = answer.json()?;
+        let schema: StoredSchema = answer.resource()?;
         match schema.other.get("value") {
             Some(wrapped) if schema.properties.is_none() => wrapped
                 .read()

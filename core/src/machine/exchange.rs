@@ -209,7 +209,9 @@ impl<T> Exchange<T> {
 
     fn check_token_kind(&self, kind: TokenKind) -> Result<(), BuildError> {
         let route = self.call.route();
-        let permissions = &route.permissions;
+        let Some(permissions) = &route.permissions else {
+            return Ok(());
+        };
         let delegated = permissions.delegated_work.is_supported()
             || permissions.delegated_personal.is_supported();
         let detail = match kind {

@@ -110,6 +110,7 @@ pub trait Machine {
 /// What a machine wants done.
 #[derive(Debug)]
 #[must_use]
+#[allow(clippy::large_enum_variant, reason = "it is moved once, and a box would be allocated")]
 pub enum Step<T> {
     /// Fetch a token and report it with `on_token`.
     Token(TokenNeed),

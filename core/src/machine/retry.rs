@@ -27,20 +27,32 @@ pub(super) enum Verdict {
 pub(super) fn judge(error: &Error, repeat: Repeat) -> Verdict {
     let harmless = repeat == Repeat::Freely;
     match error.cause() {
-        Cause::Service(refusal) => match refusal.status().as_u16() {
-            429 => Verdict::Throttled,
-            401 => Verdict::NewToken,
-            // Microsoft's best practices ask for a new connection after a 503.
-            503 if harmless => Verdict::Repeat { new_connection: true },
-            408 | 500 | 502 | 504 | 509 if harmless => Verdict::Repeat { new_connection: false },
-            _ => Verdict::Stop,
-        },
+        // With the status at hand it does not matter that the body broke off, but for a success:
+        // that was carried out, and is made again only to read the answer.
+        Cause::Transport(failure)
+            if failure.partial().is_some_and(|it| !it.status().is_success()) =>
+        {
+            by_status(error, harmless)
+        }
+        Cause::Service(_) => by_status(error, harmless),
+
         Cause::Transport(failure) if failure.is_permanent() => Verdict::Stop,
         Cause::Transport(failure) => match failure.sent() {
             Sent::No => Verdict::Repeat { new_connection: false },
             Sent::Maybe if harmless => Verdict::Repeat { new_connection: true },
             Sent::Maybe => Verdict::Stop,
         },
+        _ => Verdict::Stop,
+    }
+}
+
+fn by_status(error: &Error, harmless: bool) -> Verdict {
+    match error.status().map(|status| status.as_u16()) {
+        Some(429) => Verdict::Throttled,
+        Some(401) => Verdict::NewToken,
+        // Microsoft's best practices ask for a new connection after a 503.
+        Some(503) if harmless => Verdict::Repeat { new_connection: true },
+        Some(408 | 500 | 502 | 504 | 509) if harmless => Verdict::Repeat { new_connection: false },
         _ => Verdict::Stop,
     }
 }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::types::{Lenient, read};
+
 /// The answer to one request, together with the request.
 #[derive(Debug)]
 pub struct Answer<'a> {
@@ -53,26 +55,33 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// When it is empty, cut short, not JSON, or JSON of another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        if self.body.is_empty() {
-            return Err(DecodeError::new(DecodeKind::Empty, "the body is empty"));
-        }
-        serde_json::from_slice(self.body).map_err(|error| DecodeError {
-            kind: match error.classify() {
-                serde_json::error::Category::Eof => DecodeKind::Truncated,
-                serde_json::error::Category::Data => DecodeKind::Shape,
-                _ => DecodeKind::NotJson,
-            },
-            detail: error.to_string(),
-        })
+        self.check_body()?;
+        serde_json::from_slice(self.body).map_err(DecodeError::json)
     }
 
-    /// Reads the body as JSON if there is one: some operations are documented both with and
-    /// without.
-    ///
-    /// # Errors
-    /// As [`json`](Self::json), but not for an empty body.
-    pub fn json_if_any<T: DeserializeOwned>(&self) -> Result<Option<T>, DecodeError> {
-        if self.body.is_empty() { Ok(None) } else { self.json().map(Some) }
+    /// Reads the body as a resource of this crate, of which a member of another shape than
+    /// documented takes nothing away but itself.
+    pub(crate) fn resource<T: DeserializeOwned + Lenient>(&self) -> Result<T, DecodeError> {
+        self.check_body()?;
+        read(self.body).map_err(DecodeError::json)
+    }
+
+    /// As [`resource`](Self::resource), where the operation is documented with and without a
+    /// body. White space and `null` are none.
+    pub(crate) fn resource_if_any<T: DeserializeOwned + Lenient>(
+        &self,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.body.trim_ascii() {
+            b"" | b"null" => Ok(None),
+            _ => self.resource().map(Some),
+        }
+    }
+
+    fn check_body(&self) -> Result<(), DecodeError> {
+        match self.body.is_empty() {
+            true => Err(DecodeError::new(DecodeKind::Empty, "the body is empty")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -103,6 +112,15 @@ impl DecodeError {
     /// For parsers of endpoints outside this crate.
     pub fn new(kind: DecodeKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
+    }
+
+    pub(crate) fn json(error: serde_json::Error) -> Self {
+        let kind = match error.classify() {
+            serde_json::error::Category::Eof => DecodeKind::Truncated,
+            serde_json::error::Category::Data => DecodeKind::Shape,
+            _ => DecodeKind::NotJson,
+        };
+        Self { kind, detail: error.to_string() }
     }
 
     /// In what way.

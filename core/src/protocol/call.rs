@@ -105,6 +105,7 @@ impl<T> fmt::Debug for Call<T> {
 
 /// What a successful call brought back.
 #[derive(Clone, Debug)]
+#[must_use = "its value may be a partial success"]
 #[non_exhaustive]
 pub struct Reply<T> {
     /// What the operation answers with.

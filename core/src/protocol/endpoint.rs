@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
-use super::{Answer, Call, DecodeError, Error, PathArgs, Query, Reply, Route, ServiceRoot};
+use super::{
+    Answer, Call, DecodeError, Error, PathArgs, Query, Reply, Route, ServiceRoot,
+    route::is_template,
+};
 use crate::types::{BuildError, Fault, FaultList, Rule};
 
 /// One operation of Microsoft Graph, with its arguments: a request can be made of it, and the
@@ -60,7 +63,9 @@ pub trait Endpoint {
     /// What the operation is.
     const ROUTE: Route;
 
-    /// The path template: the route's, unless the operation has a second spelling.
+    /// The path template: the route's, unless the operation has a second spelling. A spelling
+    /// with other segments or other places for arguments is refused by
+    /// [`request`](Self::request).
     fn path(&self) -> &'static str {
         Self::ROUTE.path
     }
@@ -110,7 +115,12 @@ pub trait Endpoint {
 
         let mut target = String::with_capacity(route.path.len() + 128);
         root.start_path(&mut target);
-        let mut path = PathArgs::new(self.path(), &mut target);
+        let template = self.path();
+        if !is_template_like(template, route.path) {
+            let detail = format!("{template:?} has another shape than {:?}", route.path);
+            faults.push(Rule::PathSegment, "path", detail);
+        }
+        let mut path = PathArgs::new(template, &mut target);
         self.args(&mut path);
         faults.append(path.finish());
         self.query(&mut Query::new(&mut target));
@@ -125,7 +135,8 @@ pub trait Endpoint {
         faults.finish()?;
 
         let uri = root.uri(target).map_err(|error| {
-            Fault::new(Rule::PathSegment, "path", format!("is no request target: {error}"))
+            let detail = format!("is no request target: {error}; give a shorter id");
+            Fault::new(Rule::PathSegment, "path", detail)
         })?;
         let mut request = http::Request::new(Bytes::from(body));
         *request.method_mut() = route.method();
@@ -188,6 +199,13 @@ impl Repeat {
     }
 }
 
+/// Whether a second spelling of a path has the same segments as the first, so that an argument
+/// stands in the same place.
+fn is_template_like(spelling: &str, path: &str) -> bool {
+    let shape = |path: &str| path.split('/').map(|part| part.starts_with('{')).collect::<Vec<_>>();
+    spelling == path || (is_template(spelling.as_bytes()) && shape(spelling) == shape(path))
+}
+
 /// Refuses what the documents say is not there, before it costs a round trip.
 fn check_availability(route: &Route, root: &ServiceRoot, faults: &mut FaultList) {
     if !route.versions.contains(&root.version()) {
@@ -202,10 +220,13 @@ fn check_availability(route: &Route, root: &ServiceRoot, faults: &mut FaultList)
     }
 }
 
-/// Writes a value of this crate as the JSON of a body.
-pub(crate) fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), BuildError> {
-    // No `Serialize` of this crate fails, and a `Vec` takes every byte; were one to, nothing is
-    // sent.
-    serde_json::to_writer(out, value)
-        .map_err(|error| Fault::new(Rule::MemberRequired, "$", error.to_string()).into())
+/// Writes a value as the JSON of a body, for [`Endpoint::body`].
+///
+/// # Errors
+/// [`Rule::MemberType`] when the value refuses to be written as JSON: a map whose keys are no
+/// texts, say. No value of this crate does.
+pub fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    serde_json::to_writer(out, value).map_err(|error| {
+        Fault::new(Rule::MemberType, "$", format!("cannot be written as JSON: {error}")).into()
+    })
 }

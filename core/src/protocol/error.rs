@@ -5,19 +5,42 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use super::{DecodeError, Explanation, Failure, Route, Sent, ServiceError, TokenError};
+use super::{
+    DecodeError, Explanation, Failure, Route, Sent, ServiceError, TokenError, retry_after,
+    service_error::{REQUEST_ID, header_text},
+};
 use crate::types::BuildError;
 
 /// A call failed.
 ///
 /// [`cause`](Self::cause) says how, [`applied`](Self::applied) whether the service may have
 /// carried it out nevertheless.
-#[derive(Debug)]
+///
+/// ```
+/// use bytes::Bytes;
+/// use graphfeed_core::client::{Client, SendOptions, VirtualClock};
+/// use graphfeed_core::external::{DeleteConnection, GetConnection};
+/// use graphfeed_core::protocol::{Applied, Cause, ServiceRoot};
+/// use graphfeed_core::types::{AccessToken, ConnectionId};
+///
+/// let refuses = |_: http::Request<Bytes>, _: &SendOptions| {
+///     let body = r#"{"error":{"code":"accessDenied","message":"Not yours.",
+///         "innerError":{"code":"owner","message":"Another application made it."}}}"#;
+///     Ok(http::Response::builder().status(403).body(body.into()).unwrap())
+/// };
+/// let client = Client::builder(ServiceRoot::v1(), AccessToken::new("token")?)
+///     .build(refuses, VirtualClock::default());
+/// let error = client.send(&DeleteConnection::new(&ConnectionId::new("contosohr")?)).unwrap_err();
+/// assert_eq!(error.applied(), Applied::No);
+/// let Cause::Service(refusal) = error.cause() else { panic!() };
+/// assert_eq!(refusal.error().unwrap().cause().code.as_deref(), Some("owner"));
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
 pub struct Error(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    operation: &'static str,
+    route: &'static Route,
     applied: Applied,
     cause: Cause,
     attempts: u32,
@@ -79,9 +102,9 @@ pub enum Applied {
 }
 
 impl Error {
-    fn new(operation: &'static str, applied: Applied, cause: Cause) -> Self {
+    fn new(route: &'static Route, applied: Applied, cause: Cause) -> Self {
         Self(Box::new(Parts {
-            operation,
+            route,
             applied,
             cause,
             attempts: 1,
@@ -92,17 +115,17 @@ impl Error {
 
     /// There is no token.
     pub(crate) fn token(route: &'static Route, error: TokenError) -> Self {
-        Self::new(route.name, Applied::No, Cause::Token(error))
+        Self::new(route, Applied::No, Cause::Token(error))
     }
 
     /// It waited, and gave up before it was sent at all.
     pub(crate) fn never_sent(route: &'static Route, why: GiveUp) -> Self {
-        Self::new(route.name, Applied::No, Cause::NeverSent(why))
+        Self::new(route, Applied::No, Cause::NeverSent(why))
     }
 
     /// Something else is there already.
     pub(crate) fn conflict(route: &'static Route, what: String) -> Self {
-        Self::new(route.name, Applied::No, Cause::Conflict(what))
+        Self::new(route, Applied::No, Cause::Conflict(what))
     }
 
     /// The same error at the end of a whole call: after so many attempts, one of which may have
@@ -127,21 +150,24 @@ impl Error {
 
     /// The call was refused before anything was sent.
     pub fn build(route: &'static Route, why: BuildError) -> Self {
-        Self::new(route.name, Applied::No, Cause::Build(why))
+        Self::new(route, Applied::No, Cause::Build(why))
     }
 
     /// No answer came.
     pub fn transport(route: &'static Route, failure: Failure) -> Self {
-        let applied = match failure.sent() {
-            Sent::Maybe if route.writes() => Applied::Maybe,
-            _ => Applied::No,
+        let applied = match (failure.sent(), failure.partial()) {
+            _ if !route.writes() => Applied::No,
+            // The status has come, and only the body broke off.
+            (_, Some(answer)) => applied_by(answer.status()),
+            (Sent::Maybe, None) => Applied::Maybe,
+            (Sent::No, None) => Applied::No,
         };
-        Self::new(route.name, applied, Cause::Transport(failure))
+        Self::new(route, applied, Cause::Transport(failure))
     }
 
     pub(super) fn service(route: &'static Route, error: ServiceError) -> Self {
         let applied = if route.writes() { applied_by(error.status()) } else { Applied::No };
-        Self::new(route.name, applied, Cause::Service(error))
+        Self::new(route, applied, Cause::Service(error))
     }
 
     pub(super) fn unreadable(
@@ -150,19 +176,14 @@ impl Error {
         response: http::Response<Bytes>,
     ) -> Self {
         let (parts, body) = response.into_parts();
-        let applied = match parts.status {
-            _ if !route.writes() => Applied::No,
-            // Some of it was done, and the body that says what is lost.
-            StatusCode::MULTI_STATUS => Applied::Maybe,
-            _ => Applied::Yes,
-        };
+        let applied = if route.writes() { applied_by(parts.status) } else { Applied::No };
         let cause = Cause::Unreadable { why, status: parts.status, headers: parts.headers, body };
-        Self::new(route.name, applied, cause)
+        Self::new(route, applied, cause)
     }
 
     /// What failed, such as `Create or replace item`.
     pub fn operation(&self) -> &'static str {
-        self.0.operation
+        self.0.route.name
     }
 
     /// How it failed.
@@ -206,6 +227,7 @@ impl Error {
         match self.cause() {
             Cause::Service(error) => Some(error.status()),
             Cause::Unreadable { status, .. } => Some(*status),
+            Cause::Transport(failure) => failure.partial().map(http::Response::status),
             _ => None,
         }
     }
@@ -214,28 +236,44 @@ impl Error {
     pub fn request_id(&self) -> Option<&str> {
         match self.cause() {
             Cause::Service(error) => error.request_id(),
-            Cause::Unreadable { headers, .. } => {
-                super::service_error::header_text(headers, super::service_error::REQUEST_ID)
-            }
+            Cause::Unreadable { headers, .. } => header_text(headers, REQUEST_ID),
+            Cause::Transport(failure) => header_text(failure.partial()?.headers(), REQUEST_ID),
             _ => None,
         }
     }
 
     /// How long the service asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.service_error()?.retry_after()
+        match self.cause() {
+            Cause::Service(error) => error.retry_after(),
+            Cause::Transport(failure) => retry_after(failure.partial()?.headers()),
+            _ => None,
+        }
     }
 }
 
 /// What a status says of a write. A refusal (4xx) means that nothing was done; a server that
-/// failed (5xx) or ran out of patience (408) may have done it before, as creating a connection
-/// with a broken template shows, which answers 503 and is there afterwards.
+/// failed (5xx) or ran out of patience (408, 499) may have done it before, as creating a
+/// connection with a broken template shows, which answers 503 and is there afterwards. Of a
+/// status that HTTP does not know, nothing is known.
 fn applied_by(status: StatusCode) -> Applied {
-    match status {
-        StatusCode::REQUEST_TIMEOUT | StatusCode::SEE_OTHER => Applied::Maybe,
-        StatusCode::NOT_IMPLEMENTED => Applied::No,
-        status if status.is_server_error() => Applied::Maybe,
-        _ => Applied::No,
+    match status.as_u16() {
+        // Some of it was done, and the body that says what is lost.
+        207 => Applied::Maybe,
+        200..=299 => Applied::Yes,
+        303 | 408 | 499 => Applied::Maybe,
+        300..=499 | 501 => Applied::No,
+        _ => Applied::Maybe,
+    }
+}
+
+// What `unwrap` and `fn main() -> Result<..>` print is for a person; `{:#?}` shows the parts.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match f.alternate() {
+            true => fmt::Debug::fmt(&self.0, f),
+            false => write!(f, "Error({self})"),
+        }
     }
 }
 
@@ -271,10 +309,12 @@ impl fmt::Display for Error {
             let s = if attempts == 1 { "" } else { "s" };
             write!(f, "; given up after {attempts} attempt{s}, for {why}")?;
         }
-        f.write_str(match self.applied() {
-            Applied::Yes => "; it was carried out",
-            Applied::Maybe => "; it may have been carried out",
-            Applied::No => "",
+        f.write_str(match (self.applied(), self.cause()) {
+            (Applied::Yes, _) => "; it was carried out",
+            (Applied::Maybe, Cause::Transport(_)) if self.attempts() == 1 => "",
+            (Applied::Maybe, _) => "; it may have been carried out",
+            (Applied::No, Cause::Service(_)) if self.0.route.writes() => "; it was not carried out",
+            (Applied::No, _) => "",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Lane, Permission, Route};
+use super::{Lane, Permission, Permissions, Route};
 use crate::types::{TokenClaims, TokenKind};
 
 /// What an operation needs, beside what the token says of itself.
@@ -32,19 +32,13 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let permissions = &self.route.permissions;
-        let work = &permissions.delegated_work;
-        let user = if work.is_supported() { work } else { &permissions.delegated_personal };
         let kind = self.claims.as_ref().map_or(TokenKind::Unknown, |claims| claims.kind);
-        write!(f, "{} needs ", self.route.name)?;
-        if kind != TokenKind::Delegated {
-            write_need(f, "an application", &permissions.application)?;
-        }
-        if kind == TokenKind::Unknown {
-            f.write_str(", ")?;
-        }
-        if kind != TokenKind::Application {
-            write_need(f, "a signed-in user", user)?;
+        match &self.route.permissions {
+            Some(permissions) => {
+                write!(f, "{} needs ", self.route.name)?;
+                write_needs(f, permissions, kind)?;
+            }
+            None => write!(f, "what {} needs is not known here", self.route.name)?,
         }
         if let Some(claims) = &self.claims {
             let (what, has) = match kind {
@@ -64,6 +58,25 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
+}
+
+fn write_needs(
+    f: &mut fmt::Formatter<'_>,
+    permissions: &Permissions,
+    kind: TokenKind,
+) -> fmt::Result {
+    let work = &permissions.delegated_work;
+    let user = if work.is_supported() { work } else { &permissions.delegated_personal };
+    if kind != TokenKind::Delegated {
+        write_need(f, "an application", &permissions.application)?;
+    }
+    if kind == TokenKind::Unknown {
+        f.write_str(", ")?;
+    }
+    if kind != TokenKind::Application {
+        write_need(f, "a signed-in user", user)?;
+    }
+    Ok(())
 }
 
 fn write_need(f: &mut fmt::Formatter<'_>, who: &str, permission: &Permission) -> fmt::Result {

@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt};
 
+use bytes::Bytes;
+
 /// Whether a request that got no answer may have reached the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sent {
@@ -16,18 +18,32 @@ pub enum Sent {
 pub struct Failure {
     sent: Sent,
     permanent: bool,
+    partial: Option<Box<http::Response<Bytes>>>,
     source: Box<dyn StdError + Send + Sync>,
 }
 
 impl Failure {
     /// The request did not leave; repeating it is harmless.
     pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { sent: Sent::No, permanent: false, source: source.into() }
+        Self { sent: Sent::No, permanent: false, partial: None, source: source.into() }
     }
 
     /// The request may have arrived.
     pub fn maybe_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { sent: Sent::Maybe, permanent: false, source: source.into() }
+        Self { sent: Sent::Maybe, permanent: false, partial: None, source: source.into() }
+    }
+
+    /// Keeps what did arrive of an answer that broke off: status, headers, and the start of the
+    /// body.
+    #[must_use]
+    pub fn with_partial(mut self, answer: http::Response<Bytes>) -> Self {
+        self.partial = Some(Box::new(answer));
+        self
+    }
+
+    /// What did arrive of an answer that broke off.
+    pub fn partial(&self) -> Option<&http::Response<Bytes>> {
+        self.partial.as_deref()
     }
 
     /// Marks a cause that repeating cannot cure: a bad certificate, plain http refused.

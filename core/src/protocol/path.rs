@@ -1,7 +1,5 @@
 //! From a path template and its arguments to a request target that no argument can bend.
 
-use std::fmt::Write as _;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::types::{BuildError, FaultList, Rule, quote};
@@ -23,6 +21,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 const RESERVED_IN_QUERY: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+const RESERVED_IN_QUERY_NAME: &AsciiSet = &RESERVED_IN_QUERY.remove(b'$').remove(b'@');
+
 /// Takes the arguments of a path, in the order of the template's braces.
 ///
 /// Each becomes exactly one segment: every character that is not *unreserved* in RFC 2396 is
@@ -43,12 +43,14 @@ impl<'a> PathArgs<'a> {
     pub fn push(&mut self, argument: impl AsRef<str>) {
         let argument = argument.as_ref();
         let Some((before, name, after)) = next_braces(self.rest) else {
-            let detail = format!("has no place left for {}", quote(argument));
+            let detail =
+                format!("has no place left for {}; give one argument a brace", quote(argument));
             self.faults.push(Rule::PathSegment, "path", detail);
             return;
         };
         if matches!(argument, "" | "." | "..") {
-            let detail = format!("{} cannot be a segment of a path", quote(argument));
+            let detail =
+                format!("{} cannot be a segment of a path; give another id", quote(argument));
             self.faults.push(Rule::PathSegment, name, detail);
         }
         self.out.push_str(before);
@@ -59,7 +61,7 @@ impl<'a> PathArgs<'a> {
     pub(super) fn finish(mut self) -> Result<(), BuildError> {
         let mut rest = self.rest;
         while let Some((_, name, after)) = next_braces(rest) {
-            self.faults.push(Rule::PathSegment, name, "was not given");
+            self.faults.push(Rule::PathSegment, name, "was not given; push it in args()");
             rest = after;
         }
         self.out.push_str(self.rest);
@@ -76,7 +78,7 @@ fn next_braces(template: &'static str) -> Option<(&'static str, &'static str, &'
 
 /// Takes the query options of a request, such as `$top`.
 ///
-/// Names are the caller's constants and stand as they are; values are escaped.
+/// Nothing of a name or a value can end the query or begin another option.
 #[derive(Debug)]
 pub struct Query<'a> {
     out: &'a mut String,
@@ -88,14 +90,15 @@ impl<'a> Query<'a> {
         Self { out, first: true }
     }
 
-    /// Adds `name=value`, with everything in `value` escaped that RFC 3986 does not leave
-    /// unreserved.
+    /// Adds `name=value`, with everything escaped that RFC 3986 does not leave unreserved, but
+    /// for the `$` of a name.
     pub fn push(&mut self, name: &'static str, value: impl std::fmt::Display) {
         self.out.push(if self.first { '?' } else { '&' });
         self.first = false;
         let value = value.to_string();
-        write!(self.out, "{name}={}", utf8_percent_encode(&value, RESERVED_IN_QUERY))
-            .expect("a String takes every text");
+        self.out.extend(utf8_percent_encode(name, RESERVED_IN_QUERY_NAME));
+        self.out.push('=');
+        self.out.extend(utf8_percent_encode(&value, RESERVED_IN_QUERY));
     }
 }
 
@@ -139,7 +142,12 @@ mod tests {
             assert_eq!(places, ["one", "two"]);
             assert!(refused.breaks(Rule::PathSegment));
         }
-        assert!(expand("/a/{one}", &[]).unwrap_err().to_string().contains("one: was not given"));
+        assert!(
+            expand("/a/{one}", &[])
+                .unwrap_err()
+                .to_string()
+                .contains("one: was not given; push it")
+        );
         assert!(expand("/a", &["x"]).unwrap_err().to_string().contains("no place left"));
     }
 

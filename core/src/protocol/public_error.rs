@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::error_text::{OneError, write_with_cause};
 use crate::types::resource;
 
 resource! {
@@ -62,7 +63,8 @@ pub enum Advice {
     Repeat,
     /// Change it first: it breaks a rule.
     Mend,
-    /// Neither helps: a permission or a quota is missing, or the item is gone.
+    /// Neither helps: a permission or a quota is missing, the item is gone, or sending it again
+    /// could do more harm than good.
     GiveUp,
 }
 
@@ -118,32 +120,14 @@ impl PublicError {
 
 impl fmt::Display for PublicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_one(f, &self.code, &self.message, &self.target)?;
-        if let Some(inner) = &self.inner_error {
-            f.write_str(", because of ")?;
-            write_one(f, &inner.code, &inner.message, &inner.target)?;
-        }
-        Ok(())
+        let own = OneError::new(&self.code, &self.message, &self.target);
+        let inner = self.inner_error.as_ref();
+        let inner = inner.map(|inner| OneError::new(&inner.code, &inner.message, &inner.target));
+        write_with_cause(f, &own, inner.as_ref())
     }
 }
 
 impl std::error::Error for PublicError {}
-
-fn write_one(
-    f: &mut fmt::Formatter<'_>,
-    code: &Option<String>,
-    message: &Option<String>,
-    target: &Option<String>,
-) -> fmt::Result {
-    f.write_str(code.as_deref().filter(|code| !code.is_empty()).unwrap_or("(no code)"))?;
-    if let Some(message) = message {
-        write!(f, ": {message}")?;
-    }
-    if let Some(target) = target {
-        write!(f, " (at {target})")?;
-    }
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -162,7 +162,7 @@ impl ServiceRoot {
     /// certificate. `cloud` says whose rules apply.
     ///
     /// # Errors
-    /// [`Rule::OtherRoot`] when `address` is not `https://HOST[:PORT][/PATH]`, with neither user
+    /// [`Rule::ServiceRoot`] when `address` is not `https://HOST[:PORT][/PATH]`, with neither user
     /// name, query nor fragment.
     pub fn https(address: &str, cloud: Cloud, version: Version) -> Result<Self, BuildError> {
         Self::parse(address, cloud, version, &Scheme::HTTPS)
@@ -172,7 +172,7 @@ impl ServiceRoot {
     /// emulator on this machine only.
     ///
     /// # Errors
-    /// [`Rule::OtherRoot`] when `address` is not `http://HOST[:PORT][/PATH]`.
+    /// [`Rule::ServiceRoot`] when `address` is not `http://HOST[:PORT][/PATH]`.
     pub fn danger_plain_http(
         address: &str,
         cloud: Cloud,
@@ -188,11 +188,8 @@ impl ServiceRoot {
         scheme: &Scheme,
     ) -> Result<Self, BuildError> {
         let wrong = |why: &str| {
-            BuildError::from(Fault::new(
-                Rule::OtherRoot,
-                "service root",
-                format!("{} {why}; write it like {scheme}://host:port", quote(address)),
-            ))
+            let detail = format!("{} {why}; write it like {scheme}://host:port", quote(address));
+            BuildError::from(Fault::new(Rule::ServiceRoot, "service root", detail))
         };
         // `Uri` drops a fragment without a word.
         if address.contains('#') {
@@ -204,17 +201,31 @@ impl ServiceRoot {
         else {
             return Err(wrong("names no host"));
         };
-        if found.as_ref() != Some(scheme) {
-            return Err(wrong("has another scheme"));
+        match found.as_ref() {
+            Some(found) if found == scheme => {}
+            Some(found) if *found == Scheme::HTTP => {
+                let detail = format!(
+                    "{} is plain http, where everyone on the way reads the token; use https, or \
+                     danger_plain_http for an emulator on this machine",
+                    quote(address)
+                );
+                return Err(Fault::new(Rule::ServiceRoot, "service root", detail).into());
+            }
+            Some(found) if *found == Scheme::HTTPS => {
+                let detail = format!("{} is https; use ServiceRoot::https", quote(address));
+                return Err(Fault::new(Rule::ServiceRoot, "service root", detail).into());
+            }
+            Some(_) => return Err(wrong("has another scheme")),
+            None => return Err(wrong("has no scheme")),
         }
-        if authority.as_str().contains('@') {
-            return Err(wrong("has a user name"));
+        if !is_host(&authority) {
+            return Err(wrong("has no host, a port that is none, or a user name"));
         }
         if path_and_query.as_ref().is_some_and(|path| path.query().is_some()) {
             return Err(wrong("has a query"));
         }
         let prefix = path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
-        if prefix.split('/').any(|segment| matches!(segment, "." | "..")) {
+        if prefix.split('/').any(is_dot_segment) {
             return Err(wrong("has a dot segment"));
         }
         Ok(Self {
@@ -253,14 +264,11 @@ impl ServiceRoot {
     /// request may carry a token.
     pub fn trusts(&self, uri: &Uri) -> bool {
         let port = |authority: &Authority| {
-            authority.port_u16().or(match self.scheme == Scheme::HTTPS {
-                true => Some(443),
-                false => Some(80),
-            })
+            authority.port_u16().unwrap_or(if self.scheme == Scheme::HTTPS { 443 } else { 80 })
         };
         uri.scheme() == Some(&self.scheme)
             && uri.authority().is_some_and(|authority| {
-                !authority.as_str().contains('@')
+                is_host(authority)
                     && authority.host().eq_ignore_ascii_case(self.authority.host())
                     && port(authority) == port(&self.authority)
             })
@@ -284,6 +292,15 @@ impl ServiceRoot {
             Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(path_and_query))?);
         Ok(Uri::from_parts(parts)?)
     }
+}
+
+/// Whether an authority is a host, with a port or without: no user name, and a port that is one.
+pub(crate) fn is_host(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let has_port = text.len() > authority.host().len();
+    !authority.host().is_empty()
+        && !text.contains('@')
+        && (!has_port || authority.port_u16().is_some_and(|port| port > 0))
 }
 
 /// Whether URL libraries would swallow this segment: `.` and `..`, escaped or not.
@@ -321,9 +338,14 @@ mod tests {
             "https://gate.example?x=1",
             "https://gate.example/#x",
             "https://gate.example/a/../b",
+            "https://gate.example/%2e%2E/b",
+            "https://:443",
+            "https://gate.example:99999",
+            "https://gate.example:0",
+            "https://gate.example:",
         ] {
             let refused = ServiceRoot::https(bad, Cloud::Global, Version::V1).unwrap_err();
-            assert_eq!(refused.faults()[0].rule, Rule::OtherRoot, "{bad}");
+            assert_eq!(refused.faults()[0].rule, Rule::ServiceRoot, "{bad}");
         }
         let plain = "http://127.0.0.1:8080";
         let root = ServiceRoot::danger_plain_http(plain, Cloud::Global, Version::Beta).unwrap();
@@ -347,6 +369,8 @@ mod tests {
             ("https://other.example:8443/graph/v1.0", false),
             ("https://gate.example.evil:8443/graph/v1.0", false),
             ("https://x@gate.example:8443/graph/v1.0", false),
+            ("https://gate.example:99999/graph/v1.0", false),
+            ("https://gate.example:/graph/v1.0", false),
             ("/graph/v1.0", false),
         ] {
             assert_eq!(root.trusts(&uri.parse().unwrap()), trusted, "{uri}");

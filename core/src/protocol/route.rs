@@ -36,8 +36,8 @@ pub struct Route {
     pub versions: &'static [Version],
     /// The clouds that have it.
     pub clouds: &'static [Cloud],
-    /// What a token must allow.
-    pub permissions: Permissions,
+    /// What a token must allow, where that is known.
+    pub permissions: Option<Permissions>,
     /// Which calls share a throttling limit with it.
     pub lane: Lane,
     /// The statuses that the documents give for success.
@@ -102,15 +102,6 @@ impl Permission {
     }
 }
 
-impl Permissions {
-    /// Nothing is known of the permissions.
-    pub const UNKNOWN: Self = Self {
-        delegated_work: Permission::NONE,
-        delegated_personal: Permission::NONE,
-        application: Permission::NONE,
-    };
-}
-
 impl Route {
     const fn new(name: &'static str, verb: Verb, path: &'static str) -> Self {
         assert!(is_template(path.as_bytes()), "a path is like /segment/{{argument}}");
@@ -120,7 +111,7 @@ impl Route {
             path,
             versions: Version::ALL,
             clouds: Cloud::ALL,
-            permissions: Permissions::UNKNOWN,
+            permissions: None,
             lane: Lane::None,
             success: &[200],
         }
@@ -169,7 +160,7 @@ impl Route {
     /// What a token must allow.
     #[must_use]
     pub const fn permissions(mut self, permissions: Permissions) -> Self {
-        self.permissions = permissions;
+        self.permissions = Some(permissions);
         self
     }
 
@@ -230,6 +221,11 @@ pub(super) const fn is_template(path: &[u8]) -> bool {
                 }
             }
             b'}' | b'?' | b'#' | b'%' => return false,
+            // A dot segment, or an empty one.
+            b'/' if at + 1 < path.len() && (path[at + 1] == b'.' || path[at + 1] == b'/') => {
+                return false;
+            }
+            byte if !byte.is_ascii_graphic() => return false,
             _ => {}
         }
         at += 1;
@@ -246,7 +242,10 @@ mod tests {
         for good in ["/a", "/a/{b}", "/a/{b}/c", "/{a}/{b}", "/a/$batch"] {
             assert!(is_template(good.as_bytes()), "{good}");
         }
-        for bad in ["", "a", "/a/{}", "/a/{b", "/a/b}", "/a/{b}c", "/a/x{b}", "/{a/b}", "/a?b"] {
+        for bad in [
+            "", "a", "/a/{}", "/a/{b", "/a/b}", "/a/{b}c", "/a/x{b}", "/{a/b}", "/a?b", "/a/../b",
+            "/a//b", "/a b",
+        ] {
             assert!(!is_template(bad.as_bytes()), "{bad}");
         }
     }

@@ -10,7 +10,11 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 
-use super::{PublicErrorDetail, retry_after};
+use super::{
+    PublicErrorDetail,
+    error_text::{OneError, write_with_cause},
+    retry_after,
+};
 use crate::types::{Key, OtherMembers, quote};
 
 pub(super) const REQUEST_ID: &str = "request-id";
@@ -221,17 +225,14 @@ pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a 
     headers.get(name)?.to_str().ok()
 }
 
+/// How many of the further errors a text names; the others are counted.
+const DETAILS: usize = 5;
+
 impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
         match &self.error {
-            Some(error) => {
-                let cause = error.cause();
-                write!(f, ": {error}")?;
-                if !std::ptr::eq(cause, error) {
-                    write!(f, ", because of {cause}")?;
-                }
-            }
+            Some(error) => write!(f, ": {error}")?,
             None if self.body.is_empty() => f.write_str(", without a body")?,
             None => {
                 let start = &self.body[..self.body.len().min(256)];
@@ -245,16 +246,25 @@ impl fmt::Display for ServiceError {
     }
 }
 
+/// The error, its cause, and the further errors.
 impl fmt::Display for GraphError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code.as_deref().filter(|code| !code.is_empty()).unwrap_or("(no code)"))?;
-        if let Some(message) = &self.message {
-            write!(f, ": {message}")?;
+        let cause = self.cause();
+        let own = OneError::new(&self.code, &self.message, &self.target);
+        let deeper = OneError::new(&cause.code, &cause.message, &cause.target);
+        write_with_cause(f, &own, (!std::ptr::eq(cause, self)).then_some(&deeper))?;
+        let is_told = |detail: &&PublicErrorDetail| {
+            (&detail.code, &detail.target) != (&cause.code, &cause.target)
+        };
+        let further: Vec<_> = self.details.iter().filter(is_told).collect();
+        for detail in further.iter().take(DETAILS) {
+            let detail = OneError::new(&detail.code, &detail.message, &detail.target);
+            write!(f, "; also {detail}")?;
         }
-        if let Some(target) = &self.target {
-            write!(f, " (at {target})")?;
+        match further.len().saturating_sub(DETAILS) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
         }
-        Ok(())
     }
 }
 
@@ -292,8 +302,33 @@ mod tests {
         assert_eq!(error.request_id(), Some("r-1"));
         assert_eq!(
             error.to_string(),
-            "400 Bad Request: InvalidRequest: The request is malformed or incorrect., \
-             because of DeserializationError: Cannot read 'due' (request-id r-1)"
+            "400 Bad Request: InvalidRequest: The request is malformed or incorrect, because of \
+             DeserializationError: Cannot read 'due'; also d (at t) (request-id r-1)"
+        );
+    }
+
+    #[test]
+    fn a_text_says_everything_once() {
+        let body = r#"{"error":{"code":"ItemNotFound","message":"No such item.",
+            "innerError":{"code":"not-found","message":"No such item.","target":"item id"}}}"#;
+        let text = refused(404, &[], body).to_string();
+        assert_eq!(
+            text,
+            "404 Not Found: ItemNotFound, because of not-found: No such item (at item id)"
+        );
+        let detail = |n: usize| format!(r#"{{"code":"rule{n}","target":"$.p{n}"}}"#);
+        let details: Vec<_> = (0..8).map(detail).collect();
+        let body = format!(
+            r#"{{"error":{{"code":"InvalidRequest","details":[{}],
+                "innerError":{{"code":"rule0","target":"$.p0"}}}}}}"#,
+            details.join(",")
+        );
+        let text = refused(400, &[], &body).to_string();
+        assert_eq!(
+            text,
+            "400 Bad Request: InvalidRequest, because of rule0 (at $.p0); also rule1 (at $.p1); \
+             also rule2 (at $.p2); also rule3 (at $.p3); also rule4 (at $.p4); also rule5 (at \
+             $.p5); and 2 more"
         );
     }
 

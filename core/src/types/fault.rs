@@ -76,6 +76,10 @@ rules! {
     Version = "version",
     /// The operation exists in this cloud.
     Cloud = "cloud",
+    /// A bearer token is sent, and is one.
+    Token = "token",
+    /// A service root is an address and nothing else.
+    ServiceRoot = "service-root",
     /// A token goes to the service root only.
     OtherRoot = "other-root",
     /// The operation takes this kind of token: a user's, or an application's.
@@ -102,7 +106,15 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(
+    /// A fault of a value of one's own: the rule it breaks, the place, and what would be right.
+    ///
+    /// ```
+    /// use graphfeed_core::types::{BuildError, Fault, Rule};
+    ///
+    /// let why = BuildError::from(Fault::new(Rule::MemberRequired, "$.name", "is missing"));
+    /// assert_eq!(why.to_string(), "$.name: is missing [member-required]");
+    /// ```
+    pub fn new(
         rule: Rule,
         place: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::fault::{BuildError, Fault, Rule, quote};
 
 macro_rules! id {
-    ($(#[$meta:meta])* pub struct $Name:ident($what:literal, $rule:ident, $check:path);) => {
+    ($(#[$meta:meta])* pub struct $Name:ident($what:literal, $rule:ident, $check:path, $read:ident);) => {
         $(#[$meta])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $Name(Box<str>);
@@ -75,7 +75,7 @@ macro_rules! id {
         impl<'de> Deserialize<'de> for $Name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let id = Cow::<'de, str>::deserialize(from)?;
-                Self::new(id).map_err(de::Error::custom)
+                Self::$read(id).map_err(de::Error::custom)
             }
         }
     };
@@ -96,7 +96,7 @@ id! {
     /// assert!(ConnectionId::new("contoso-hr").is_err());
     /// # Ok::<(), graphfeed_core::types::BuildError>(())
     /// ```
-    pub struct ConnectionId("connection id", ConnectionId, check_connection);
+    pub struct ConnectionId("connection id", ConnectionId, check_connection, new);
 }
 
 id! {
@@ -106,13 +106,13 @@ id! {
     /// itself. The documents say "alphanumeric"
     /// ([externalItem](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalitem)); `-` and
     /// `_` are in use everywhere and stay inside a path segment.
-    pub struct ItemId("item id", ItemId, check_item);
+    pub struct ItemId("item id", ItemId, check_item, existing);
 }
 
 id! {
     /// The id of an external group: 1 to 128 of `A-Z a-z 0-9 _ -`, unique in its connection
     /// ([externalGroup](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalgroup)).
-    pub struct ExternalGroupId("external group id", ExternalGroupId, check_name);
+    pub struct ExternalGroupId("external group id", ExternalGroupId, check_name, new);
 }
 
 id! {
@@ -123,20 +123,20 @@ id! {
     /// ([userActivity](https://learn.microsoft.com/graph/api/resources/projectrome-activity)). In the URL every
     /// character that is not *unreserved* in RFC 2396 becomes `%HH`; the body keeps it raw.
     /// The server's own name for the activity is a [`UserActivityId`].
-    pub struct AppActivityId("appActivityId", AppActivityId, check_segment);
+    pub struct AppActivityId("appActivityId", AppActivityId, check_segment, new);
 }
 
 id! {
-    /// The server's id of a user activity, a decimal beyond 64 bits such as
+    /// The server's id of a user activity, a decimal beyond a signed 64-bit number, such as
     /// `14332800362997268276`, which history and delete calls take. It comes from an answer; the
     /// app's own name is an [`AppActivityId`].
-    pub struct UserActivityId("user activity id", PathSegment, check_segment);
+    pub struct UserActivityId("user activity id", PathSegment, check_segment, new);
 }
 
 id! {
     /// The opaque id of a long-running operation on a connection, from the `Location` of the
     /// answer that started it.
-    pub struct OperationId("operation id", PathSegment, check_segment);
+    pub struct OperationId("operation id", PathSegment, check_segment, new);
 }
 
 const RESERVED_CONNECTIONS: [&str; 16] = [
@@ -256,7 +256,7 @@ impl ItemId {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
 
@@ -291,6 +291,10 @@ mod tests {
             assert_eq!(rule(ItemId::new(bad)), Rule::ItemId, "{bad}");
         }
         assert_eq!(ItemId::existing("x--eYQ").unwrap().as_str(), "x--eYQ");
+        let derived = ItemId::from_key("a/b");
+        let json = serde_json::to_string(&derived).unwrap();
+        assert_eq!(serde_json::from_str::<ItemId>(&json).unwrap(), derived);
+        assert!(serde_json::from_str::<ItemId>("\"a/b\"").is_err());
         assert_eq!(rule(ItemId::existing("a/b")), Rule::ItemId);
     }
 
@@ -315,7 +319,7 @@ mod tests {
             &"/".repeat(94),
             &"ä".repeat(500),
         ];
-        let mut seen = HashMap::new();
+        let mut seen = BTreeMap::new();
         for key in keys {
             let id = ItemId::from_key(key);
             assert!(check_name(id.as_str()).is_ok(), "{key} gives {id}");

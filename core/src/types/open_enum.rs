@@ -79,6 +79,8 @@ macro_rules! open_enum {
             }
         }
 
+        $crate::types::lenient_as_strict!($Name);
+
         impl<'de> ::serde::Deserialize<'de> for $Name {
             fn deserialize<D: ::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 $crate::types::Key::deserialize(from).map(|name| Self::from(&*name.0))

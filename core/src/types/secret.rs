@@ -40,7 +40,8 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// A bearer token for Microsoft Graph.
 ///
-/// Its text is wiped from memory when it is dropped, and `Debug` does not show it:
+/// Its text is wiped from memory when it is dropped (the header of a request under way is not), and
+/// `Debug` does not show it:
 ///
 /// ```
 /// use graphfeed_core::types::AccessToken;
@@ -56,20 +57,20 @@ impl AccessToken {
     /// Takes the token as the identity platform gave it, without the word `Bearer`.
     ///
     /// # Errors
-    /// [`Rule::MemberRequired`] when it is empty or holds anything but visible ASCII, which no
-    /// token does. The error does not repeat it.
+    /// [`Rule::Token`] when it is empty or holds anything but visible ASCII, which no token does.
+    /// The error does not repeat it.
     pub fn new(token: impl Into<String>) -> Result<Self, BuildError> {
         let token = Zeroizing::new(token.into());
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Fault::new(
-                Rule::MemberRequired,
-                "access token",
-                "is empty or has a space, line break or other character that no token has; \
-                 give the token alone, as it was issued",
-            )
-            .into());
-        }
-        Ok(Self(token))
+        let why = match token.as_str() {
+            "" => "is empty; give the token as it was issued",
+            text if text.starts_with("Bearer ") => "begins with Bearer; leave that word out",
+            text if text.trim() != text => "has white space around it; give the token alone",
+            text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                "has a space, line break or other character that no token has; give it as issued"
+            }
+            _ => return Ok(Self(token)),
+        };
+        Err(Fault::new(Rule::Token, "access token", why).into())
     }
 
     /// The text itself, for reading what it claims.

@@ -50,11 +50,12 @@ impl Timestamp {
     /// # Errors
     /// [`Rule::DateTime`] outside the years 1 to 9999.
     pub fn from_unix_nanoseconds(nanoseconds: i128) -> Result<Self, BuildError> {
-        UtcDateTime::from_unix_timestamp_nanos(nanoseconds - nanoseconds.rem_euclid(100))
-            .ok()
+        nanoseconds
+            .checked_sub(nanoseconds.rem_euclid(100))
+            .and_then(|cut| UtcDateTime::from_unix_timestamp_nanos(cut).ok())
             .filter(|at| at.year() >= 1)
             .map(Self)
-            .ok_or_else(|| out_of_range(&format!("{nanoseconds} ns after 1970")))
+            .ok_or_else(|| out_of_range("this point in time"))
     }
 
     /// Nanoseconds since 1970-01-01T00:00:00Z, a multiple of 100.
@@ -129,7 +130,12 @@ impl FromStr for Timestamp {
 }
 
 fn out_of_range(what: &str) -> BuildError {
-    Fault::new(Rule::DateTime, "date", format!("{what} is outside the years 1 to 9999")).into()
+    Fault::new(
+        Rule::DateTime,
+        "date",
+        format!("{what} is outside the years 1 to 9999; give a date within them"),
+    )
+    .into()
 }
 
 impl fmt::Display for Timestamp {
@@ -214,6 +220,18 @@ mod tests {
             let refused = wrong.parse::<Timestamp>().unwrap_err();
             assert_eq!(refused.faults()[0].rule, Rule::DateTime, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_no_calendar_has_is_refused() {
+        for nanoseconds in [i128::MIN, i128::MIN + 1, i128::MAX] {
+            assert!(Timestamp::from_unix_nanoseconds(nanoseconds).is_err());
+        }
+        for seconds in [i64::MIN, i64::MAX, -62_135_596_801, 253_402_300_800] {
+            assert!(Timestamp::from_unix_seconds(seconds).is_err(), "{seconds}");
+        }
+        assert!(Timestamp::from_unix_seconds(-62_135_596_800).is_ok());
+        assert!(Timestamp::from_unix_milliseconds(i64::MAX).is_err());
     }
 
     #[test]

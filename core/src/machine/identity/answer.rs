@@ -40,15 +40,15 @@ pub(super) struct DeviceCodeAnswer {
 fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Number {
+    enum Value {
         Number(u64),
         Text(String),
         Other(IgnoredAny),
     }
-    Ok(match Number::deserialize(from)? {
-        Number::Number(number) => Some(number),
-        Number::Text(text) => text.parse().ok(),
-        Number::Other(_) => None,
+    Ok(match Value::deserialize(from)? {
+        Value::Number(number) => Some(number),
+        Value::Text(text) => text.parse().ok(),
+        Value::Other(_) => None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 
 use crate::{
-    protocol::Cloud,
+    protocol::{Cloud, is_host},
     types::{BuildError, Fault, Rule, quote},
 };
 
@@ -76,7 +76,7 @@ impl Authority {
     /// Another address that speaks for the identity platform.
     ///
     /// # Errors
-    /// [`Rule::OtherRoot`] when `address` is not `https://HOST[:PORT][/PATH]`.
+    /// [`Rule::ServiceRoot`] when `address` is not `https://HOST[:PORT][/PATH]`.
     pub fn https(address: &str, tenant: Tenant) -> Result<Self, BuildError> {
         Self::parse(address, "https", tenant)
     }
@@ -85,7 +85,7 @@ impl Authority {
     /// on this machine only.
     ///
     /// # Errors
-    /// [`Rule::OtherRoot`] when `address` is not `http://HOST[:PORT][/PATH]`.
+    /// [`Rule::ServiceRoot`] when `address` is not `http://HOST[:PORT][/PATH]`.
     pub fn danger_plain_http(address: &str, tenant: Tenant) -> Result<Self, BuildError> {
         Self::parse(address, "http", tenant)
     }
@@ -94,14 +94,14 @@ impl Authority {
         let base = address.trim_end_matches('/');
         let good = base.parse::<Uri>().is_ok_and(|uri| {
             uri.scheme_str() == Some(scheme)
-                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+                && uri.authority().is_some_and(is_host)
                 && uri.query().is_none()
         });
         if good && !address.contains('#') {
             return Ok(Self { base: base.into(), tenant });
         }
         let detail = format!("{} is no address like {scheme}://host:port", quote(address));
-        Err(Fault::new(Rule::OtherRoot, "authority", detail).into())
+        Err(Fault::new(Rule::ServiceRoot, "authority", detail).into())
     }
 
     /// The tenant.
@@ -143,7 +143,8 @@ mod tests {
         }
         let own = Authority::https("https://login.chinacloudapi.cn/", Tenant::common()).unwrap();
         assert_eq!(own.to_string(), "https://login.chinacloudapi.cn/common");
-        for bad in ["http://x", "x", "https://u@x", "https://x?y", "https://x#y", ""] {
+        for bad in ["http://x", "x", "https://u@x", "https://x?y", "https://x#y", "https://x:0", ""]
+        {
             assert!(Authority::https(bad, Tenant::common()).is_err(), "{bad}");
         }
         assert!(Authority::danger_plain_http("http://127.0.0.1:1", Tenant::common()).is_ok());

@@ -52,6 +52,7 @@ enum State {
 /// What a fetch wants done.
 #[derive(Debug)]
 #[must_use]
+#[allow(clippy::large_enum_variant, reason = "it is moved once, and rarely")]
 pub enum FetchStep {
     /// Send a request and report its answer with `on_response` or `on_failure`.
     Send(Attempt),
