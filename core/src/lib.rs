@@ -108,8 +108,8 @@
 //!    budget. One layer repeats, no two multiply.
 //! 7. A token goes to the service root only, and no secret is ever printed.
 //! 8. A refusal is local when it can be, before anything is sent, naming rule and place, all
-//!    faults at once. The rules are listed in
-//!    [docs/rules.md](https://github.com/graphfeed/graphfeed/blob/main/docs/rules.md).
+//!    faults at once. The rules are listed in `docs/rules.md` of the repository, and as
+//!    [`Rule`](types::Rule).
 //!
 //! [`Client::send`]: client::Client::send
 //! [`Endpoint::request`]: protocol::Endpoint::request

@@ -191,7 +191,12 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// What the machine ends with.
     pub fn drive<M: Machine>(&self, machine: M) -> Result<M::Output, Error> {
-        let mut driving = Driving { machine, client: &self.0 };
+        let mut driving = Driving {
+            machine,
+            client: &self.0,
+            #[cfg(feature = "tracing")]
+            spans: Default::default(),
+        };
         loop {
             let (step, news) = driving.turn(|machine, now, shared| machine.poll(now, shared));
             match step {
@@ -226,6 +231,8 @@ impl<T: Transport> Client<T> {
 struct Driving<'a, M: Machine, T> {
     machine: M,
     client: &'a Inner<T>,
+    #[cfg(feature = "tracing")]
+    spans: super::tracing::Spans,
 }
 
 impl<'a, M: Machine, T> Driving<'a, M, T> {
@@ -242,7 +249,7 @@ impl<'a, M: Machine, T> Driving<'a, M, T> {
         drop(shared);
         for event in &events {
             #[cfg(feature = "tracing")]
-            super::tracing::emit(event);
+            self.spans.emit(event);
             if let Some(observer) = &self.client.settings.observer {
                 observer(event);
             }

@@ -1,41 +1,63 @@
-//! The machines' decisions as `tracing` events. Each carries the call's id and operation, so that
-//! the lines of one call can be told from those of another.
+//! The machines' decisions as `tracing` spans and events: a span for each call, with its id and
+//! operation, and an event for each decision in it.
 
-use tracing::{debug, info, warn};
+use tracing::{Span, debug, info, info_span, warn};
 
-use crate::machine::{Event, EventKind};
+use crate::{
+    machine::{Event, EventKind},
+    types::Guid,
+};
 
 const TARGET: &str = "graphfeed";
 
-pub(super) fn emit(event: &Event) {
-    let (call, operation) = (event.call, event.operation);
-    match &event.kind {
-        EventKind::Attempt { number } => {
-            debug!(target: TARGET, %call, operation, number, "attempt");
+/// The span of the call that a driver is at.
+#[derive(Debug, Default)]
+pub(super) struct Spans {
+    current: Option<(Guid, Span)>,
+}
+
+impl Spans {
+    pub(super) fn emit(&mut self, event: &Event) {
+        let span = match &self.current {
+            Some((call, span)) if *call == event.call => span.clone(),
+            _ => {
+                let (call, operation) = (event.call, event.operation);
+                let span = info_span!(target: TARGET, "call", %call, operation);
+                self.current = Some((call, span.clone()));
+                span
+            }
+        };
+        span.in_scope(|| tell(event));
+        if matches!(event.kind, EventKind::Done { .. }) {
+            self.current = None;
         }
-        EventKind::Answer { number, status, request_id, after } => debug!(
-            target: TARGET, %call, operation, number, status = status.as_u16(), request_id,
-            after_ms = after.as_millis() as u64, "answer",
-        ),
+    }
+}
+
+fn tell(event: &Event) {
+    match &event.kind {
+        EventKind::Attempt { number } => debug!(target: TARGET, number, "attempt"),
+        EventKind::Answer { number, status, request_id, after } => {
+            let (status, after_ms) = (status.as_u16(), after.as_millis() as u64);
+            debug!(target: TARGET, number, status, request_id, after_ms, "answer");
+        }
         EventKind::NoAnswer { number, sent } => {
-            warn!(target: TARGET, %call, operation, number, ?sent, "no answer");
+            warn!(target: TARGET, number, ?sent, "no answer");
         }
         EventKind::Wait { until, reason } => {
             let wait_ms = until.since(event.at).as_millis() as u64;
-            debug!(target: TARGET, %call, operation, wait_ms, ?reason, "wait");
+            debug!(target: TARGET, wait_ms, ?reason, "wait");
         }
-        EventKind::TokenWanted => debug!(target: TARGET, %call, operation, "token wanted"),
-        EventKind::TokenFetched => debug!(target: TARGET, %call, operation, "token fetched"),
-        EventKind::TokenFailed => warn!(target: TARGET, %call, operation, "token failed"),
+        EventKind::TokenWanted => debug!(target: TARGET, "token wanted"),
+        EventKind::TokenFetched => debug!(target: TARGET, "token fetched"),
+        EventKind::TokenFailed => warn!(target: TARGET, "token failed"),
         EventKind::Throttled { lane, until } => {
             let wait_ms = until.since(event.at).as_millis() as u64;
-            warn!(target: TARGET, %call, operation, ?lane, wait_ms, "throttled");
+            warn!(target: TARGET, ?lane, wait_ms, "throttled");
         }
-        EventKind::GaveUp { reason } => {
-            warn!(target: TARGET, %call, operation, ?reason, "gave up");
-        }
+        EventKind::GaveUp { reason } => warn!(target: TARGET, ?reason, "gave up"),
         EventKind::Done { attempts, success } => {
-            info!(target: TARGET, %call, operation, attempts, success, "done");
+            info!(target: TARGET, attempts, success, "done");
         }
     }
 }
