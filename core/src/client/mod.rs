@@ -2,17 +2,21 @@
 //! and the traits they are generic over. The only room in the core with threads, locks and
 //! wakers.
 
+mod asynchronous;
 mod blocking;
 mod clock;
+mod hub;
 mod token_source;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod transport;
 
-pub use blocking::{Client, ClientBuilder};
-pub use clock::{Clock, News, VirtualClock};
-pub use token_source::{TokenProvider, TokenSource};
-pub use transport::{SendOptions, Transport};
+pub use asynchronous::{AsyncClient, Pending};
+pub use blocking::Client;
+pub use clock::{AsyncClock, Clock, News, VirtualClock};
+pub use hub::ClientBuilder;
+pub use token_source::{AsyncTokenSource, TokenProvider, TokenSource};
+pub use transport::{AsyncTransport, SendOptions, Transport};
 
 pub use crate::protocol::{Failure, Sent};
 

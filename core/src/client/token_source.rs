@@ -2,16 +2,22 @@
 
 use std::{
     fmt,
+    future::Future,
+    pin::Pin,
     sync::{Mutex, PoisonError},
 };
 
-use super::{Board, Clock, SendOptions, Transport, lock};
+use bytes::Bytes;
+
+use super::{
+    AsyncClock, AsyncTransport, Board, Clock, SendOptions, Transport, asynchronous::before, lock,
+};
 use crate::{
     machine::{
-        Token, TokenNeed,
-        identity::{AssertionNeed, Credential, DeviceCode, Fetch, FetchStep},
+        Attempt, Tick, Ticket, Token, TokenNeed,
+        identity::{AssertionNeed, Credential, DeviceCode, Fetch, FetchStep, Fetched},
     },
-    protocol::TokenError,
+    protocol::{Failure, TokenError},
     types::{AccessToken, Secret},
 };
 
@@ -42,6 +48,44 @@ pub trait TokenSource: Send + Sync {
     fn token(&self, need: &TokenNeed) -> Result<Token, TokenError>;
 }
 
+/// Gives tokens in a future. The contract is that of [`TokenSource`].
+pub trait AsyncTokenSource: Send + Sync {
+    /// Fetches a token.
+    ///
+    /// # Errors
+    /// Why there is none. While the old one lives that is nobody's error.
+    fn token(&self, need: &TokenNeed) -> impl Future<Output = Result<Token, TokenError>> + Send;
+}
+
+/// An [`AsyncTokenSource`] whose type a client need not name.
+pub(super) trait DynTokenSource: Send + Sync {
+    fn token<'a>(&'a self, need: &'a TokenNeed) -> Fetching<'a>;
+}
+
+type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Token, TokenError>> + Send + 'a>>;
+
+impl<S: AsyncTokenSource> DynTokenSource for S {
+    fn token<'a>(&'a self, need: &'a TokenNeed) -> Fetching<'a> {
+        Box::pin(AsyncTokenSource::token(self, need))
+    }
+}
+
+impl AsyncTokenSource for AccessToken {
+    async fn token(&self, _: &TokenNeed) -> Result<Token, TokenError> {
+        Ok(Token::new(self.clone()))
+    }
+}
+
+impl<F, R> AsyncTokenSource for F
+where
+    F: Fn(&TokenNeed) -> R + Send + Sync,
+    R: Future<Output = Result<Token, TokenError>> + Send,
+{
+    fn token(&self, need: &TokenNeed) -> impl Future<Output = Result<Token, TokenError>> + Send {
+        self(need)
+    }
+}
+
 impl TokenSource for AccessToken {
     fn token(&self, _: &TokenNeed) -> Result<Token, TokenError> {
         Ok(Token::new(self.clone()))
@@ -57,7 +101,8 @@ where
     }
 }
 
-/// A [`TokenSource`] that asks the identity platform, over a transport.
+/// A source of tokens that asks the identity platform: blocking over a [`Transport`], in a future
+/// over an [`AsyncTransport`].
 ///
 /// Redirects are not followed, so that secrets stay with the authority. A managed identity
 /// is asked over plain http, which the transport has to allow.
@@ -75,7 +120,7 @@ type Sign = dyn Fn(&AssertionNeed) -> Result<Secret, TokenError> + Send + Sync;
 type Show = dyn Fn(&DeviceCode) + Send + Sync;
 type Keep = dyn Fn(&Secret) + Send + Sync;
 
-impl<T: Transport + Send + Sync, C: Clock> TokenProvider<T, C> {
+impl<T, C> TokenProvider<T, C> {
     /// Fetches with this credential. The seed spreads the waits between repeats.
     pub fn new(credential: Credential, transport: T, clock: C, seed: u64) -> Self {
         let credential = Mutex::new(credential);
@@ -108,57 +153,106 @@ impl<T: Transport + Send + Sync, C: Clock> TokenProvider<T, C> {
     }
 }
 
+impl<T, C> TokenProvider<T, C> {
+    fn fetch(&self, need: &TokenNeed, now: Tick) -> Fetch {
+        let credential = lock(&self.credential).clone();
+        Fetch::new(credential, need.claims.clone(), need.timeout, self.seed, now)
+    }
+
+    fn signed(&self, need: &AssertionNeed) -> Result<Secret, TokenError> {
+        match &self.sign {
+            Some(sign) => sign(need),
+            None => {
+                Err(TokenError::source("nobody signs the assertion; give TokenProvider::sign_with"))
+            }
+        }
+    }
+
+    fn shown(&self, code: &DeviceCode) -> Result<(), TokenError> {
+        match &self.show {
+            Some(show) => {
+                show(code);
+                Ok(())
+            }
+            None => Err(TokenError::source(
+                "nobody shows the code to sign in with; give TokenProvider::show_with",
+            )),
+        }
+    }
+
+    fn kept(&self, fetched: Fetched) -> Token {
+        if let Some(refresh_token) = fetched.refresh_token {
+            let mut credential = lock(&self.credential);
+            *credential = credential.renewed(refresh_token.clone());
+            drop(credential);
+            if let Some(keep) = &self.keep {
+                keep(&refresh_token);
+            }
+        }
+        fetched.token
+    }
+}
+
+fn options(attempt: &Attempt) -> SendOptions {
+    SendOptions::default()
+        .with_timeout(attempt.timeout)
+        .with_new_connection(attempt.new_connection)
+        // An answer with a token is a few kilobytes long.
+        .with_max_body(1 << 20)
+}
+
+fn report(
+    fetch: &mut Fetch,
+    ticket: Ticket,
+    now: Tick,
+    sent: Result<http::Response<Bytes>, Failure>,
+) {
+    match sent {
+        Ok(response) => fetch.on_response(ticket, now, &response),
+        Err(failure) => fetch.on_failure(ticket, now, failure),
+    }
+}
+
 impl<T: Transport + Send + Sync, C: Clock> TokenSource for TokenProvider<T, C> {
     fn token(&self, need: &TokenNeed) -> Result<Token, TokenError> {
-        let credential = lock(&self.credential).clone();
-        let now = self.clock.now();
-        let mut fetch = Fetch::new(credential, need.claims.clone(), need.timeout, self.seed, now);
+        let mut fetch = self.fetch(need, self.clock.now());
         // Nobody publishes there: a fetch waits for the time alone.
         let board = Board::default();
         loop {
             match fetch.poll(self.clock.now()) {
                 FetchStep::Send(attempt) => {
-                    let options = SendOptions::default()
-                        .with_timeout(attempt.timeout)
-                        .with_new_connection(attempt.new_connection)
-                        // An answer with a token is a few kilobytes long.
-                        .with_max_body(1 << 20);
-                    match self.transport.send(attempt.request, &options) {
-                        Ok(response) => {
-                            fetch.on_response(attempt.ticket, self.clock.now(), &response);
-                        }
-                        Err(failure) => {
-                            fetch.on_failure(attempt.ticket, self.clock.now(), failure);
-                        }
-                    }
+                    let (options, ticket) = (options(&attempt), attempt.ticket);
+                    let sent = self.transport.send(attempt.request, &options);
+                    report(&mut fetch, ticket, self.clock.now(), sent);
                 }
-                FetchStep::Sign(need) => fetch.on_assertion(match &self.sign {
-                    Some(sign) => sign(&need),
-                    None => Err(TokenError::source(
-                        "nobody signs the assertion; give TokenProvider::sign_with",
-                    )),
-                }),
-                FetchStep::Show(code) => match &self.show {
-                    Some(show) => show(&code),
-                    None => {
-                        return Err(TokenError::source(
-                            "nobody shows the code to sign in with; give TokenProvider::show_with",
-                        ));
-                    }
-                },
+                FetchStep::Sign(need) => fetch.on_assertion(self.signed(&need)),
+                FetchStep::Show(code) => self.shown(&code)?,
                 FetchStep::Wait(until) => self.clock.wait(until, &board.news()),
-                FetchStep::Done(result) => {
-                    let fetched = result?;
-                    if let Some(refresh_token) = fetched.refresh_token {
-                        let mut credential = lock(&self.credential);
-                        *credential = credential.renewed(refresh_token.clone());
-                        drop(credential);
-                        if let Some(keep) = &self.keep {
-                            keep(&refresh_token);
-                        }
-                    }
-                    return Ok(fetched.token);
+                FetchStep::Done(fetched) => return fetched.map(|fetched| self.kept(fetched)),
+            }
+        }
+    }
+}
+
+impl<T: AsyncTransport + Send + Sync, C: AsyncClock> AsyncTokenSource for TokenProvider<T, C> {
+    async fn token(&self, need: &TokenNeed) -> Result<Token, TokenError> {
+        let mut fetch = self.fetch(need, self.clock.now());
+        loop {
+            match fetch.poll(self.clock.now()) {
+                FetchStep::Send(attempt) => {
+                    let (options, ticket) = (options(&attempt), attempt.ticket);
+                    let until = self.clock.now() + attempt.timeout;
+                    let sending = self.transport.send(attempt.request, &options);
+                    let sent = match before(sending, self.clock.sleep_until(until)).await {
+                        Some(sent) => sent,
+                        None => Err(Failure::maybe_sent("no answer in time")),
+                    };
+                    report(&mut fetch, ticket, self.clock.now(), sent);
                 }
+                FetchStep::Sign(need) => fetch.on_assertion(self.signed(&need)),
+                FetchStep::Show(code) => self.shown(&code)?,
+                FetchStep::Wait(until) => self.clock.sleep_until(until).await,
+                FetchStep::Done(fetched) => return fetched.map(|fetched| self.kept(fetched)),
             }
         }
     }

@@ -38,6 +38,35 @@ pub trait Transport {
     ) -> Result<http::Response<Bytes>, Failure>;
 }
 
+/// Sends one HTTP request and brings back one answer, in a future.
+///
+/// The contract is that of [`Transport`]. A closure that gives a future is a transport, too.
+pub trait AsyncTransport {
+    /// Sends `request`; the future is ready with the answer.
+    ///
+    /// # Errors
+    /// A [`Failure`] when no complete answer arrived. A status such as 404 or 503 is an answer.
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        options: &SendOptions,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, Failure>> + Send;
+}
+
+impl<F, R> AsyncTransport for F
+where
+    F: Fn(http::Request<Bytes>, &SendOptions) -> R,
+    R: Future<Output = Result<http::Response<Bytes>, Failure>> + Send,
+{
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        options: &SendOptions,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, Failure>> + Send {
+        self(request, options)
+    }
+}
+
 impl<F> Transport for F
 where
     F: Fn(http::Request<Bytes>, &SendOptions) -> Result<http::Response<Bytes>, Failure>,

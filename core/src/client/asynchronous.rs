@@ -1,0 +1,252 @@
+//! The async client: it drives the machines in futures, and names no runtime.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{
+    AsyncClock, AsyncTokenSource, AsyncTransport, ClientBuilder, News,
+    hub::{Driving, Held, Hub},
+    token_source::DynTokenSource,
+};
+use crate::{
+    machine::{Machine, Policy, Start, Step, Task, Tick},
+    protocol::{Call, Endpoint, Error, Failure, Reply, ServiceRoot},
+};
+
+/// Makes calls over an [`AsyncTransport`], with repeats, throttling and tokens taken care of, on
+/// whatever runtime polls its futures.
+///
+/// A clone is cheap and shares everything, as with the blocking [`Client`](super::Client). The
+/// futures are `Send` and own what they need: they outlive the endpoint and the client that they
+/// were made from. To drop one loses nothing but its outcome: what it held (the lease to fetch a
+/// token, the right to go first through a gate) passes on at once. Whether its write happened is
+/// then not known.
+///
+/// ```
+/// use bytes::Bytes;
+/// use graphfeed_core::client::{AsyncClient, SendOptions, VirtualClock};
+/// use graphfeed_core::external::{ConnectionState, GetConnection};
+/// use graphfeed_core::protocol::ServiceRoot;
+/// use graphfeed_core::types::{AccessToken, ConnectionId};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let transport = |request: http::Request<Bytes>, _: &SendOptions| async move {
+///     assert_eq!(request.headers()["Authorization"], "Bearer secret");
+///     Ok(http::Response::new(r#"{"id":"contosohr","state":"ready"}"#.into()))
+/// };
+/// let client = AsyncClient::builder(ServiceRoot::v1(), AccessToken::new("secret")?)
+///     .build_async(transport, VirtualClock::default());
+/// let asking = client.send(&GetConnection::new(&ConnectionId::new("contosohr")?));
+/// assert_eq!(pollster::block_on(asking)?.state, Some(ConnectionState::Ready));
+/// # Ok(())
+/// # }
+/// ```
+pub struct AsyncClient<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    transport: T,
+    clock: Box<dyn AsyncClock>,
+    tokens: Box<dyn DynTokenSource>,
+    hub: Hub,
+}
+
+impl<T> AsRef<Hub> for Inner<T> {
+    fn as_ref(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+/// A call under way. It does something only while it is polled.
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Pending<T>(Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>);
+
+impl<T> Pending<T> {
+    fn new(future: impl Future<Output = Result<T, Error>> + Send + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").finish_non_exhaustive()
+    }
+}
+
+impl AsyncClient<()> {
+    /// Starts a client for one service root, with a source of tokens for it.
+    pub fn builder<S: AsyncTokenSource + 'static>(
+        root: ServiceRoot,
+        tokens: S,
+    ) -> ClientBuilder<S> {
+        ClientBuilder::new(root, tokens)
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    pub(super) fn new(
+        transport: T,
+        clock: Box<dyn AsyncClock>,
+        tokens: Box<dyn DynTokenSource>,
+        hub: Hub,
+    ) -> Self {
+        Self(Arc::new(Inner { transport, clock, tokens, hub }))
+    }
+
+    /// Where it sends to.
+    pub fn root(&self) -> &ServiceRoot {
+        &self.0.hub.settings.root
+    }
+
+    /// How its calls wait, repeat and give up.
+    pub fn policy(&self) -> &Policy {
+        &self.0.hub.settings.policy
+    }
+
+    /// What a machine starts from, now.
+    pub fn start(&self) -> Start {
+        self.0.hub.start(self.0.clock.now())
+    }
+}
+
+impl<T: AsyncTransport + Send + Sync + 'static> AsyncClient<T> {
+    /// Makes one call and gives back what the operation answers with.
+    ///
+    /// # Errors
+    /// As [`Client::send`](super::Client::send), from the future.
+    pub fn send<E: Endpoint<Output: Send + 'static>>(&self, endpoint: &E) -> Pending<E::Output> {
+        let reply = self.reply(endpoint);
+        Pending::new(async { Ok(reply.await?.value) })
+    }
+
+    /// As [`send`](Self::send), with status, headers and raw body of the answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn reply<E: Endpoint<Output: Send + 'static>>(
+        &self,
+        endpoint: &E,
+    ) -> Pending<Reply<E::Output>> {
+        match self.0.hub.call(endpoint) {
+            Ok(call) => self.reply_to(call),
+            Err(error) => Pending::new(async { Err(error) }),
+        }
+    }
+
+    /// Makes a call that was built before.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`Rule::OtherRoot`](crate::types::Rule::OtherRoot) when the
+    /// call was built for another root than this client's.
+    pub fn reply_to<U: Send + 'static>(&self, call: Call<U>) -> Pending<Reply<U>> {
+        match self.0.hub.exchange(call, self.0.clock.now()) {
+            Ok(exchange) => self.drive(exchange),
+            Err(error) => Pending::new(async { Err(error) }),
+        }
+    }
+
+    /// Carries out several calls that belong together. Unlike the future of a single call, this
+    /// one borrows the task.
+    ///
+    /// # Errors
+    /// What the task ends with.
+    pub async fn run<K: Task>(&self, task: &K) -> Result<K::Output, Error> {
+        drive(Arc::clone(&self.0), task.start(&self.start())?).await
+    }
+
+    /// Drives a machine to its end. Its requests have to be for this client's root.
+    ///
+    /// # Errors
+    /// What the machine ends with.
+    pub fn drive<M>(&self, machine: M) -> Pending<M::Output>
+    where
+        M: Machine<Output: Send> + Send + 'static,
+    {
+        Pending::new(drive(Arc::clone(&self.0), machine))
+    }
+}
+
+async fn drive<T: AsyncTransport, M: Machine>(
+    inner: Arc<Inner<T>>,
+    machine: M,
+) -> Result<M::Output, Error> {
+    let now = || inner.clock.now();
+    let mut driving = Driving::new(machine, Held(Arc::clone(&inner)));
+    loop {
+        let (step, news) = driving.turn(now, |machine, now, shared| machine.poll(now, shared));
+        match step {
+            Step::Send(attempt) => {
+                let options = inner.hub.options(&attempt);
+                let (ticket, until) = (attempt.ticket, now() + attempt.timeout);
+                let sending = inner.transport.send(attempt.request, &options);
+                // A transport may forget about time-outs; a call does not.
+                let sent = match before(sending, inner.clock.sleep_until(until)).await {
+                    Some(sent) => sent,
+                    None => Err(Failure::maybe_sent("no answer within the time of one attempt")),
+                };
+                driving.report(now, |machine, now, shared| match sent {
+                    Ok(response) => machine.on_response(ticket, now, response, shared),
+                    Err(failure) => machine.on_failure(ticket, now, failure, shared),
+                });
+            }
+            Step::Token(need) => {
+                let token = inner.tokens.token(&need).await;
+                driving.report(now, |machine, now, shared| {
+                    machine.on_token(need.lease, now, token, shared);
+                });
+            }
+            Step::Wait(until) => wait(&*inner.clock, until, &news).await,
+            Step::Done(result) => return result,
+        }
+    }
+}
+
+/// The outcome of a future, unless another one is ready first.
+pub(super) async fn before<F: Future>(
+    future: F,
+    end: impl Future<Output = ()>,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut end = pin!(end);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        end.as_mut().poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// Until that time, or until there is news.
+async fn wait(clock: &dyn AsyncClock, until: Tick, news: &News) {
+    let mut sleep = clock.sleep_until(until);
+    poll_fn(|context| match news.poll(context) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => sleep.as_mut().poll(context),
+    })
+    .await;
+}
+
+impl<T> Clone for AsyncClient<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for AsyncClient<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0.hub.settings, f)
+    }
+}
