@@ -1,54 +1,19 @@
 //! Setting up a connection against a service that answers badly: nothing is made twice, and what
 //! is in doubt is looked at.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod support;
 
-use bytes::Bytes;
+use std::time::Duration;
+
 use graphfeed_core::{
-    client::{Client, Clock, Failure, SendOptions, VirtualClock},
     external::{
         CreateConnectionOnce, EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection,
         Made, PropertyType, Schema, SchemaProperty,
     },
-    machine::Task,
-    protocol::{Applied, Cause, Error, GiveUp, ServiceRoot},
-    types::{AccessToken, ConnectionId},
+    protocol::{Applied, Cause, GiveUp},
+    types::ConnectionId,
 };
-
-/// One expected request, as method and end of the path, and its answer.
-type Line = (&'static str, &'static str, Result<(u16, &'static str), bool>);
-
-/// Runs a task against a script; every line has to be asked for, in this order.
-fn run<K: Task>(task: &K, script: &[Line]) -> (Result<K::Output, Error>, Duration) {
-    let lines: Vec<Line> = script.to_vec();
-    let lines = Arc::new(Mutex::new(lines.into_iter()));
-    let rest = Arc::clone(&lines);
-    let transport = move |request: http::Request<Bytes>, _: &SendOptions| {
-        let (method, path, answer) = lines.lock().unwrap().next().expect("one request too many");
-        assert_eq!(request.method(), method, "{}", request.uri());
-        assert!(request.uri().path().ends_with(path), "{} is not {path}", request.uri());
-        match answer {
-            Ok((status, body)) => {
-                let mut response = http::Response::builder().status(status);
-                if status == 202 {
-                    response = response.header("location", "https://x/operations/op1");
-                }
-                Ok(response.body(Bytes::from_static(body.as_bytes())).unwrap())
-            }
-            Err(true) => Err(Failure::maybe_sent("reset")),
-            Err(false) => Err(Failure::not_sent("refused")),
-        }
-    };
-    let clock = Arc::new(VirtualClock::default());
-    let client = Client::builder(ServiceRoot::v1(), AccessToken::new("t").unwrap())
-        .build(transport, Arc::clone(&clock));
-    let result = client.run(task);
-    assert_eq!(rest.lock().unwrap().next(), None, "a request that never came");
-    (result, clock.now().since_origin())
-}
+use support::{Line, line, lost, run};
 
 fn connection() -> ExternalConnection {
     ExternalConnection::new(ConnectionId::new("contosohr").unwrap(), "Contoso HR").unwrap()
@@ -60,14 +25,6 @@ const THERE: &str = r#"{"id":"contosohr","name":"Contoso HR","state":"draft"}"#;
 const READY: &str = r#"{"id":"contosohr","name":"Contoso HR","state":"ready"}"#;
 const OTHER: &str = r#"{"id":"contosohr","name":"Somebody else's","state":"ready"}"#;
 
-fn line((method, path): (&'static str, &'static str), status: u16, body: &'static str) -> Line {
-    (method, path, Ok((status, body)))
-}
-
-fn broken((method, path): (&'static str, &'static str), maybe: bool) -> Line {
-    (method, path, Err(maybe))
-}
-
 #[test]
 fn a_connection_is_created_once_whatever_the_answers() {
     let wanted = connection();
@@ -75,9 +32,9 @@ fn a_connection_is_created_once_whatever_the_answers() {
     for (script, made) in [
         (vec![line(POST, 201, THERE)], Made::Now),
         (vec![line(POST, 429, ""), line(POST, 201, THERE)], Made::Now),
-        (vec![broken(POST, false), line(POST, 201, THERE)], Made::Now),
+        (vec![lost(POST, false), line(POST, 201, THERE)], Made::Now),
         (vec![line(POST, 503, ""), line(GET, 200, THERE)], Made::Probably),
-        (vec![broken(POST, true), line(GET, 503, ""), line(GET, 200, THERE)], Made::Probably),
+        (vec![lost(POST, true), line(GET, 503, ""), line(GET, 200, THERE)], Made::Probably),
         (vec![line(POST, 500, ""), line(GET, 404, ""), line(POST, 201, THERE)], Made::Now),
         (
             vec![
@@ -174,12 +131,7 @@ fn a_schema_is_registered_where_it_is_not_there() {
     assert_eq!(outcome(&[missing, line(PATCH, 202, "")]), "begun");
     assert_eq!(outcome(&[line(GET_SCHEMA, 200, UNLIKE), line(PATCH, 202, "")]), "begun");
     assert_eq!(
-        outcome(&[
-            missing,
-            broken(PATCH, true),
-            line(GET, 200, THERE),
-            line(GET_SCHEMA, 200, EQUAL)
-        ]),
+        outcome(&[missing, lost(PATCH, true), line(GET, 200, THERE), line(GET_SCHEMA, 200, EQUAL)]),
         "probably"
     );
     assert_eq!(

@@ -544,6 +544,37 @@ fn one_caller_fetches_a_token_for_all_and_hands_the_task_on() {
 }
 
 #[test]
+fn sixteen_calls_share_one_token_and_one_gate_in_virtual_time() {
+    let mut world = World::new();
+    let mut calls: Vec<_> = (0..16).map(|_| world.start(put("contosohr"))).collect();
+    // The first fetches for all, and is dropped; the second takes over.
+    let Step::Token(_) = calls[0].poll(world.now, &mut world.shared) else { panic!() };
+    for call in &mut calls[1..] {
+        assert!(matches!(call.poll(world.now, &mut world.shared), Step::Wait(_)));
+    }
+    calls[0].abandon(&mut world.shared);
+    calls.remove(0);
+    let mut tickets = Vec::new();
+    for call in &mut calls {
+        tickets.push(step(&mut world, call).unwrap());
+    }
+    assert_eq!(world.tokens, 0, "step() answers the one need that there is");
+    // One is throttled, and all fifteen wait for the same time.
+    for (call, ticket) in calls.iter_mut().zip(tickets) {
+        let throttled = answer(429, &[("retry-after", "30")]);
+        call.on_response(ticket, world.now, throttled, &mut world.shared);
+        let until = step(&mut world, call).unwrap_err();
+        assert_eq!(until, Tick::new(seconds(30.0)));
+    }
+    world.now = Tick::new(seconds(30.0));
+    let sent: Vec<_> = calls.iter_mut().map(|call| step(&mut world, call)).collect();
+    assert_eq!(sent.iter().filter(|step| step.is_ok()).count(), 1, "one goes first");
+    calls[0].on_response(sent[0].unwrap(), world.now, answer(200, &[]), &mut world.shared);
+    let sent = calls[1..].iter_mut().filter_map(|call| step(&mut world, call).ok()).count();
+    assert_eq!(sent, 14, "then the others");
+}
+
+#[test]
 fn a_failed_fetch_is_told_to_all_who_wait_and_to_nobody_later() {
     let mut world = World::new();
     let [mut a, mut b] = [(); 2].map(|()| world.start(put("contosohr")));

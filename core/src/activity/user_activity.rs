@@ -214,13 +214,7 @@ resource! {
 impl ImageInfo {
     /// An icon at this address.
     pub fn new(icon_url: impl Into<String>) -> Self {
-        Self {
-            icon_url: Some(icon_url.into()),
-            alternate_text: None,
-            alternative_text: None,
-            add_image_query: None,
-            other: Default::default(),
-        }
+        Self { icon_url: Some(icon_url.into()), ..Self::default() }
     }
 }
 

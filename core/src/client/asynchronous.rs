@@ -14,8 +14,8 @@ use super::{
     token_source::DynTokenSource,
 };
 use crate::{
-    machine::{Machine, Policy, Start, Step, Task, Tick},
-    protocol::{Call, Endpoint, Error, Failure, Reply, ServiceRoot},
+    machine::{Machine, Pages, Policy, Start, Step, Task, Tick},
+    protocol::{Call, Endpoint, Error, Failure, Page, Reply, ServiceRoot},
 };
 
 /// Makes calls over an [`AsyncTransport`], with repeats, throttling and tokens taken care of, on
@@ -82,6 +82,41 @@ impl<T> Future for Pending<T> {
 impl<T> fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").finish_non_exhaustive()
+    }
+}
+
+/// The pages of a collection: each is asked for when it is wanted.
+pub struct AsyncPages<T, V> {
+    client: AsyncClient<T>,
+    // The error of a link is told in the place of the page that it leads to.
+    pages: Result<Option<Pages<V>>, Error>,
+}
+
+impl<T: AsyncTransport + Send + Sync + 'static, V: Send + 'static> AsyncPages<T, V> {
+    /// The next page; `None` after the last, and after an error. Dropped before its end, it can
+    /// be called again for the same page.
+    ///
+    /// # Errors
+    /// As [`Client::pages`](super::Client::pages).
+    pub async fn next(&mut self) -> Option<Result<Page<V>, Error>> {
+        let call = match &self.pages {
+            Ok(pages) => pages.as_ref()?.call()?.clone(),
+            Err(_) => return std::mem::replace(&mut self.pages, Ok(None)).err().map(Err),
+        };
+        let page = self.client.reply_to(call).await.map(|reply| reply.value);
+        if let Ok(pages) = &mut self.pages {
+            let turning = pages.take();
+            if let (Some(mut turning), Ok(page)) = (turning, &page) {
+                self.pages = turning.turn(page).map(|()| Some(turning));
+            }
+        }
+        Some(page)
+    }
+}
+
+impl<T, V> fmt::Debug for AsyncPages<T, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncPages").finish_non_exhaustive()
     }
 }
 
@@ -155,6 +190,29 @@ impl<T: AsyncTransport + Send + Sync + 'static> AsyncClient<T> {
             Ok(exchange) => self.drive(exchange),
             Err(error) => Pending::new(async { Err(error) }),
         }
+    }
+
+    /// The pages of a collection, one after the other.
+    ///
+    /// ```no_run
+    /// # use graphfeed_core::{client::{AsyncClient, AsyncTransport}, activity::ListActivities};
+    /// # async fn run<T: AsyncTransport + Send + Sync + 'static>(client: &AsyncClient<T>)
+    /// #     -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut pages = client.pages(&ListActivities::new());
+    /// while let Some(page) = pages.next().await {
+    ///     for activity in page?.value {
+    ///         println!("{}", activity.id);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pages<V: Send + 'static, E: Endpoint<Output = Page<V>>>(
+        &self,
+        endpoint: &E,
+    ) -> AsyncPages<T, V> {
+        let pages = self.0.hub.call(endpoint).map(|first| Some(Pages::new(first, self.root())));
+        AsyncPages { client: self.clone(), pages }
     }
 
     /// Carries out several calls that belong together. Unlike the future of a single call, this

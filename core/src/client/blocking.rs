@@ -7,8 +7,8 @@ use super::{
     hub::{Driving, Held, Hub, value},
 };
 use crate::{
-    machine::{Machine, Policy, Start, Step, Task},
-    protocol::{Call, Endpoint, Error, Reply, ServiceRoot},
+    machine::{Machine, Pages, Policy, Start, Step, Task},
+    protocol::{Call, Endpoint, Error, Page, Reply, ServiceRoot},
 };
 
 /// Makes calls over a [`Transport`], with repeats, throttling and tokens taken care of, on the
@@ -101,6 +101,39 @@ impl<T: Transport> Client<T> {
     /// call was built for another root than this client's.
     pub fn reply_to<U>(&self, call: Call<U>) -> Result<Reply<U>, Error> {
         self.drive(self.0.hub.exchange(call, self.0.clock.now())?)
+    }
+
+    /// The pages of a collection, one after the other: each is asked for when it is wanted.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) and [`Pages::turn`]; after an error there are no more pages.
+    ///
+    /// ```no_run
+    /// # use graphfeed_core::{client::{Client, Transport}, activity::ListActivities};
+    /// # fn run<T: Transport>(client: &Client<T>) -> Result<(), Box<dyn std::error::Error>> {
+    /// for page in client.pages(&ListActivities::new()) {
+    ///     for activity in page?.value {
+    ///         println!("{}", activity.id);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pages<V, E: Endpoint<Output = Page<V>>>(
+        &self,
+        endpoint: &E,
+    ) -> impl Iterator<Item = Result<Page<V>, Error>> {
+        let mut pages = self.0.hub.call(endpoint).map(|first| Some(Pages::new(first, self.root())));
+        std::iter::from_fn(move || {
+            let mut turning = match &mut pages {
+                Ok(turning) => turning.take()?,
+                Err(_) => return std::mem::replace(&mut pages, Ok(None)).err().map(Err),
+            };
+            let call = turning.call()?.clone();
+            Some(self.reply_to(call).map(|reply| reply.value).inspect(|page| {
+                pages = turning.turn(page).map(|()| Some(turning));
+            }))
+        })
     }
 
     /// Carries out several calls that belong together.

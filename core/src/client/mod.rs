@@ -11,7 +11,7 @@ mod token_source;
 mod tracing;
 mod transport;
 
-pub use asynchronous::{AsyncClient, Pending};
+pub use asynchronous::{AsyncClient, AsyncPages, Pending};
 pub use blocking::Client;
 pub use clock::{AsyncClock, Clock, News, VirtualClock};
 pub use hub::ClientBuilder;

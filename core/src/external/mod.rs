@@ -14,6 +14,7 @@ mod ensure;
 mod item;
 mod operation;
 mod property;
+mod registration;
 mod schema;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
@@ -34,6 +35,7 @@ pub use item::{
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue, StoredProperties, StoredProperty};
+pub use registration::{AwaitSchema, SchemaRegistered};
 pub use schema::{
     GetSchema, Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration,
     StoredSchema, StoredSchemaProperty,

@@ -82,40 +82,27 @@ const PRINCIPAL: &str = "#microsoft.graph.externalConnectors.principal";
 impl Principal {
     /// An Entra user or group.
     pub fn entra(object_id: crate::types::Guid) -> Self {
-        Self { entra_id: Some(object_id.to_string()), ..Self::nobody() }
+        Self { entra_id: Some(object_id.to_string()), ..Self::default() }
     }
 
     /// A user by user principal name.
     pub fn upn(upn: impl Into<String>) -> Self {
-        Self { upn: Some(upn.into()), ..Self::nobody() }
+        Self { upn: Some(upn.into()), ..Self::default() }
     }
 
     /// Somebody of whom only a mail address is known.
     pub fn email(address: impl Into<String>) -> Self {
-        Self { email: Some(address.into()), ..Self::nobody() }
+        Self { email: Some(address.into()), ..Self::default() }
     }
 
     /// Somebody of whom only the name in the source system is known.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { external_name: Some(name.into()), ..Self::nobody() }
+        Self { external_name: Some(name.into()), ..Self::default() }
     }
 
     /// Somebody whom only the source system knows.
     pub fn external(id: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { external_id: Some(id.into()), external_name: Some(name.into()), ..Self::nobody() }
-    }
-
-    fn nobody() -> Self {
-        Self {
-            email: None,
-            entra_display_name: None,
-            entra_id: None,
-            external_id: None,
-            external_name: None,
-            tenant_id: None,
-            upn: None,
-            other: Default::default(),
-        }
+        Self { external_id: Some(id.into()), external_name: Some(name.into()), ..Self::default() }
     }
 
     fn members(&self) -> [(&'static str, &Option<String>); 7] {
@@ -654,8 +641,8 @@ mod tests {
             ("due date", "c".into()),
             ("7", f64::INFINITY.into()),
             ("list", vec![1.0, f64::NAN].into()),
-            ("who", Principal::nobody().into()),
-            ("whos", vec![Principal::upn("x"), Principal::nobody()].into()),
+            ("who", Principal::default().into()),
+            ("whos", vec![Principal::upn("x"), Principal::default()].into()),
         ])
         .check(&mut faults);
         let found = faults.finish().unwrap_err();

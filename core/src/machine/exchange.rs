@@ -63,7 +63,8 @@ enum State<T> {
 }
 
 impl<T> Exchange<T> {
-    /// Starts a call. The seed decides its `client-request-id` and the spread of its waits.
+    /// Starts a call, which does not go out before `now`. The seed decides its
+    /// `client-request-id` and the spread of its waits.
     pub fn new(call: Call<T>, policy: &Policy, seed: u64, now: Tick) -> Self {
         let mut random = Random::new(seed);
         let id = Guid::from_random_bytes(random.bytes());
@@ -82,12 +83,6 @@ impl<T> Exchange<T> {
             last_error: None,
             state: State::Ready(now),
         }
-    }
-
-    /// Waits before the first attempt.
-    pub(super) fn not_before(mut self, until: Tick) -> Self {
-        self.state = State::Ready(until);
-        self
     }
 
     /// The id that all attempts of this call carry.

@@ -52,6 +52,7 @@
 mod event;
 mod exchange;
 pub mod identity;
+mod pages;
 mod policy;
 mod random;
 mod retry;
@@ -62,6 +63,7 @@ mod token;
 
 pub use event::{Event, EventKind, WaitReason};
 pub use exchange::Exchange;
+pub use pages::Pages;
 pub use policy::{Budget, Policy};
 pub use shared::Shared;
 pub use task::{Start, Task};

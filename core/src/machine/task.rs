@@ -96,6 +96,12 @@ impl<L: Logic> Sequence<L> {
             over: false,
         }
     }
+
+    /// With another end than the total time of one call, which then holds for each call.
+    pub(crate) fn until(mut self, deadline: Tick) -> Self {
+        self.deadline = deadline;
+        self
+    }
 }
 
 impl<L: Logic> Machine for Sequence<L> {
@@ -115,9 +121,11 @@ impl<L: Logic> Machine for Sequence<L> {
             match self.logic.next(outcome, now) {
                 Next::Call(call, not_before) => {
                     let mut policy = self.policy.clone();
-                    policy.total = self.deadline.since(now);
+                    // The time of a call begins when it may begin.
+                    let start = not_before.max(now);
+                    policy.total = policy.total.min(self.deadline.since(start));
                     let seed = self.random.next();
-                    self.exchange = Exchange::new(call, &policy, seed, now).not_before(not_before);
+                    self.exchange = Exchange::new(call, &policy, seed, start);
                 }
                 Next::Done(result) => {
                     self.over = true;

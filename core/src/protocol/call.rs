@@ -48,6 +48,13 @@ impl<T> Call<T> {
         &self.request
     }
 
+    /// The same call at another address: the next page of what it asked for.
+    pub(crate) fn to(&self, uri: http::Uri) -> Self {
+        let mut request = (*self.request).clone();
+        *request.uri_mut() = uri;
+        Self { request: Arc::new(request), ..self.clone() }
+    }
+
     /// Whether the request goes to `root`, so that a token for that root may go with it.
     pub fn is_for(&self, root: &ServiceRoot) -> bool {
         root.trusts(self.request.uri())

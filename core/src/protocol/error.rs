@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    DecodeError, Explanation, Failure, Route, Sent, ServiceError, TokenError, retry_after,
+    DecodeError, Explanation, Failure, PublicError, Route, Sent, ServiceError, TokenError,
+    retry_after,
     service_error::{REQUEST_ID, header_text},
 };
 use crate::types::BuildError;
@@ -60,6 +61,10 @@ pub enum Cause {
     NeverSent(GiveUp),
     /// Something else is there already: what was found, and what to do about it.
     Conflict(String),
+    /// An operation that the service had begun came to nothing.
+    OperationFailed(PublicError),
+    /// An operation had not ended when the time for waiting was over: what was last known of it.
+    StillRunning(String),
     /// No answer came.
     Transport(Failure),
     /// The service answered with a status outside 200 to 299.
@@ -126,6 +131,16 @@ impl Error {
     /// Something else is there already.
     pub(crate) fn conflict(route: &'static Route, what: String) -> Self {
         Self::new(route, Applied::No, Cause::Conflict(what))
+    }
+
+    /// An operation came to nothing.
+    pub(crate) fn operation_failed(route: &'static Route, why: PublicError) -> Self {
+        Self::new(route, Applied::No, Cause::OperationFailed(why))
+    }
+
+    /// An operation has not ended in time.
+    pub(crate) fn still_running(route: &'static Route, last: String) -> Self {
+        Self::new(route, Applied::No, Cause::StillRunning(last))
     }
 
     /// The same error at the end of a whole call: after so many attempts, one of which may have
@@ -295,6 +310,10 @@ impl fmt::Display for Error {
             Cause::Token(why) => write!(f, "no token: {why}")?,
             Cause::NeverSent(_) => f.write_str("not sent")?,
             Cause::Conflict(what) => f.write_str(what)?,
+            Cause::OperationFailed(why) => write!(f, "the operation failed: {why}")?,
+            Cause::StillRunning(last) => {
+                write!(f, "{last}; wait longer, or go on waiting later")?;
+            }
             Cause::Transport(failure) => write!(f, "{}", failure.chain())?,
             Cause::Service(error) => write!(f, "{error}")?,
             Cause::Unreadable { why, status, body, .. } => {

@@ -80,6 +80,8 @@ rules! {
     Token = "token",
     /// A service root is an address and nothing else.
     ServiceRoot = "service-root",
+    /// A link to the next page is an address, and leads on.
+    PageLink = "page-link",
     /// A token goes to the service root only.
     OtherRoot = "other-root",
     /// The operation takes this kind of token: a user's, or an application's.

@@ -24,4 +24,4 @@ pub use token_claims::{TokenClaims, TokenKind};
 
 pub(crate) use fault::{FaultList, quote};
 pub(crate) use open_enum::{UNKNOWN_FUTURE_VALUE, open_enum};
-pub(crate) use resource::{Key, Lenient, lenient_as_strict, read, resource};
+pub(crate) use resource::{Key, Lenient, default_if_optional, lenient_as_strict, read, resource};

@@ -101,6 +101,10 @@ macro_rules! resource {
             pub other: $crate::types::OtherMembers,
         }
 
+        $crate::types::default_if_optional! {
+            $Name { $($($rfield)*)? } { $($ofield)* }
+        }
+
         const _: () = {
             struct Members<const LENIENT: bool>;
 
@@ -198,7 +202,19 @@ macro_rules! resource {
     };
 }
 
-pub(crate) use {lenient_as_strict, resource};
+/// What has no required member can be nothing but empty.
+macro_rules! default_if_optional {
+    ($Name:ident { } { $($ofield:ident)* }) => {
+        impl Default for $Name {
+            fn default() -> Self {
+                Self { $($ofield: None,)* other: $crate::types::OtherMembers::default() }
+            }
+        }
+    };
+    ($Name:ident { $($rfield:ident)+ } { $($ofield:ident)* }) => {};
+}
+
+pub(crate) use {default_if_optional, lenient_as_strict, resource};
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "the macro makes public types")]

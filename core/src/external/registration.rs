@@ -1,0 +1,194 @@
+//! Waiting until a schema is registered.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ConnectionOperation, ConnectionOperationStatus, ConnectionState, GetConnection, GetOperation,
+    StoredConnection,
+};
+use crate::{
+    machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
+    protocol::{Call, Error, Reply},
+    types::{ConnectionId, OperationId},
+};
+
+/// Waits until the registration of a schema has ended: asks for its operation, at first every
+/// second and then ever more rarely, up to a minute apart.
+///
+/// Only `completed` is success. An unknown status is waited on like `inprogress`. An operation
+/// that has vanished may have been completed long ago; then the state of the connection decides.
+/// That GET schema answers says nothing and is not asked.
+///
+/// It is plain data that can be written down and read again, so that another process goes on
+/// waiting:
+///
+/// ```
+/// use graphfeed_core::external::AwaitSchema;
+/// use graphfeed_core::types::{ConnectionId, OperationId};
+///
+/// let waiting = AwaitSchema::new(
+///     ConnectionId::new("contosohr")?,
+///     OperationId::new("1.neu.0278337E599FC8DBF5607ED12CF463E4")?,
+/// );
+/// let saved = serde_json::to_string(&waiting)?;
+/// let resumed: AwaitSchema = serde_json::from_str(&saved)?;
+/// assert_eq!(resumed, waiting);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitSchema {
+    connection: ConnectionId,
+    operation: OperationId,
+    longest: Duration,
+}
+
+/// How a registration ended well.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SchemaRegistered {
+    /// The operation is completed.
+    Completed(ConnectionOperation),
+    /// The operation has vanished, and the connection is ready.
+    Ready(StoredConnection),
+}
+
+impl AwaitSchema {
+    /// Waits for `operation` of `connection`, 30 minutes at most: registration is said to take 5
+    /// to 15.
+    pub fn new(connection: ConnectionId, operation: OperationId) -> Self {
+        Self { connection, operation, longest: Duration::from_secs(1800) }
+    }
+
+    /// Waits this long at most.
+    #[must_use]
+    pub fn at_most(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    /// The operation.
+    pub fn operation(&self) -> &OperationId {
+        &self.operation
+    }
+}
+
+enum Answer {
+    Operation(ConnectionOperation),
+    Connection(StoredConnection),
+}
+
+impl From<ConnectionOperation> for Answer {
+    fn from(operation: ConnectionOperation) -> Self {
+        Self::Operation(operation)
+    }
+}
+
+impl From<StoredConnection> for Answer {
+    fn from(connection: StoredConnection) -> Self {
+        Self::Connection(connection)
+    }
+}
+
+impl Task for AwaitSchema {
+    type Output = SchemaRegistered;
+
+    fn start(
+        &self,
+        start: &Start,
+    ) -> Result<impl Machine<Output = SchemaRegistered> + Send, Error> {
+        let deadline = start.now + self.longest;
+        let logic = Waiting {
+            ask: start.call(&GetOperation::new(&self.connection, &self.operation))?,
+            look: start.call(&GetConnection::new(&self.connection))?,
+            deadline,
+            interval: Duration::from_secs(1),
+            vanished: None,
+        };
+        let first = logic.ask.clone();
+        Ok(Sequence::new(logic, first, start).until(deadline))
+    }
+}
+
+struct Waiting {
+    ask: Call<Answer>,
+    look: Call<Answer>,
+    deadline: Tick,
+    interval: Duration,
+    // The 404 of an operation that has vanished.
+    vanished: Option<Error>,
+}
+
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Waiting {
+    /// Asks again after a while, if there is time.
+    fn again(
+        &mut self,
+        call: &Call<Answer>,
+        now: Tick,
+        last: String,
+    ) -> Next<Answer, SchemaRegistered> {
+        let next = now + self.interval;
+        self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
+        if next >= self.deadline {
+            return Next::Done(Err(Error::still_running(call.route(), last)));
+        }
+        Next::Call(call.clone(), next)
+    }
+}
+
+impl Logic for Waiting {
+    type Answer = Answer;
+    type Output = SchemaRegistered;
+
+    fn next(
+        &mut self,
+        outcome: Result<Reply<Answer>, Error>,
+        now: Tick,
+    ) -> Next<Answer, SchemaRegistered> {
+        match outcome.map(|reply| reply.value) {
+            Ok(Answer::Operation(operation)) => match &operation.status {
+                Some(ConnectionOperationStatus::Completed) => {
+                    Next::Done(Ok(SchemaRegistered::Completed(operation)))
+                }
+                Some(ConnectionOperationStatus::Failed) => {
+                    let error = operation.error.unwrap_or_default();
+                    Next::Done(Err(Error::operation_failed(self.ask.route(), error)))
+                }
+                status => {
+                    let status = status.as_ref().map_or("nothing", |status| status.as_str());
+                    let last = format!("the operation said {status} when last asked");
+                    self.again(&self.ask.clone(), now, last)
+                }
+            },
+            Ok(Answer::Connection(connection)) => match &connection.state {
+                Some(ConnectionState::Ready | ConnectionState::LimitExceeded) => {
+                    Next::Done(Ok(SchemaRegistered::Ready(connection)))
+                }
+                state => {
+                    let state = state.as_ref().map_or("in no state", |state| state.as_str());
+                    let last = format!(
+                        "the operation has vanished, and the connection was {state} when last seen"
+                    );
+                    self.again(&self.look.clone(), now, last)
+                }
+            },
+            Err(error)
+                if error.status() == Some(StatusCode::NOT_FOUND) && self.vanished.is_none() =>
+            {
+                self.vanished = Some(error);
+                Next::Call(self.look.clone(), now)
+            }
+            // A connection that is not there either never had an operation.
+            Err(error) => Next::Done(Err(error)),
+        }
+    }
+}
