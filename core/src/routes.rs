@@ -1,10 +1,10 @@
 //! Every operation of this crate in one list, which the README's table is held against.
 
 use crate::{
-    activity::{ListActivities, PutActivity, PutHistoryItem},
+    activity::{DeleteActivity, DeleteHistoryItem, ListActivities, PutActivity, PutHistoryItem},
     external::{
-        AddActivities, CreateConnection, DeleteConnection, GetConnection, GetItem, GetOperation,
-        GetSchema, PutItem, RegisterSchema,
+        AddActivities, CreateConnection, DeleteConnection, DeleteItem, GetConnection, GetItem,
+        GetOperation, GetSchema, ListConnections, PutItem, RegisterSchema,
     },
     protocol::{Endpoint, Route},
 };
@@ -12,6 +12,7 @@ use crate::{
 /// Every operation of this crate, as data.
 pub const ALL: &[Route] = &[
     CreateConnection::ROUTE,
+    ListConnections::ROUTE,
     GetConnection::ROUTE,
     DeleteConnection::ROUTE,
     RegisterSchema::ROUTE,
@@ -19,8 +20,11 @@ pub const ALL: &[Route] = &[
     GetOperation::ROUTE,
     PutItem::ROUTE,
     GetItem::ROUTE,
+    DeleteItem::ROUTE,
     AddActivities::ROUTE,
     PutActivity::ROUTE,
     ListActivities::ROUTE,
+    DeleteActivity::ROUTE,
     PutHistoryItem::ROUTE,
+    DeleteHistoryItem::ROUTE,
 ];

@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::{CLOUDS, PERMISSIONS, Put, Status};
 use crate::{
-    protocol::{Answer, DecodeError, Endpoint, Lane, PathArgs, Route, ServiceRoot, write_json},
+    protocol::{
+        Answer, DecodeError, Deleted, Endpoint, Lane, PathArgs, Route, ServiceRoot, write_json,
+    },
     types::{BuildError, Fault, Guid, Rule, Timestamp, UserActivityId, resource},
 };
 
@@ -159,5 +161,42 @@ impl Endpoint for PutHistoryItem<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<Put<StoredHistoryItem>, DecodeError> {
         Put::parse(answer)
+    }
+}
+
+/// `DELETE /me/activities/{activity}/historyItems/{history item}`
+/// ([document](https://learn.microsoft.com/graph/api/projectrome-delete-historyitem)).
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteHistoryItem<'a> {
+    activity: &'a UserActivityId,
+    id: Guid,
+}
+
+impl<'a> DeleteHistoryItem<'a> {
+    /// Deletes the history item `id` of `activity`.
+    pub fn new(activity: &'a UserActivityId, id: Guid) -> Self {
+        Self { activity, id }
+    }
+}
+
+impl Endpoint for DeleteHistoryItem<'_> {
+    type Output = Deleted;
+    const ROUTE: Route = Route::delete(
+        "Delete history item",
+        "/me/activities/{activity}/historyItems/{historyItem}",
+    )
+    .clouds(CLOUDS)
+    .permissions(PERMISSIONS)
+    .lane(Lane::SignedInUser)
+    .success(&[204])
+    .reads(&[404]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.activity);
+        path.push(self.id.to_string());
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
+        Deleted::parse(answer)
     }
 }

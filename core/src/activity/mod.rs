@@ -8,10 +8,10 @@
 mod history;
 mod user_activity;
 
-pub use history::{ActivityHistoryItem, PutHistoryItem, StoredHistoryItem};
+pub use history::{ActivityHistoryItem, DeleteHistoryItem, PutHistoryItem, StoredHistoryItem};
 pub use user_activity::{
-    ImageInfo, ListActivities, PutActivity, StoredActivity, UserActivity, UserActivityBuilder,
-    VisualInfo,
+    DeleteActivity, ImageInfo, ListActivities, PutActivity, StoredActivity, UserActivity,
+    UserActivityBuilder, VisualInfo,
 };
 
 use http::StatusCode;

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::{ActivityHistoryItem, CLOUDS, PERMISSIONS, Put, Status, StoredHistoryItem};
 use crate::{
     protocol::{
-        Answer, DecodeError, Endpoint, Lane, Page, PathArgs, Repeat, Route, ServiceRoot, write_json,
+        Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Repeat, Route, ServiceRoot,
+        write_json,
     },
     types::{AppActivityId, BuildError, FaultList, RawJson, Timestamp, UserActivityId, resource},
 };
@@ -343,5 +344,37 @@ impl Endpoint for ListActivities {
 
     fn parse(answer: &Answer<'_>) -> Result<Page<StoredActivity>, DecodeError> {
         answer.resource()
+    }
+}
+
+/// `DELETE /me/activities/{activity}`: deletes an activity and its history, by the server's id
+/// ([document](https://learn.microsoft.com/graph/api/projectrome-delete-activity)).
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteActivity<'a> {
+    activity: &'a UserActivityId,
+}
+
+impl<'a> DeleteActivity<'a> {
+    /// Deletes `activity`.
+    pub fn new(activity: &'a UserActivityId) -> Self {
+        Self { activity }
+    }
+}
+
+impl Endpoint for DeleteActivity<'_> {
+    type Output = Deleted;
+    const ROUTE: Route = Route::delete("Delete activity", "/me/activities/{activity}")
+        .clouds(CLOUDS)
+        .permissions(PERMISSIONS)
+        .lane(Lane::SignedInUser)
+        .success(&[204])
+        .reads(&[404]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.activity);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
+        Deleted::parse(answer)
     }
 }

@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::{CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, work_or_application};
 use crate::{
-    protocol::{Answer, DecodeError, Endpoint, Lane, PathArgs, Route, ServiceRoot, write_json},
+    protocol::{
+        Answer, DecodeError, Endpoint, Lane, Page, PathArgs, Route, ServiceRoot, write_json,
+    },
     types::{BuildError, ConnectionId, Fault, Rule, open_enum, resource},
 };
 
@@ -152,6 +154,34 @@ impl Endpoint for GetConnection<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredConnection, DecodeError> {
+        answer.resource()
+    }
+}
+
+/// `GET /external/connections`: the connections that the caller may see
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-external-list-connections)).
+///
+/// With an `OwnedBy` permission those are the ones that the application created, and those that
+/// name it in their `authorizedAppIds`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListConnections {}
+
+impl ListConnections {
+    /// Asks for the first page.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Endpoint for ListConnections {
+    type Output = Page<StoredConnection>;
+    const ROUTE: Route = Route::get("List connections", "/external/connections")
+        .clouds(CLOUDS)
+        .permissions(work_or_application(READ_CONNECTION));
+
+    fn args(&self, _: &mut PathArgs<'_>) {}
+
+    fn parse(answer: &Answer<'_>) -> Result<Page<StoredConnection>, DecodeError> {
         answer.resource()
     }
 }

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Repeat, Route, ServiceRoot,
-        Version, write_json,
+        Answer, DecodeError, DecodeKind, Deleted, Endpoint, Lane, PathArgs, Repeat, Route,
+        ServiceRoot, Version, write_json,
     },
     types::{BuildError, ConnectionId, FaultList, ItemId, Rule, open_enum, resource},
 };
@@ -356,5 +356,52 @@ impl Endpoint for GetItem<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<StoredItem, DecodeError> {
         answer.resource()
+    }
+}
+
+/// `DELETE /external/connections/{connection}/items/{item}`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalitem-delete)).
+///
+/// ```
+/// use graphfeed_core::external::DeleteItem;
+/// use graphfeed_core::protocol::{Deleted, Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{ConnectionId, ItemId};
+///
+/// let (connection, item) = (ConnectionId::new("contosohr")?, ItemId::new("T1")?);
+/// let request = DeleteItem::new(&connection, &item).request(&ServiceRoot::v1())?;
+/// let missing = http::Response::builder().status(404).body("".into())?;
+/// assert_eq!(DeleteItem::response(&request, missing)?.value, Deleted::NotFound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteItem<'a> {
+    connection: &'a ConnectionId,
+    item: &'a ItemId,
+}
+
+impl<'a> DeleteItem<'a> {
+    /// Deletes `item` of `connection`.
+    pub fn new(connection: &'a ConnectionId, item: &'a ItemId) -> Self {
+        Self { connection, item }
+    }
+}
+
+impl Endpoint for DeleteItem<'_> {
+    type Output = Deleted;
+    const ROUTE: Route =
+        Route::delete("Delete item", "/external/connections/{connection}/items/{item}")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(WRITE_ITEM))
+            .lane(Lane::Connection)
+            .success(&[204])
+            .reads(&[404]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.item);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
+        Deleted::parse(answer)
     }
 }

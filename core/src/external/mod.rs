@@ -24,14 +24,14 @@ pub use activity::{
 };
 pub use connection::{
     ConnectionState, CreateConnection, DeleteConnection, ExternalConnection, GetConnection,
-    StoredConnection,
+    ListConnections, StoredConnection,
 };
 pub use ensure::{
     CreateConnectionOnce, CreatedConnection, EnsureConnection, EnsureSchema, EnsuredSchema, Made,
 };
 pub use item::{
-    ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType, GetItem,
-    PutItem, StoredContent, StoredItem,
+    DeleteItem, ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType,
+    GetItem, PutItem, StoredContent, StoredItem,
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue, StoredProperties, StoredProperty};

@@ -30,7 +30,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The status, from 200 to 299.
+    /// The status, from 200 to 299 or one that the route reads like a success.
     pub fn status(&self) -> StatusCode {
         self.status
     }

@@ -117,7 +117,7 @@ impl<T> fmt::Debug for Call<T> {
 pub struct Reply<T> {
     /// What the operation answers with.
     pub value: T,
-    /// The status, from 200 to 299.
+    /// The status, from 200 to 299 or one that the route reads like a success.
     pub status: StatusCode,
     /// Every header of the answer.
     pub headers: HeaderMap,
@@ -144,7 +144,8 @@ pub(super) fn read<T>(
     request: &http::Request<Bytes>,
     response: http::Response<Bytes>,
 ) -> Result<Reply<T>, Error> {
-    if !response.status().is_success() {
+    let status = response.status();
+    if !status.is_success() && !route.reads.contains(&status.as_u16()) {
         return Err(Error::service(route, ServiceError::read(response)));
     }
     match parse(&Answer::new(request, &response)) {

@@ -97,7 +97,8 @@ pub trait Endpoint {
         Repeat::of(&Self::ROUTE)
     }
 
-    /// Reads the answer to a success, that is, to any status from 200 to 299.
+    /// Reads the answer to a success, that is, to any status from 200 to 299 or one that the
+    /// route [reads](Route::reads) like a success.
     ///
     /// # Errors
     /// When the body is not what the operation answers with.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod deleted;
 mod endpoint;
 mod error;
 mod error_text;
@@ -22,6 +23,7 @@ mod token_error;
 
 pub use answer::{Answer, DecodeError, DecodeKind};
 pub use call::{Call, Reply};
+pub use deleted::Deleted;
 pub use endpoint::{Endpoint, Repeat, write_json};
 pub use error::{Applied, Cause, Error, GiveUp};
 pub use explanation::Explanation;

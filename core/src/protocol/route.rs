@@ -42,6 +42,9 @@ pub struct Route {
     pub lane: Lane,
     /// The statuses that the documents give for success.
     pub success: &'static [u16],
+    /// Statuses outside 200 to 299 that are no errors for a caller, and are read like a success:
+    /// the 404 of something that was to be deleted.
+    pub reads: &'static [u16],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,7 @@ impl Route {
             permissions: None,
             lane: Lane::None,
             success: &[200],
+            reads: &[],
         }
     }
 
@@ -175,6 +179,13 @@ impl Route {
     #[must_use]
     pub const fn success(mut self, success: &'static [u16]) -> Self {
         self.success = success;
+        self
+    }
+
+    /// Statuses outside 200 to 299 that are read like a success.
+    #[must_use]
+    pub const fn reads(mut self, reads: &'static [u16]) -> Self {
+        self.reads = reads;
         self
     }
 
