@@ -225,3 +225,36 @@ fn a_dead_service_stops_a_client_early() {
     // Each call once, and the 50 repeats that the default budget pays for.
     assert_eq!(sent.load(Ordering::SeqCst), 150);
 }
+
+#[test]
+fn signing_in_first_takes_its_time_and_makes_no_call() {
+    let clock = Arc::new(VirtualClock::default());
+    let slow = Arc::clone(&clock);
+    let fetched = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&fetched);
+    let tokens = move |need: &TokenNeed| {
+        assert_eq!(need.timeout, Duration::from_secs(900));
+        count.fetch_add(1, Ordering::SeqCst);
+        slow.advance(Duration::from_secs(600));
+        token()
+    };
+    let sent = Arc::new(AtomicU32::new(0));
+    let calls = Arc::clone(&sent);
+    let transport = move |_: http::Request<Bytes>, _: &SendOptions| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        Ok(answer(200))
+    };
+    let client = Client::builder(ServiceRoot::v1(), tokens).build(transport, clock);
+    client.sign_in(Duration::from_secs(900)).unwrap();
+    client.sign_in(Duration::from_secs(900)).unwrap();
+    assert_eq!((fetched.load(Ordering::SeqCst), sent.load(Ordering::SeqCst)), (1, 0));
+    client.send(&GetConnection::new(&connection())).unwrap();
+    assert_eq!((fetched.load(Ordering::SeqCst), sent.load(Ordering::SeqCst)), (1, 1));
+
+    let declines = |_: &TokenNeed| Err(TokenError::source("declined"));
+    let nothing = |_: http::Request<Bytes>, _: &SendOptions| -> Result<_, Failure> { panic!() };
+    let client =
+        Client::builder(ServiceRoot::v1(), declines).build(nothing, VirtualClock::default());
+    let error = client.sign_in(Duration::from_secs(900)).unwrap_err();
+    assert_eq!(error.to_string(), "Sign in: no token: declined");
+}

@@ -251,6 +251,18 @@ fn the_services_wait_is_obeyed_in_all_its_forms() {
 }
 
 #[test]
+fn only_waits_of_our_own_choice_double() {
+    let mut world = World::new();
+    let exchange = world.start(put("contosohr"));
+    let told = || Ok(answer(429, &[("retry-after", "1")]));
+    let answers =
+        [told(), told(), told(), told(), told(), Ok(answer(429, &[])), Ok(answer(200, &[]))];
+    assert_eq!(world.play(exchange, answers).unwrap().status, 200);
+    let own = world.gaps()[5].as_secs_f64();
+    assert!((0.25..=0.5).contains(&own), "{own}");
+}
+
+#[test]
 fn a_wait_beyond_the_total_time_gives_up_at_once_with_the_cause() {
     for (told, attempts) in [("299", 2), ("300", 1), ("99999999999999999999", 1)] {
         let mut world = World::new();

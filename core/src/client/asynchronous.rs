@@ -6,6 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
     token_source::DynTokenSource,
 };
 use crate::{
-    machine::{Machine, Pages, Policy, Start, Step, Task, Tick},
+    machine::{Machine, Pages, Policy, SignIn, Start, Step, Task, Tick},
     protocol::{Call, Endpoint, Error, Failure, Page, Reply, ServiceRoot},
 };
 
@@ -178,6 +179,24 @@ impl<T: AsyncTransport + Send + Sync + 'static> AsyncClient<T> {
             Ok(call) => self.reply_to(call),
             Err(error) => Pending::new(async { Err(error) }),
         }
+    }
+
+    /// Sees to it that there is a token, waiting this long at most: for a person who signs in with
+    /// a device code, whom the total time of a call would hurry.
+    ///
+    /// # Errors
+    /// Why there is no token.
+    pub fn sign_in(&self, longest: Duration) -> Pending<()> {
+        self.drive(SignIn::new(longest, self.0.clock.now()))
+    }
+
+    /// Makes a call that was built before, and gives back what the operation answers with.
+    ///
+    /// # Errors
+    /// As [`reply_to`](Self::reply_to).
+    pub fn send_call<U: Send + 'static>(&self, call: Call<U>) -> Pending<U> {
+        let reply = self.reply_to(call);
+        Pending::new(async { Ok(reply.await?.value) })
     }
 
     /// Makes a call that was built before.

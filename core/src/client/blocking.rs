@@ -1,13 +1,13 @@
 //! The blocking client: it drives the machines on the caller's thread.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     ClientBuilder, Clock, TokenSource, Transport,
     hub::{Driving, Held, Hub, value},
 };
 use crate::{
-    machine::{Machine, Pages, Policy, Start, Step, Task},
+    machine::{Machine, Pages, Policy, SignIn, Start, Step, Task},
     protocol::{Call, Endpoint, Error, Page, Reply, ServiceRoot},
 };
 
@@ -92,6 +92,23 @@ impl<T: Transport> Client<T> {
     /// As [`send`](Self::send).
     pub fn reply<E: Endpoint>(&self, endpoint: &E) -> Result<Reply<E::Output>, Error> {
         self.reply_to(self.0.hub.call(endpoint)?)
+    }
+
+    /// Sees to it that there is a token, waiting this long at most: for a person who signs in with
+    /// a device code, whom the total time of a call would hurry.
+    ///
+    /// # Errors
+    /// Why there is no token.
+    pub fn sign_in(&self, longest: Duration) -> Result<(), Error> {
+        self.drive(SignIn::new(longest, self.0.clock.now()))
+    }
+
+    /// Makes a call that was built before, and gives back what the operation answers with.
+    ///
+    /// # Errors
+    /// As [`reply_to`](Self::reply_to).
+    pub fn send_call<U>(&self, call: Call<U>) -> Result<U, Error> {
+        value(self.reply_to(call))
     }
 
     /// Makes a call that was built before.

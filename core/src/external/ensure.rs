@@ -54,6 +54,16 @@ pub enum Made {
     Before,
 }
 
+impl std::fmt::Display for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Now => "made now",
+            Self::Probably => "most likely made now",
+            Self::Before => "there before",
+        })
+    }
+}
+
 /// Sees to it that a connection is there: one with the same id and name is used as it is, and if
 /// there is none it is created as [`CreateConnectionOnce`] does. Another name is a conflict.
 #[derive(Clone, Copy, Debug)]

@@ -302,6 +302,9 @@ impl Endpoint for PutItem<'_> {
     }
 
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let mut faults = FaultList::default();
+        self.item.properties.check_cloud(to.cloud(), &mut faults);
+        faults.finish()?;
         write_json(&ItemIn(self.item, to.version()), out)
     }
 

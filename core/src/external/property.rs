@@ -13,6 +13,7 @@ use serde::{
 };
 
 use super::PropertyType;
+use crate::protocol::Cloud;
 use crate::types::{
     FaultList, Key, OtherMembers, RawJson, Rule, Timestamp, lenient_as_strict, quote, resource,
 };
@@ -350,6 +351,15 @@ impl Properties {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Refuses values of types that the cloud does not have.
+    pub(super) fn check_cloud(&self, cloud: Cloud, faults: &mut FaultList) {
+        for (name, value) in &self.0 {
+            if let Err(why) = value.kind().check_cloud(cloud) {
+                faults.push(Rule::Cloud, place(name), why);
+            }
+        }
     }
 
     pub(super) fn check(&self, faults: &mut FaultList) {

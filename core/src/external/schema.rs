@@ -7,7 +7,10 @@ use super::{
     CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, property::check_name, work_or_application,
 };
 use crate::{
-    protocol::{Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Route, ServiceRoot},
+    protocol::{
+        Answer, Cloud, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Route, ServiceRoot,
+        write_json,
+    },
     types::{
         BuildError, ConnectionId, FaultList, OperationId, Rule, UNKNOWN_FUTURE_VALUE, open_enum,
         resource,
@@ -71,6 +74,19 @@ open_enum! {
         ContainerUrl = "containerUrl",
         /// Its icon.
         IconUrl = "iconUrl",
+    }
+}
+
+impl PropertyType {
+    /// Whether a cloud has this type: the US government's lack principals (metadata of 2026).
+    pub(super) fn check_cloud(&self, cloud: Cloud) -> Result<(), String> {
+        let principal = matches!(self, Self::Principal | Self::PrincipalCollection);
+        match (principal, cloud) {
+            (true, Cloud::UsGovL4 | Cloud::UsGovL5) => {
+                Err(format!("{self} is not in {cloud}; declare it as a string"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -322,8 +338,15 @@ impl Endpoint for RegisterSchema<'_> {
         path.push(self.connection);
     }
 
-    fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        crate::protocol::write_json(self.schema, out)
+    fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let mut faults = FaultList::default();
+        for (index, property) in self.schema.0.iter().enumerate() {
+            if let Err(why) = property.kind.check_cloud(to.cloud()) {
+                faults.push(Rule::Cloud, format!("$.properties[{index}].type"), why);
+            }
+        }
+        faults.finish()?;
+        write_json(self.schema, out)
     }
 
     fn parse(answer: &Answer<'_>) -> Result<SchemaRegistration, DecodeError> {
@@ -501,6 +524,27 @@ mod tests {
                 {"name": "tags", "type": "stringCollection", "isQueryable": true,
                  "isRefinable": true},
             ]})
+        );
+    }
+
+    #[test]
+    fn a_type_that_a_cloud_lacks_is_refused_there() {
+        let id = ConnectionId::new("contosohr").unwrap();
+        let schema = Schema::new([
+            SchemaProperty::new("title", PropertyType::String),
+            SchemaProperty::new("who", PropertyType::Principal),
+            SchemaProperty::new("all", PropertyType::PrincipalCollection),
+        ])
+        .unwrap();
+        let register = RegisterSchema::new(&id, &schema);
+        assert!(register.request(&ServiceRoot::v1()).is_ok());
+        let dod = ServiceRoot::new(Cloud::UsGovL5, crate::protocol::Version::V1);
+        let refused = register.request(&dod).unwrap_err();
+        let found: Vec<_> =
+            refused.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
+        assert_eq!(
+            found,
+            [(Rule::Cloud, "$.properties[1].type"), (Rule::Cloud, "$.properties[2].type")]
         );
     }
 

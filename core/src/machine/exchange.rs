@@ -35,7 +35,7 @@ pub struct Exchange<T> {
     id: Guid,
     deadline: Tick,
     attempts: u32,
-    // Only repeats for the service's or the network's sake double the wait, not those for a new
+    // Only waits of our own choice double, not those that the service named, nor those for a
     // token.
     repeats: u32,
     // Once an attempt may have been carried out, no later refusal takes that back.
@@ -267,8 +267,13 @@ impl<T> Exchange<T> {
             }
             Verdict::Throttled | Verdict::Repeat { .. } => error,
         };
-        self.repeats += 1;
-        let wait = retry::wait(&error, self.repeats, &self.policy, &mut self.random);
+        let wait = match retry::told(&error) {
+            Some(told) => told,
+            None => {
+                self.repeats += 1;
+                retry::backoff(self.repeats, &self.policy, &mut self.random)
+            }
+        };
         let not_before = now + wait;
         if verdict == Verdict::Throttled {
             let (lane, key) = self.call.lane();

@@ -57,18 +57,15 @@ fn by_status(error: &Error, harmless: bool) -> Verdict {
     }
 }
 
-/// The wait before the next attempt: never shorter than the service asks for. A wait of zero
-/// counts as none named, or a service that always says so would be hammered.
-pub(super) fn wait(error: &Error, repeats: u32, policy: &Policy, random: &mut Random) -> Duration {
-    match error.retry_after() {
-        Some(told) if !told.is_zero() => told,
-        _ => backoff(repeats, policy, random),
-    }
+/// The wait that the service asks for. One of zero counts as none named, or a service that always
+/// says so would be hammered.
+pub(super) fn told(error: &Error) -> Option<Duration> {
+    error.retry_after().filter(|told| !told.is_zero())
 }
 
 /// Doubling from repeat to repeat (the first is 1), less up to a half by chance, so that callers
 /// who failed together do not come back together.
-fn backoff(repeats: u32, policy: &Policy, random: &mut Random) -> Duration {
+pub(super) fn backoff(repeats: u32, policy: &Policy, random: &mut Random) -> Duration {
     let doubled = 2_u32.saturating_pow(repeats.saturating_sub(1));
     let longest = policy.backoff.saturating_mul(doubled).min(policy.longest_backoff);
     // A policy of no wait at all would make a busy loop of a dead service.

@@ -123,6 +123,12 @@ impl Error {
         Self::new(route, Applied::No, Cause::Token(error))
     }
 
+    /// There is no token, and no call that needed one.
+    pub(crate) fn sign_in(error: TokenError) -> Self {
+        const SIGN_IN: Route = Route::get("Sign in", "/");
+        Self::new(const { &SIGN_IN }, Applied::No, Cause::Token(error))
+    }
+
     /// It waited, and gave up before it was sent at all.
     pub(crate) fn never_sent(route: &'static Route, why: GiveUp) -> Self {
         Self::new(route, Applied::No, Cause::NeverSent(why))

@@ -175,6 +175,13 @@ pub struct AssertionNeed {
     pub client_id: String,
 }
 
+impl AssertionNeed {
+    /// As a fetch asks for it; for testing what signs.
+    pub fn new(audience: impl Into<String>, client_id: impl Into<String>) -> Self {
+        Self { audience: audience.into(), client_id: client_id.into() }
+    }
+}
+
 /// What a user has to be shown to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
