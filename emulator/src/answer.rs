@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use crate::{
     date::Moment,
     findings::{Finding, Refusal},
+    rules::Rule,
     write::{self, Object},
 };
 
@@ -39,11 +40,11 @@ impl Answer {
 
     /// The error envelope (the page on errors): the first fault in `innerError`, all of them in `details`.
     pub(crate) fn error(refusal: Refusal, ids: &RequestIds, now: Moment) -> Self {
-        let Refusal { status, faults, headers } = refusal;
+        let Refusal { status, code, faults, headers } = refusal;
         let first = faults.first();
         let mut answer = Self::object(status, |body| {
             body.object("error", |error| {
-                error.text("code", code(status));
+                error.text("code", code.as_deref().unwrap_or(usual_code(status, first)));
                 error.text("message", outer_message(status, first));
                 error.object("innerError", |inner| {
                     if let Some(first) = first {
@@ -77,8 +78,8 @@ impl Answer {
 /// The ids of one request: the server's, and the client's or again the server's.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
-    request: String,
-    client: String,
+    pub(crate) request: String,
+    pub(crate) client: String,
 }
 
 impl RequestIds {
@@ -105,15 +106,24 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-fn code(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED => "InvalidAuthenticationToken",
-        StatusCode::NOT_FOUND => "ItemNotFound",
-        StatusCode::METHOD_NOT_ALLOWED => "NotAllowed",
-        StatusCode::CONFLICT => "NameAlreadyExists",
-        StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
-        StatusCode::NOT_IMPLEMENTED => "NotSupported",
+/// What the documents and users report, by the rule where it decides, else by the status.
+fn usual_code(status: StatusCode, first: Option<&Finding>) -> &'static str {
+    match (status.as_u16(), first.map(|fault| fault.rule)) {
+        (401, _) => "InvalidAuthenticationToken",
+        (403, Some(Rule::TokenKind | Rule::ConnectionOwner)) => "accessDenied",
+        (403, _) => "Authorization_RequestDenied",
+        (404, _) => "ItemNotFound",
+        (405, _) => "NotAllowed",
+        (409, _) => "NameAlreadyExists",
+        (413, _) => "RequestEntityTooLarge",
+        (415, _) => "UnsupportedMediaType",
+        (429, _) => "TooManyRequests",
+        (500, _) => "generalException",
+        (501, _) => "NotSupported",
+        (503, _) => "serviceNotAvailable",
+        (507, _) => "quotaLimitReached",
+        (509, _) => "activityLimitReached",
+        (502 | 504, _) => "UnknownError",
         _ => "InvalidRequest",
     }
 }

@@ -9,6 +9,11 @@ const DAY: i64 = 86_400;
 const FIRST: i64 = -62_135_596_800;
 const LAST: i64 = 253_402_300_799;
 
+/// The days of the week as HTTP writes them, beginning with that of 1970-01-01.
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// A point in time: whole seconds since 1970, and nanoseconds past them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
@@ -48,6 +53,27 @@ impl Moment {
         }
     }
 
+    /// So many seconds later, or earlier, rounded up to a whole second.
+    pub(crate) fn ahead(self, seconds: f64) -> Self {
+        let exact = f64::from(self.nanos) / 1e9 + seconds;
+        let whole = exact.ceil().clamp(FIRST as f64, LAST as f64) as i64;
+        Self { seconds: self.seconds.saturating_add(whole).clamp(FIRST, LAST), nanos: 0 }
+    }
+
+    /// How long ago `earlier` was; zero if it is later.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        let nanos =
+            |moment: Self| i128::from(moment.seconds) * 1_000_000_000 + i128::from(moment.nanos);
+        let between = (nanos(self) - nanos(earlier)).max(0);
+        let seconds = u64::try_from(between / 1_000_000_000).unwrap_or(u64::MAX);
+        Duration::new(seconds, (between % 1_000_000_000) as u32)
+    }
+
+    /// Whole seconds since 1970.
+    pub(crate) fn unix(self) -> i64 {
+        self.seconds
+    }
+
     /// Whole seconds from `earlier` to `self`; negative if it is later.
     pub(crate) fn seconds_since(self, earlier: Self) -> i64 {
         let borrow = i64::from(self.nanos < earlier.nanos);
@@ -70,15 +96,43 @@ impl Moment {
 
     /// As the `Date` header writes it (RFC 9110, IMF-fixdate).
     pub(crate) fn http(self) -> String {
-        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] =
-            ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let days = self.seconds.div_euclid(DAY);
         let (year, month, day) = civil(days);
         let (hour, minute, second) = self.clock();
         let weekday = DAYS[days.rem_euclid(7) as usize];
         let month = MONTHS[(month - 1) as usize % 12];
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+
+    /// As the identity platform writes it: whole seconds, a space, `Z`.
+    pub(crate) fn platform(self) -> String {
+        self.bare().replace('T', " ") + "Z"
+    }
+
+    /// Reads what [`http`](Self::http) writes, whatever it says of the day of the week.
+    pub(crate) fn read_http(text: &str) -> Option<Self> {
+        let (weekday, rest) = text.split_once(", ")?;
+        if !DAYS.contains(&weekday) || rest.len() != "15 Nov 1994 08:12:31 GMT".len() {
+            return None;
+        }
+        let mut rest = Rest(rest.as_bytes());
+        let day = rest.number(2)?;
+        let (_, name, after) = rest.0.split_at_checked(1).and_then(|(space, rest)| {
+            let (name, after) = rest.split_at_checked(3)?;
+            (space == b" ").then_some((space, name, after))
+        })?;
+        let month = MONTHS.iter().position(|month| month.as_bytes() == name)? as i64 + 1;
+        let mut rest = Rest(after);
+        let mut part =
+            |before: u8, digits: usize| rest.take(before).then(|| rest.number(digits)).flatten();
+        let (year, hour) = (part(b' ', 4)?, part(b' ', 2)?);
+        let (minute, second) = (part(b':', 2)?, part(b':', 2)?);
+        let is_day = year > 0 && (1..=days_in(year, month)).contains(&day);
+        if !is_day || hour > 23 || minute > 59 || second > 59 || rest.0 != b" GMT" {
+            return None;
+        }
+        let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+        Some(Self { seconds, nanos: 0 })
     }
 
     fn clock(self) -> (i64, i64, i64) {
@@ -323,6 +377,40 @@ mod tests {
         assert_eq!(later.graph(), "2018-03-28T20:28:22.14Z");
         assert_eq!(later.seconds_since(moment), 30 * DAY);
         assert_eq!(at(2, 0).seconds_since(at(0, 1)), 1);
+    }
+
+    #[test]
+    fn what_http_writes_it_reads_back() {
+        for seconds in [FIRST, -1, 0, 1, 784_887_151, 1_767_225_600, LAST] {
+            let moment = at(seconds, 0);
+            assert_eq!(Moment::read_http(&moment.http()), Some(moment));
+        }
+        for text in [
+            "",
+            "1.5",
+            "Tue, 15 Nov 1994 08:12:31",
+            "Tue, 15 Nov 1994 08:12:31 UTC",
+            "Tue, 31 Feb 1994 08:12:31 GMT",
+            "Tue, 15 nov 1994 08:12:31 GMT",
+            "Tue, 15 Nov 1994 24:12:31 GMT",
+            "Tue, 15 Nov 0000 08:12:31 GMT",
+            "Tue,15 Nov 1994 08:12:31 GMT ",
+            "Noday, 15 Nov 1994 08:12:31 GMT",
+        ] {
+            assert_eq!(Moment::read_http(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_ahead_is_a_whole_second_and_never_too_soon() {
+        assert_eq!(at(10, 0).ahead(5.0), at(15, 0));
+        assert_eq!(at(10, 1).ahead(5.0), at(16, 0));
+        assert_eq!(at(10, 500_000_000).ahead(0.5), at(11, 0));
+        assert_eq!(at(10, 0).ahead(-30.0), at(-20, 0));
+        assert_eq!(at(10, 0).ahead(1e300), at(LAST, 0));
+        assert_eq!(at(16, 0).since(at(10, 500_000_000)), Duration::from_millis(5_500));
+        assert_eq!(at(10, 0).since(at(16, 0)), Duration::ZERO);
+        assert_eq!(at(1_767_225_600, 0).platform(), "2026-01-01 00:00:00Z");
     }
 
     #[test]

@@ -13,10 +13,15 @@ use graphfeed_core::client::{Failure, SendOptions, Transport};
 use http::{Request, Response};
 
 use crate::{
+    control,
+    delivery::{Delivery, Outcome},
+    early::{EarlyCall, EarlyCalls},
+    faults::{Fault, FaultError},
     findings::Report,
-    incoming::Call,
+    incoming::Arrival,
     model::{Item, ItemActivity, UserActivity},
     options::Options,
+    record::{Count, Entry},
     service::Service,
 };
 
@@ -43,37 +48,70 @@ pub struct Emulator(Arc<Shared>);
 struct Shared {
     options: Options,
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    sleep: Box<dyn Fn(Duration) + Send + Sync>,
     service: Mutex<Service>,
 }
 
 impl Emulator {
     /// An empty service whose time is that of the machine, beginning with zero.
-    pub fn new(options: Options) -> Self {
+    pub fn new(mut options: Options) -> Self {
+        if options.early_calls == EarlyCalls::ByClock {
+            options.early_calls = EarlyCalls::ByCall;
+        }
         let start = Instant::now();
-        Self::with_clock(options, move || start.elapsed())
+        Self::with_time(options, move || start.elapsed(), std::thread::sleep)
     }
 
     /// An empty service that asks `clock` for the time since [`Options::origin`].
+    ///
+    /// As a transport it lets no time pass: what takes longer than the client waits is a failure
+    /// at once, and what does not is an answer at once.
     pub fn with_clock(
         options: Options,
         clock: impl Fn() -> Duration + Send + Sync + 'static,
     ) -> Self {
+        Self::with_time(options, clock, |_| {})
+    }
+
+    /// Like [`with_clock`](Self::with_clock), and as a transport it calls `sleep` for the latency
+    /// of an answer and for the time until a client gives up.
+    pub fn with_time(
+        options: Options,
+        clock: impl Fn() -> Duration + Send + Sync + 'static,
+        sleep: impl Fn(Duration) + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Shared {
             service: Mutex::new(Service::new(options.clone())),
             clock: Box::new(clock),
+            sleep: Box::new(sleep),
             options,
         }))
     }
 
-    /// Answers a request that arrives now, by the clock of this emulator.
+    /// Answers a request that arrives now, by the clock of this emulator. Where a fault leaves no
+    /// answer, it is that of [`Delivery::into_response`].
     pub fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        self.handle_at((self.0.clock)(), request)
+        self.deliver(request).into_response()
     }
 
     /// Answers a request that arrives `now`, counted from [`Options::origin`].
     pub fn handle_at(&self, now: Duration, request: &Request<Bytes>) -> Response<Bytes> {
-        let call = Call::read(request, &self.0.options.behaviour);
-        self.service().answer(now, request, call)
+        self.deliver_at(now, request).into_response()
+    }
+
+    /// Like [`handle`](Self::handle), and says when the answer comes and what is left of it.
+    pub fn deliver(&self, request: &Request<Bytes>) -> Delivery {
+        self.deliver_at((self.0.clock)(), request)
+    }
+
+    /// Like [`handle_at`](Self::handle_at), and says when the answer comes and what is left of
+    /// it.
+    pub fn deliver_at(&self, now: Duration, request: &Request<Bytes>) -> Delivery {
+        if self.0.options.control && control::is_meant(request) {
+            return Delivery::whole(control::answer(&mut self.service(), now, request));
+        }
+        let arrival = Arrival::read(request, &self.0.options.behaviour);
+        self.service().receive(now, request, arrival)
     }
 
     /// How it was set up.
@@ -121,12 +159,115 @@ impl Emulator {
         self.service().take_reports()
     }
 
+    /// Scripts a fault, behind those that are there.
+    pub fn fault(&self, fault: Fault) {
+        self.service().fault(fault);
+    }
+
+    /// Scripts a fault that is written in the [text form](Fault#as-text).
+    ///
+    /// # Errors
+    /// The text is no fault.
+    pub fn script(&self, fault: &str) -> Result<(), FaultError> {
+        self.fault(fault.parse()?);
+        Ok(())
+    }
+
+    /// Copies of the faults that are scripted, in their order, each with how often it has struck.
+    pub fn faults(&self) -> Vec<(Fault, u64)> {
+        let service = self.service();
+        service.faults().map(|(fault, struck)| (fault.clone(), struck)).collect()
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        self.service().clear_faults();
+    }
+
+    /// The requests that came before the time that an answer had told, oldest first.
+    pub fn early_calls(&self) -> Vec<EarlyCall> {
+        self.service().early_calls().cloned().collect()
+    }
+
+    /// How many requests of this kind came, `PUT item` for example, however they were answered.
+    pub fn count(&self, request: &str) -> u64 {
+        let service = self.service();
+        service.counts().filter(|count| count.request == request).map(|count| count.count).sum()
+    }
+
+    /// How often what was asked for, and how it was answered.
+    pub fn counts(&self) -> Vec<Count> {
+        self.service().counts().collect()
+    }
+
+    /// Copies of the last requests, oldest first: as many as [`Options::journal`] says.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.service().journal().cloned().collect()
+    }
+
+    /// Forgets everything, as if it had just been made; only the time stays.
+    pub fn reset(&self) {
+        self.service().reset();
+    }
+
+    /// A token of this application, without a request for it. None: it is not registered, or
+    /// tokens are not checked.
+    pub fn token(&self, client_id: &str) -> Option<String> {
+        self.service().token((self.0.clock)(), client_id)
+    }
+
+    /// A token of a user of this application, without a sign-in: of the one with this object id,
+    /// or of the usual one, with all permissions that the application has.
+    pub fn user_token(&self, client_id: &str, user: Option<&str>) -> Option<String> {
+        self.service().user_token((self.0.clock)(), client_id, user)
+    }
+
+    /// A refresh token of the usual user of this application, without a sign-in.
+    pub fn refresh_token(&self, client_id: &str) -> Option<String> {
+        self.service().refresh_token(client_id)
+    }
+
+    /// How many tokens were issued.
+    pub fn tokens_issued(&self) -> u64 {
+        self.service().tokens_issued()
+    }
+
+    /// Makes all tokens bad that were issued so far. Refresh tokens stay good.
+    pub fn revoke_tokens(&self) {
+        self.service().revoke_tokens();
+    }
+
+    /// From now on a token has to have these claims, JSON as in
+    /// [`Authorization::claims`](crate::Authorization::claims). None: no claim any more.
+    ///
+    /// # Errors
+    /// It is not JSON, or tokens are not checked.
+    pub fn require_claims(&self, claims: Option<&str>) -> Result<(), String> {
+        self.service().require_claims(claims)
+    }
+
+    /// The user codes that wait for a user to sign in.
+    pub fn user_codes(&self) -> Vec<String> {
+        self.service().user_codes((self.0.clock)())
+    }
+
+    /// A user enters this code and signs in: the one with this object id, or the usual one.
+    /// False: no such code waits.
+    pub fn sign_in(&self, user_code: &str, user: Option<&str>) -> bool {
+        self.service().enter_code((self.0.clock)(), user_code, Some(user))
+    }
+
+    /// A user enters this code and declines. False: no such code waits.
+    pub fn decline(&self, user_code: &str) -> bool {
+        self.service().enter_code((self.0.clock)(), user_code, None)
+    }
+
     /// Refuses a request whose body was given up after `read` bytes.
     #[cfg(feature = "server")]
-    pub(crate) fn refuse_body(&self, request: &Request<Bytes>, read: usize) -> Response<Bytes> {
+    pub(crate) fn refuse_body(&self, request: &Request<Bytes>, read: usize) -> Delivery {
         let now = (self.0.clock)();
-        let refusal = crate::incoming::too_long(read, &self.0.options.behaviour);
-        self.service().answer(now, request, Err(refusal))
+        let arrival = Arrival::too_long(request, read, &self.0.options.behaviour);
+        self.service().receive(now, request, arrival)
     }
 }
 
@@ -148,14 +289,34 @@ impl Transport for Emulator {
         request: Request<Bytes>,
         options: &SendOptions,
     ) -> Result<Response<Bytes>, Failure> {
-        let answer = self.handle(&request);
-        if answer.body().len() > options.max_body {
-            return Err(Failure::maybe_sent(format!(
-                "the answer has {} bytes, and {} are read",
-                answer.body().len(),
-                options.max_body
-            )));
+        let Delivery { latency, outcome } = self.deliver(&request);
+        let time = match outcome {
+            Outcome::Hang(bound) => latency.saturating_add(bound),
+            _ => latency,
+        };
+        if !time.is_zero() {
+            (self.0.sleep)(time.min(options.timeout));
         }
-        Ok(answer)
+        if time > options.timeout {
+            let timeout = options.timeout;
+            return Err(Failure::maybe_sent(format!("no answer came within {timeout:?}")));
+        }
+        match outcome {
+            Outcome::Answer(answer) if answer.body().len() > options.max_body => {
+                Err(Failure::maybe_sent(format!(
+                    "the answer has {} bytes, and {} are read",
+                    answer.body().len(),
+                    options.max_body
+                )))
+            }
+            Outcome::Answer(answer) => Ok(answer),
+            Outcome::Truncated { answer, announced } => Err(Failure::maybe_sent(format!(
+                "the answer broke off after {} of {announced} bytes",
+                answer.body().len()
+            ))),
+            Outcome::Reset | Outcome::Hang(_) => {
+                Err(Failure::maybe_sent("the connection was closed without an answer"))
+            }
+        }
     }
 }

@@ -93,6 +93,8 @@ impl Findings {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
+    /// `error.code`. None: the usual one.
+    pub(crate) code: Option<String>,
     pub(crate) faults: Vec<Finding>,
     pub(crate) headers: Vec<(HeaderName, String)>,
 }
@@ -107,6 +109,7 @@ impl Refusal {
     pub(crate) fn of(faults: Vec<Finding>) -> Self {
         Self {
             status: faults.first().map_or(StatusCode::BAD_REQUEST, |fault| fault.rule.status()),
+            code: None,
             faults,
             headers: Vec::new(),
         }

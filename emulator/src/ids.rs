@@ -19,6 +19,11 @@ impl Ids {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number from 0 up to 1, 1 excluded.
+    pub(crate) fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// A random GUID (RFC 9562, version 4).
     pub(crate) fn guid(&mut self) -> String {
         let (high, low) = (self.next(), self.next());

@@ -62,7 +62,19 @@ pub(crate) struct Arrival<'r> {
 impl<'r> Arrival<'r> {
     /// Reads a request.
     pub(crate) fn read(request: &'r Request<Bytes>, behaviour: &Behaviour) -> Self {
-        Self::with(request, |target, route| Call::read(request, target, route, behaviour))
+        let target = Target::read(request);
+        let method = request.method().as_str();
+        let found = target.and_then(|target| Ok((target.route(method)?, target)));
+        let route = found.as_ref().ok().map(|(route, _)| *route);
+        match bearer_token(request.headers()) {
+            Ok(token) => Self {
+                route,
+                token: Some(token),
+                call: found
+                    .and_then(|(route, target)| Call::read(request, target, route, behaviour)),
+            },
+            Err(refusal) => Self { route, token: None, call: Err(refusal) },
+        }
     }
 
     /// A request whose body was given up after so many bytes.
@@ -72,24 +84,12 @@ impl<'r> Arrival<'r> {
         read: usize,
         behaviour: &Behaviour,
     ) -> Self {
-        Self::with(request, |_, _| Err(too_long(read, behaviour)))
-    }
-
-    fn with(
-        request: &'r Request<Bytes>,
-        call: impl FnOnce(Target<'r>, &'static Route) -> Result<Call<'r>, Refusal>,
-    ) -> Self {
         let target = Target::read(request);
         let method = request.method().as_str();
-        let found = target.and_then(|target| Ok((target.route(method)?, target)));
-        let route = found.as_ref().ok().map(|(route, _)| *route);
-        match bearer_token(request.headers()) {
-            Ok(token) => Self {
-                route,
-                token: Some(token),
-                call: found.and_then(|(route, target)| call(target, route)),
-            },
-            Err(refusal) => Self { route, token: None, call: Err(refusal) },
+        Self {
+            route: target.and_then(|target| target.route(method)).ok(),
+            token: bearer_token(request.headers()).ok(),
+            call: Err(too_long(read, behaviour)),
         }
     }
 }

@@ -57,29 +57,51 @@
 //! There is a named switch, with a default that says why: [`Behaviour`]. Some only report what
 //! they let pass: [`Emulator::reports`].
 //!
+//! # Faults, tokens, and who comes back too early
+//!
+//! All off by default. [`Fault`] scripts what a real network and a real service do to a request:
+//! throttling, a 500 after it was stored, a closed connection. [`EarlyCall`] says who came back
+//! before the time that a `Retry-After` told. [`Authorization`] registers applications; then there
+//! is an identity platform, and only its tokens are good, for what they may do. What a test in
+//! another process needs of this is on the control path ([`Options::control`]).
+//!
 //! # The way of a request
 //!
 //! ```text
 //! server.rs            bytes to a whole request, with limits; hyper does HTTP
-//!   emulator.rs        the lock, the clock, the transport
+//!   emulator.rs        the lock, the clock, the transport        control.rs  the control path
 //!     incoming.rs      target, token, size and JSON: all that needs no state, outside the lock
 //!       routes.rs      the table of routes      check.rs   ids and escaping
 //!       json.rs        raw JSON: order, duplicates, depth, the text of numbers
+//!     early.rs         whether it comes too early
+//!     faults/          whether it is struck, and by what
+//!     identity/        the token endpoint and its kin: one file per kind of grant
 //!     service/         the state machine: one file per resource, each operation on its state
+//!       authorize.rs   what its token may do      access.rs  what a route needs
 //!       read/          from JSON to what is stored: one file per resource, tables first
 //!       model.rs       what is stored
 //!     answer.rs        status, headers, the envelope of an error      write.rs  JSON in order
+//!   delivery.rs        what is left of the answer, and when it comes
+//!   record.rs          counts and journal
 //! options.rs           every switch       rules.rs  every rule       findings.rs  what was found
+//! authorization.rs     the applications and settings of the identity platform
 //! date.rs  path.rs  ids.rs               dates, JSON paths, made-up ids
 //! ```
 //!
 //! Nothing below `emulator.rs` knows a clock, a thread or a socket.
 
+mod access;
 mod answer;
+mod authorization;
 mod check;
+mod control;
 mod date;
+mod delivery;
+mod early;
 mod emulator;
+mod faults;
 mod findings;
+mod identity;
 mod ids;
 mod incoming;
 mod json;
@@ -87,6 +109,7 @@ mod model;
 mod options;
 mod path;
 mod read;
+mod record;
 mod routes;
 mod rules;
 #[cfg(feature = "server")]
@@ -94,16 +117,21 @@ pub mod server;
 mod service;
 mod write;
 
+pub use authorization::{Application, Authorization, Federation, ManagedIdentity, SignIn};
+pub use delivery::{Delivery, Outcome};
+pub use early::{EarlyCall, EarlyCalls};
 pub use emulator::Emulator;
+pub use faults::{Effect, End, Fault, FaultError, Requests, RetryAfter};
 pub use findings::Report;
 pub use model::{
-    AclEntry, ConnectionState, Content, HistoryItem, Item, ItemActivity, Property, PropertyType,
-    UserActivity,
+    AclEntry, ActivityOwner, ConnectionState, Content, HistoryItem, Item, ItemActivity, Property,
+    PropertyType, UserActivity,
 };
 pub use options::{
     Behaviour, HistoryDates, ItemAnswer, MissingContent, Options, SchemaAnswer, Switch, Verdict,
     Versions,
 };
+pub use record::{Count, Entry};
 pub use rules::Rule;
 pub use service::Service;
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use graphfeed_emulator::{Behaviour, Emulator, Options, server::Server};
+use graphfeed_emulator::{Authorization, Behaviour, Emulator, Options, server::Server};
 use lexopt::prelude::*;
 use tokio::sync::Notify;
 
@@ -17,15 +17,53 @@ Microsoft Graph external items and user activities, on this machine.
 
 Usage: graphfeed-emulator [OPTIONS]
 
-Prints `listening on http://ADDRESS` to stdout when it is ready, and what it lets pass
-although a client had better not do it to stderr. Ctrl-C ends it. Any bearer token is good.
+Prints `listening on http://ADDRESS` to stdout when it is ready. To stderr goes what it lets pass
+although a client had better not do it, who comes back before the time that a Retry-After told,
+and in the end how many early calls there were. Ctrl-C ends it. Any bearer token is good, unless
+there is an --application.
 
 Options:
   --listen ADDRESS    where to listen, port 0 for a free one [127.0.0.1:0]
-  --seed NUMBER       where the generator of ids starts [0]
+  --seed NUMBER       where the generators of ids and of chance start [0]
   --set NAME=VALUE    set a switch; may be given more than once
   --help              print this
   --version           print the version
+
+Faults and early calls:
+  --fault FAULT       script a fault, see below; may be given more than once
+  --early-calls HOW   `call`: judge a request that has the client-request-id of one that was told
+                      to wait; `lane`: also others of its connection or user after a 429 [call]
+
+Tokens:
+  --application APP   register an application, and from then on take only tokens that were issued
+                      here; may be given more than once. APP is
+                      id=ID,secret=SECRET,tenant=TENANT,roles=ROLE|ROLE,scopes=SCOPE|SCOPE
+                      of which only id has to be there. Secrets are made up, so they may be seen
+  --auth              says the same, and that there has to be an --application
+  --token-life SECS   how long a token lives [3600]
+  --refresh-once      a refresh token is good once
+  --managed-identity id=ID,header=SECRET
+                      the application that is the managed identity of this machine
+  --user ID           the object id of the user who signs in
+  --sign-in HOW       `by-hand`: on the control path; `polls=N`: when the client has asked N times;
+                      `after=SECS` [by-hand]
+  --require-claims JSON
+                      a token has to have these claims, or there is a claims challenge
+
+Control:
+  --control           answer /__emulator (GET it to begin with). It asks nobody who they are
+  --journal N         keep the last N requests for it; no header, query or body [0]
+
+A fault is REQUESTS: EFFECT [| EFFECT]...
+  REQUESTS  *, PUT item, item, PUT *, PUT /external/connections/ID/items/{item}. Resources are
+            connection, connections, schema, operation, item, addActivities, activity, activities,
+            historyItem; token, devicecode, msi, imds
+  EFFECT    STATUS, html STATUS, reset, hang [SECS], each also behind `stored` (carried out
+            before); truncated; pass
+  behind it retry-after=VALUE|date:SECS|ms:N, code=CODE, header=NAME:VALUE, latency=SECS
+  for all   times=N, from=N, every=N, chance=P, within=SECS (after a connection was created)
+  such as   'PUT item: 429 retry-after=1.5 times=3'
+            '*: 503 retry-after=2 | stored 500 | reset chance=0.05'
 
 Switches, with their defaults:
 ";
@@ -60,6 +98,8 @@ fn main() -> ExitCode {
 fn read_arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
     let mut listen = "127.0.0.1:0".to_owned();
     let mut options = Options { origin: SystemTime::now(), ..Options::default() };
+    let mut authorization = Authorization::default();
+    let mut checks_tokens = false;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -72,6 +112,30 @@ fn read_arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
                     .ok_or_else(|| format!("--set takes NAME=VALUE, not {value:?}"))?;
                 options.behaviour.set(name, value)?;
             }
+            Long("fault") => options.faults.push(parser.value()?.string()?.parse()?),
+            Long("early-calls") => options.early_calls = parser.value()?.string()?.parse()?,
+            Long("application") => {
+                checks_tokens = true;
+                authorization.applications.push(parser.value()?.string()?.parse()?);
+            }
+            Long("auth") => checks_tokens = true,
+            Long("token-life") => authorization.token_life = seconds(&parser.value()?.string()?)?,
+            Long("refresh-once") => authorization.refresh_once = true,
+            Long("managed-identity") => {
+                authorization.managed_identity = Some(parser.value()?.string()?.parse()?);
+            }
+            Long("user") => authorization.user = parser.value()?.string()?,
+            Long("sign-in") => authorization.sign_in = parser.value()?.string()?.parse()?,
+            Long("require-claims") => {
+                let claims = parser.value()?.string()?;
+                serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&claims)
+                    .map_err(|why| format!("--require-claims takes a JSON object: {why}"))?;
+                authorization.claims = Some(claims);
+            }
+            Long("control") => options.control = true,
+            Long("journal") => options.journal = parser.value()?.parse()?,
+            // What stands alone may be a secret that lost its option.
+            Value(_) => return Err("every argument belongs to an option".into()),
             Long("help") => {
                 print!("{USAGE}{}", switches());
                 return Ok(None);
@@ -83,10 +147,23 @@ fn read_arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
             other => return Err(other.unexpected().into()),
         }
     }
+    if checks_tokens {
+        if authorization.applications.is_empty() {
+            return Err("--auth needs an --application that can get a token".into());
+        }
+        options.authorization = Some(authorization);
+    } else if authorization != Authorization::default() {
+        return Err("options for tokens need an --application".into());
+    }
     let listen = listen
         .to_socket_addrs()
         .map_err(|error| format!("{listen:?} is no address such as 127.0.0.1:0: {error}"))?;
     Ok(Some(Arguments { listen: listen.collect(), options }))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| format!("{text:?} is no number of seconds"))
 }
 
 fn switches() -> String {
@@ -111,19 +188,36 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     runtime.block_on(listen_for_signals(&interrupted))?;
     let server = Server::start(emulator.clone(), &*arguments.listen)?;
     println!("listening on {}", server.url());
-    let print_reports = || {
-        for report in emulator.take_reports() {
-            eprintln!("{report}");
-        }
+    let (mut reports, mut early_calls) = (0, 0);
+    let mut print_news = || {
+        let service = emulator.service();
+        let mut lines = news(service.reports(), service.report_count(), &mut reports);
+        lines.extend(news(service.early_calls(), service.early_count(), &mut early_calls));
+        // Whoever reads stderr slowly must not keep others from the service.
+        drop(service);
+        lines.iter().for_each(|line| eprintln!("{line}"));
     };
     runtime.block_on(async {
         while tokio::time::timeout(REPORTS, interrupted.notified()).await.is_err() {
-            print_reports();
+            print_news();
         }
     });
     drop(server);
-    print_reports();
+    print_news();
+    eprintln!("early calls: {early_calls}");
     Ok(())
+}
+
+/// What has come to a list since `told` of it were told. Of many, only the last are kept; after a
+/// reset they are counted anew.
+fn news<T: ToString>(kept: impl Iterator<Item = T>, count: u64, told: &mut u64) -> Vec<String> {
+    let new = count.checked_sub(std::mem::replace(told, count)).unwrap_or(count);
+    if new == 0 {
+        return Vec::new();
+    }
+    let mut lines: Vec<String> = kept.map(|each| each.to_string()).collect();
+    let old = lines.len().saturating_sub(usize::try_from(new).unwrap_or(usize::MAX));
+    lines.split_off(old)
 }
 
 /// Ctrl-C, and on Unix the signal that ends a container.

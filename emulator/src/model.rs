@@ -205,6 +205,10 @@ impl ConnectionState {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) id: String,
+    /// When it was created, since the origin.
+    pub(crate) created: Duration,
+    /// The application that created it. None: tokens are not checked.
+    pub(crate) owner: Option<String>,
     /// The members that the client set, as they were sent, by name.
     pub(crate) members: Vec<(&'static str, String)>,
     /// The schema that is registered. A connection with one is ready.
@@ -242,7 +246,19 @@ pub struct UserActivity {
     pub members: Vec<(&'static str, String)>,
     /// What the user did with it, in the order of arrival.
     pub history_items: Vec<HistoryItem>,
+    /// Whose it is. None: tokens are not checked.
+    pub owner: Option<ActivityOwner>,
     pub(crate) stamps: Stamps,
+}
+
+/// Whose a user activity is: each application sees what it made for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActivityOwner {
+    /// The object id of the user.
+    pub user: String,
+    /// The application.
+    pub client_id: String,
 }
 
 /// A history item of a user activity.

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::{authorization::Authorization, early::EarlyCalls, faults::Fault};
+
 /// How an emulator is set up.
 ///
 /// ```
@@ -29,6 +31,18 @@ pub struct Options {
     pub seed: u64,
     /// The switches.
     pub behaviour: Behaviour,
+    /// How tokens are issued and checked. None by default: any bearer token is good, and there is
+    /// no token endpoint.
+    pub authorization: Option<Authorization>,
+    /// Faults that are scripted from the beginning. None by default.
+    pub faults: Vec<Fault>,
+    /// Which calls are judged early.
+    pub early_calls: EarlyCalls,
+    /// How many of the last requests the journal keeps. 0 by default.
+    pub journal: usize,
+    /// Whether the control path is there, `/__emulator`. False by default. It asks nobody who
+    /// they are.
+    pub control: bool,
 }
 
 impl Default for Options {
@@ -37,6 +51,11 @@ impl Default for Options {
             origin: UNIX_EPOCH + Duration::from_secs(1_767_225_600),
             seed: 0,
             behaviour: Behaviour::default(),
+            authorization: None,
+            faults: Vec::new(),
+            early_calls: EarlyCalls::default(),
+            journal: 0,
+            control: false,
         }
     }
 }

@@ -147,12 +147,6 @@ pub(crate) enum Lane {
 }
 
 impl Route {
-    /// Method and resource, `PUT item`. Every route has another, except that both paths of
-    /// addActivities share one, and so do both of recent.
-    pub(crate) fn is(&self, method: Option<&str>, resource: &str) -> bool {
-        self.resource == resource && method.is_none_or(|method| self.method == method)
-    }
-
     /// The lane of a call to it, from the decoded segments of its path and from its user.
     pub(crate) fn lane(&self, segments: &[&str], user: &str) -> Option<Lane> {
         match self.path.split('/').collect::<Vec<_>>()[..] {

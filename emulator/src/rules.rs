@@ -119,6 +119,14 @@ rules! {
     ConnectionState "connection-state" BAD_REQUEST,
     /// A bearer token is sent.
     Token "token" UNAUTHORIZED,
+    /// A token has the claims that a challenge asks for.
+    TokenClaims "token-claims" UNAUTHORIZED,
+    /// The operation takes this kind of token.
+    TokenKind "token-kind" FORBIDDEN,
+    /// A token has a permission that is enough for the operation.
+    Permission "permission" FORBIDDEN,
+    /// A connection belongs to who created it.
+    ConnectionOwner "connection-owner" FORBIDDEN,
     /// What the path names exists.
     NotFound "not-found" NOT_FOUND,
     /// An id is used once.
@@ -127,6 +135,8 @@ rules! {
     Method "method" METHOD_NOT_ALLOWED,
     /// The emulator has this route.
     NotImplemented "not-implemented" NOT_IMPLEMENTED,
+    /// No fault is scripted for the request.
+    Fault "fault" INTERNAL_SERVER_ERROR,
 }
 
 impl fmt::Display for Rule {

@@ -8,17 +8,18 @@ use std::{
     future::poll_fn,
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Poll},
     thread::JoinHandle,
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::{
-    body::{Body as _, Incoming},
+    body::{Body as _, Frame, Incoming, SizeHint},
     server::conn::http1,
     service::service_fn,
 };
@@ -28,7 +29,7 @@ use hyper_util::{
 };
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::Emulator;
+use crate::{Delivery, Emulator, Outcome};
 
 /// From this size on, a body is read by a thread of its own, for the others would have to wait.
 const LARGE: usize = 64 * 1024;
@@ -213,37 +214,99 @@ enum Read {
     TooLong(usize),
 }
 
+/// The body of an answer, whole or not.
+struct Sent {
+    data: Option<Bytes>,
+    /// Whether it ends with an error, so that hyper closes the connection.
+    breaks_off: bool,
+    flushed: bool,
+}
+
+impl hyper::body::Body for Sent {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if !self.breaks_off {
+            return Poll::Ready(None);
+        }
+        // While it waits for more, hyper sends what it has.
+        if !std::mem::replace(&mut self.flushed, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.breaks_off && self.data.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.data, self.breaks_off) {
+            (Some(data), false) => SizeHint::with_exact(data.len() as u64),
+            (None, false) => SizeHint::with_exact(0),
+            (_, true) => SizeHint::default(),
+        }
+    }
+}
+
 impl Handler {
     /// # Errors
-    /// The body did not arrive, or not in time: the connection is closed without an answer.
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, io::Error> {
+    /// The body did not arrive, or not in time, or a fault leaves no answer: the connection is
+    /// closed.
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Sent>, io::Error> {
         let (head, body) = request.into_parts();
         let read = tokio::time::timeout(self.body_time, self.read(body))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let answer = match read {
+        let mut close = false;
+        let Delivery { latency, outcome } = match read {
             Read::Whole(body) if body.len() >= LARGE => {
                 let Self { emulator, large, .. } = self;
                 let request = Request::from_parts(head, body);
                 let _turn = large.acquire().await;
-                tokio::task::spawn_blocking(move || emulator.handle(&request))
+                tokio::task::spawn_blocking(move || emulator.deliver(&request))
                     .await
                     .map_err(io::Error::other)?
             }
-            Read::Whole(body) => self.emulator.handle(&Request::from_parts(head, body)),
+            Read::Whole(body) => self.emulator.deliver(&Request::from_parts(head, body)),
             Read::Long(read) => {
                 let request = Request::from_parts(head, Bytes::new());
                 self.emulator.refuse_body(&request, read)
             }
             Read::TooLong(read) => {
                 let request = Request::from_parts(head, Bytes::new());
-                let mut answer = self.emulator.refuse_body(&request, read);
-                let headers = answer.headers_mut();
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-                answer
+                close = true;
+                self.emulator.refuse_body(&request, read)
             }
         };
-        Ok(answer.map(Full::new))
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let closed = |why| Err(io::Error::new(io::ErrorKind::ConnectionAborted, why));
+        let (mut answer, breaks_off) = match outcome {
+            Outcome::Answer(answer) => (answer, false),
+            Outcome::Truncated { mut answer, announced } => {
+                answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(announced));
+                (answer, true)
+            }
+            Outcome::Reset => return closed("by a fault, without an answer"),
+            Outcome::Hang(bound) => {
+                tokio::time::sleep(bound).await;
+                return closed("by a fault, after a long time");
+            }
+        };
+        if close {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer.map(|data| Sent { data: Some(data), breaks_off, flushed: false }))
     }
 
     async fn read(&self, mut body: Incoming) -> Result<Read, io::Error> {

@@ -81,7 +81,7 @@ fn it_prints_one_line_serves_and_reports_on_stderr_until_it_is_interrupted() {
             stderr,
             format!(
                 "PUT {ITEM}: annotation-order at $.properties['tags@odata.type']: \
-                 tags@odata.type stands after tags; write it before\n"
+                 tags@odata.type stands after tags; write it before\nearly calls: 0\n"
             )
         );
     }
@@ -148,6 +148,82 @@ fn the_examples_succeed_and_each_documented_mistake_is_refused_with_its_own_rule
     assert_eq!(send("GET", ITEM, ""), before);
 }
 
+/// Faults, tokens and the control path, all from the command line and over HTTP.
+#[test]
+fn faults_tokens_and_the_control_path_are_set_on_the_command_line() {
+    let (mut running, line) = start(&[
+        "--set",
+        "schema-delay=0",
+        "--fault",
+        "GET connections: 429 retry-after=60 times=1",
+        "--fault",
+        "token: 503 times=1",
+        "--auth",
+        "--application",
+        "id=app,secret=hush,tenant=contoso.com,roles=ExternalConnection.ReadWrite.OwnedBy|B",
+        "--token-life",
+        "600",
+        "--managed-identity",
+        "id=app,header=hush-hush",
+        "--sign-in",
+        "polls=1",
+        "--control",
+        "--journal",
+        "10",
+        "--early-calls",
+        "call",
+    ]);
+    let address = line.trim_end().strip_prefix("listening on http://").expect(&line);
+    let mut raw = Raw::open(address.parse().expect(&line));
+    let mut send = |method: &str, target: &str, headers: &str, body: &str| {
+        raw.send(format!(
+            "{method} {target} HTTP/1.1\r\nHost: h\r\n{headers}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        let answer = raw.answer().expect("an answer");
+        let json: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        (answer.status, json)
+    };
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let token = "/contoso.com/oauth2/v2.0/token";
+    let credentials = "grant_type=client_credentials&client_id=app&client_secret=hush\
+        &scope=https%3A%2F%2Fgraph.microsoft.com%2F.default";
+    assert_eq!(send("POST", token, form, credentials).0, 503);
+    let (status, answer) = send("POST", token, form, credentials);
+    assert_eq!((status, &answer["expires_in"]), (200, &Value::from(600)));
+    let token = answer["access_token"].as_str().expect("a token").to_owned();
+    let own = format!("Authorization: Bearer {token}\r\nClient-Request-Id: one");
+    let list = "/v1.0/external/connections";
+    assert_eq!(send("GET", list, "Authorization: Bearer any", "").0, 429);
+    assert_eq!(send("GET", list, "Authorization: Bearer any", "").0, 401);
+    assert_eq!(send("GET", list, &own, "").0, 200);
+    assert_eq!(send("GET", list, &own, "").0, 200);
+    let fault = "GET connections: 429 retry-after=60 times=1";
+    assert_eq!(send("POST", "/__emulator/faults", "A: b", fault).0, 204);
+    assert_eq!(send("GET", list, &own, "").0, 429);
+    assert_eq!(send("GET", list, &own, "").0, 200);
+    let (_, state) = send("GET", "/__emulator", "A: b", "");
+    assert_eq!(state["earlyCalls"], 1);
+    assert_eq!(state["tokensIssued"], 1);
+    let (_, journal) = send("GET", "/__emulator/journal", "A: b", "");
+    assert_eq!(journal["journal"].as_array().map(Vec::len), Some(8));
+
+    end(&running);
+    running.0.wait().expect("a status");
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    running.0.stdout.take().expect("stdout").read_to_string(&mut stdout).expect("UTF-8");
+    running.0.stderr.take().expect("stderr").read_to_string(&mut stderr).expect("UTF-8");
+    assert_eq!(stdout, "");
+    if cfg!(unix) {
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{stderr}");
+        let early = lines[0].strip_prefix("GET /v1.0/external/connections: early by 59.");
+        assert!(early.is_some_and(|rest| rest.ends_with(" s, as this call was told")), "{stderr}");
+        assert_eq!(lines[1], "early calls: 1");
+    }
+    assert!(!stderr.contains("hush") && !stderr.contains(&token));
+}
+
 #[cfg(unix)]
 fn end(running: &Running) {
     let kill = format!("kill -INT {}", running.0.id());
@@ -171,6 +247,19 @@ fn what_it_does_not_understand_is_an_error_with_status_2() {
         &["--set", "annotation-order"],
         &["--set", "annotation-order=maybe"],
         &["--set", "no-such=1"],
+        &["--fault", "PUT item 429"],
+        &["--early-calls", "maybe"],
+        &["--auth"],
+        &["--token-life", "60"],
+        &["--refresh-once"],
+        &["--application", "secret=hush"],
+        &["--application", "hush"],
+        &["--application", "id=a", "--token-life", "-1"],
+        &["--application", "id=a", "--sign-in", "soon"],
+        &["--application", "id=a", "--require-claims", "[]"],
+        &["--application", "id=a", "--managed-identity", "header=hush"],
+        &["--application", "id=a", "secret=hush"],
+        &["--journal", "x"],
     ] {
         let output = output(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -180,6 +269,7 @@ fn what_it_does_not_understand_is_an_error_with_status_2() {
             text.starts_with("graphfeed-emulator: ") && text.ends_with("Try --help.\n"),
             "{text}"
         );
+        assert!(!text.contains("hush"), "{text}");
     }
 }
 

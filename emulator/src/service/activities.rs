@@ -5,13 +5,13 @@
 
 use http::StatusCode;
 
-use super::{Run, context};
+use super::{Run, authorize::Caller, context};
 use crate::{
     answer::Answer,
     date,
     findings::Refusal,
     incoming::Call,
-    model::{HistoryItem, Stamps, UserActivity},
+    model::{ActivityOwner, HistoryItem, Stamps, UserActivity},
     options::HistoryDates,
     path::Path,
     read::{HistoryId, Reader},
@@ -37,11 +37,10 @@ impl Run<'_> {
         }
         let written: Vec<String> = sent.history_items.iter().map(|item| item.id.clone()).collect();
         let (now, dates) = (self.now, self.options.behaviour.history_dates);
-        let known = self
-            .store
-            .activities
-            .iter()
-            .position(|activity| activity.app_activity_id == sent.app_activity_id);
+        let owner = self.activity_owner();
+        let known = self.store.activities.iter().position(|activity| {
+            activity.app_activity_id == sent.app_activity_id && activity.owner == owner
+        });
         let (status, activity) = match known.and_then(|at| self.store.activities.get_mut(at)) {
             Some(activity) => {
                 activity.members = sent.members;
@@ -55,6 +54,7 @@ impl Run<'_> {
                     app_activity_id: sent.app_activity_id,
                     members: sent.members,
                     history_items: Vec::new(),
+                    owner,
                     stamps: Stamps { created: now, modified: now },
                 });
                 let last = self.store.activities.len() - 1;
@@ -93,7 +93,9 @@ impl Run<'_> {
             }
         }
         let dates = self.options.behaviour.history_dates;
+        let owner = self.activity_owner();
         let mut newest: Vec<&UserActivity> = self.store.activities.iter().rev().collect();
+        newest.retain(|activity| activity.owner == owner);
         newest.sort_by_key(|activity| std::cmp::Reverse(activity.stamps.modified));
         Ok(Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, "users('me')/activities"));
@@ -150,15 +152,23 @@ impl Run<'_> {
         }
     }
 
+    /// Whose activities the call is about.
+    fn activity_owner(&self) -> Option<ActivityOwner> {
+        let Caller { client_id, user, .. } = self.caller.as_ref()?;
+        Some(ActivityOwner { user: user.clone()?, client_id: client_id.clone() })
+    }
+
     /// Where the activity is whose server id the path names.
     fn activity(&self, call: &Call<'_>) -> Result<usize, Refusal> {
         let id = call.arg(0);
-        let activities = &self.store.activities;
-        if let Some(at) = activities.iter().position(|activity| activity.id == id) {
+        let owner = self.activity_owner();
+        let mut own =
+            self.store.activities.iter().enumerate().filter(|(_, each)| each.owner == owner);
+        if let Some((at, _)) = own.clone().find(|(_, activity)| activity.id == id) {
             return Ok(at);
         }
-        let mut activities = activities.iter();
-        let hint = match activities.find(|activity| activity.app_activity_id == id) {
+        let by_app_id = own.find(|(_, activity)| activity.app_activity_id == id);
+        let hint = match by_app_id.map(|(_, activity)| activity) {
             Some(activity) => format!("; that is an appActivityId, and its id is {}", activity.id),
             None => "; take the id from the answer to its PUT".to_owned(),
         };

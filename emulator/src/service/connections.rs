@@ -32,6 +32,8 @@ impl Run<'_> {
         }
         let connection = Connection {
             id: id.clone(),
+            created: self.since,
+            owner: self.caller.as_ref().map(|caller| caller.client_id.clone()),
             members,
             schema: None,
             operations: Vec::new(),
@@ -48,7 +50,9 @@ impl Run<'_> {
     pub(super) fn list_connections(&mut self, call: &Call<'_>) -> Answer {
         Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, "external/connections"));
-            body.objects("value", self.store.connections.values(), |each, connection| {
+            let all = self.store.connections.values();
+            let seen = all.filter(|connection| self.reaches(connection));
+            body.objects("value", seen, |each, connection| {
                 write_connection(each, connection, call.version);
             });
         })

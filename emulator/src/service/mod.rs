@@ -3,23 +3,31 @@
 //! No clock, no thread, no socket. What each operation does is in the files of its resource.
 
 mod activities;
+mod authorize;
 mod connections;
 mod items;
+mod tokens;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{borrow::Cow, collections::VecDeque, time::Duration};
 
+use authorize::Caller;
 use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::{
     answer::{Answer, RequestIds},
     date::Moment,
+    delivery::{self, Delivery},
+    early::{Detector, EarlyCall},
+    faults::{Asked, Effect, End, Fault, Script},
     findings::{Finding, Findings, Refusal, Report},
+    identity::{self, Endpoint, Platform, Refused},
     ids::Ids,
-    incoming::{Call, Version},
+    incoming::{self, Arrival, Call, Version},
     model::{Connection, ConnectionState, Item, Store, UserActivity},
     options::{Options, Versions},
-    routes::Action,
+    record::{Count, Entry, Record},
+    routes::{Action, Lane, Route},
     rules::Rule,
 };
 
@@ -48,59 +56,183 @@ pub struct Service {
     ids: Ids,
     /// One for each version, of which only the first is used if they share.
     stores: [Store; 2],
+    /// Tokens and who has them. None: any token is good.
+    platform: Option<Platform>,
+    script: Script,
+    detector: Detector,
+    record: Record,
     reports: VecDeque<Report>,
+    reported: u64,
     now: Duration,
 }
 
 impl Service {
     /// A service without any resource.
     pub fn new(options: Options) -> Self {
+        let mut script = Script::new(options.seed);
+        options.faults.iter().for_each(|fault| script.arm(fault.clone()));
         Self {
             ids: Ids::new(options.seed),
+            platform: options.authorization.clone().map(|it| Platform::new(it, options.seed)),
+            script,
+            detector: Detector::new(options.early_calls),
+            record: Record::new(options.journal),
             options,
             stores: Default::default(),
             reports: VecDeque::new(),
+            reported: 0,
             now: Duration::ZERO,
         }
     }
 
-    /// Answers a request that arrives `now`, counted from [`Options::origin`].
-    ///
-    /// Everything is an answer, however bad the request. Time does not run backwards: an earlier
-    /// `now` than that of the last request is taken as that.
-    pub fn handle(&mut self, now: Duration, request: &Request<Bytes>) -> Response<Bytes> {
-        let call = Call::read(request, &self.options.behaviour);
-        self.answer(now, request, call)
+    /// Forgets everything, as if it had just been made; only the time stays.
+    pub fn reset(&mut self) {
+        *self = Self { now: self.now, ..Self::new(self.options.clone()) };
     }
 
-    /// Answers a request that has been read outside the lock.
-    pub(crate) fn answer(
+    /// Answers a request that arrives `now`, counted from [`Options::origin`].
+    ///
+    /// Everything is an answer, however bad the request; where a fault leaves none, it is that of
+    /// [`Delivery::into_response`], and no time passes. Time does not run backwards: an earlier
+    /// `now` than that of the last request is taken as that.
+    pub fn handle(&mut self, now: Duration, request: &Request<Bytes>) -> Response<Bytes> {
+        self.deliver(now, request).into_response()
+    }
+
+    /// Like [`handle`](Self::handle), and says when the answer comes and what is left of it.
+    pub fn deliver(&mut self, now: Duration, request: &Request<Bytes>) -> Delivery {
+        let arrival = Arrival::read(request, &self.options.behaviour);
+        self.receive(now, request, arrival)
+    }
+
+    /// Like [`deliver`](Self::deliver), for a request that has been read outside the lock.
+    pub(crate) fn receive(
         &mut self,
         now: Duration,
         request: &Request<Bytes>,
-        call: Result<Call<'_>, Refusal>,
-    ) -> Response<Bytes> {
+        arrival: Arrival<'_>,
+    ) -> Delivery {
         self.now = self.now.max(now);
         for store in &mut self.stores {
             store.advance(self.now);
         }
         let moment = Moment::after(self.options.origin, self.now);
         let ids = RequestIds::new(self.ids.guid(), request.headers());
+        let client = request.headers().get("client-request-id");
+        let client = client.and_then(|id| id.to_str().ok());
+        let to = To {
+            endpoint: self.platform.as_ref().and_then(|_| identity::find(request)),
+            route: arrival.route,
+        };
+        let user = self.user_of(arrival.token);
+        let lane = || to.lane(request, &user);
+
+        if self.detector.is_watching() {
+            let name = || format!("{} {}", request.method(), request.uri().path());
+            self.detector.arrives(self.now, client, lane().as_ref(), name);
+        }
+        let strike = self.strike(&to, request);
+        let struck = strike.is_some();
+        let delivery = match strike {
+            None => Delivery::whole(self.respond(&to, request, arrival, &ids, moment)),
+            Some(effect) => {
+                let carried_out = effect
+                    .is_carried_out()
+                    .then(|| self.respond(&to, request, arrival, &ids, moment));
+                let answer = match effect.end {
+                    End::Status(status) => to.scripted(status, &effect, &ids, moment),
+                    _ => carried_out.unwrap_or_default(),
+                };
+                Delivery::struck(&effect, answer, moment)
+            }
+        };
+        if let Some(answer) = delivery.answer() {
+            let what = (answer.status(), answer.headers());
+            self.detector.answers(self.now, moment, client, lane, what);
+        }
+        let status = delivery.answer().map(|answer| answer.status().as_u16());
+        self.record.add(to.name(), status, || Entry {
+            at: self.now,
+            request: format!("{} {}", request.method(), request.uri().path()),
+            client_request_id: client.map(str::to_owned),
+            status,
+            struck,
+        });
+        delivery
+    }
+
+    /// The answer to a request that no fault keeps from being carried out.
+    fn respond(
+        &mut self,
+        to: &To,
+        request: &Request<Bytes>,
+        arrival: Arrival<'_>,
+        ids: &RequestIds,
+        moment: Moment,
+    ) -> Response<Bytes> {
+        if let (Some(endpoint), Some(platform)) = (to.endpoint, &mut self.platform) {
+            let answer = platform.answer(endpoint, request, (self.now, moment), ids);
+            return answer.finish(ids, moment);
+        }
         let mut reports = Vec::new();
-        let result = call.and_then(|call| self.run(call, moment, &mut reports));
+        let result = self.authorize(&arrival).and_then(|caller| {
+            let call = arrival.call?;
+            self.run(call, caller, moment, &mut reports)
+        });
         self.report(request, reports);
-        result.unwrap_or_else(|refusal| Answer::error(refusal, &ids, moment)).finish(&ids, moment)
+        result.unwrap_or_else(|refusal| Answer::error(refusal, ids, moment)).finish(ids, moment)
+    }
+
+    /// On whose behalf a request comes, if tokens are checked. One without a token has been
+    /// refused.
+    fn authorize(&self, arrival: &Arrival<'_>) -> Result<Option<Caller>, Refusal> {
+        match (&self.platform, arrival.token) {
+            (Some(platform), Some(token)) => {
+                platform.authorize(token, self.now, arrival.route).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The user of a token, as far as it is known.
+    fn user_of(&self, token: Option<&str>) -> Cow<'static, str> {
+        let known = self.platform.as_ref().zip(token).and_then(|(it, token)| it.tokens.find(token));
+        known.and_then(|known| known.grant.user.clone()).map_or(Cow::Borrowed("me"), Cow::Owned)
+    }
+
+    /// What a fault does to a request, if one strikes it.
+    fn strike(&mut self, to: &To, request: &Request<Bytes>) -> Option<Effect> {
+        if self.script.is_empty() {
+            return None;
+        }
+        let path = request.uri().path();
+        let segments = incoming::segments(path);
+        let connection = match &*segments {
+            [first, second, id, ..] if first == "external" && second == "connections" => {
+                self.connection(id)
+            }
+            _ => None,
+        };
+        let age = connection.map(|connection| self.now.saturating_sub(connection.created));
+        let asked = Asked {
+            method: request.method().as_str(),
+            resource: to.name().map(|(_, resource)| resource),
+            path: to.endpoint.is_none().then_some(path),
+        };
+        self.script.strike(asked, age)
     }
 
     fn run(
         &mut self,
         mut call: Call<'_>,
+        caller: Option<Caller>,
         now: Moment,
         reports: &mut Vec<Finding>,
     ) -> Result<Answer, Refusal> {
         reports.append(&mut call.reports);
         let mut run = Run {
             options: &self.options,
+            caller,
             store: match (self.options.behaviour.versions, call.version) {
                 (Versions::Separate, Version::Beta) => &mut self.stores[1],
                 _ => &mut self.stores[0],
@@ -135,6 +267,7 @@ impl Service {
             if self.reports.len() == REPORTS {
                 self.reports.pop_front();
             }
+            self.reported += 1;
             self.reports.push_back(Report {
                 at: self.now,
                 request: format!("{} {}", request.method(), request.uri().path()),
@@ -151,9 +284,55 @@ impl Service {
         self.reports.iter()
     }
 
+    /// How many reports there ever were.
+    pub fn report_count(&self) -> u64 {
+        self.reported
+    }
+
     /// Takes the reports out, oldest first.
     pub fn take_reports(&mut self) -> Vec<Report> {
         self.reports.drain(..).collect()
+    }
+
+    /// Scripts a fault, behind those that are there.
+    pub fn fault(&mut self, fault: Fault) {
+        self.script.arm(fault);
+    }
+
+    /// The faults that are scripted, in their order, each with how often it has struck.
+    pub fn faults(&self) -> impl Iterator<Item = (&Fault, u64)> {
+        self.script.faults()
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&mut self) {
+        self.script.clear();
+    }
+
+    /// The requests that came before the time an answer had told, oldest first. The last 10,000
+    /// are kept.
+    pub fn early_calls(&self) -> impl Iterator<Item = &EarlyCall> {
+        self.detector.found()
+    }
+
+    /// How many early calls there ever were.
+    pub fn early_count(&self) -> u64 {
+        self.detector.count()
+    }
+
+    /// How often what was asked for, and how it was answered.
+    pub fn counts(&self) -> impl Iterator<Item = Count> {
+        self.record.counts()
+    }
+
+    /// The last requests, oldest first: as many as [`Options::journal`] says.
+    pub fn journal(&self) -> impl Iterator<Item = &Entry> {
+        self.record.journal()
+    }
+
+    /// The ids of all connections.
+    pub fn connection_ids(&self) -> impl Iterator<Item = &str> {
+        self.stores.iter().flat_map(|store| store.connections.keys()).map(String::as_str)
     }
 
     /// The state of a connection at the time of the last request.
@@ -185,6 +364,8 @@ impl Service {
 /// One call at work: the state it works on and what it needs for it.
 struct Run<'s> {
     options: &'s Options,
+    /// None: tokens are not checked.
+    caller: Option<Caller>,
     store: &'s mut Store,
     ids: &'s mut Ids,
     /// The time since the origin, and as a date.
@@ -197,10 +378,23 @@ impl Run<'_> {
     /// The connection that the path names.
     fn connection(&mut self, call: &Call<'_>) -> Result<&mut Connection, Refusal> {
         let id = call.arg(0);
-        self.store.connections.get_mut(id).ok_or_else(|| {
+        let caller = self.caller.as_ref();
+        let Some(connection) = self.store.connections.get_mut(id) else {
             let message = format!("there is no connection {id:?}; create it first");
-            Refusal::new(Rule::NotFound, "connection id", message)
-        })
+            return Err(Refusal::new(Rule::NotFound, "connection id", message));
+        };
+        if caller.is_some_and(|caller| !caller.reaches(connection)) {
+            let message = format!(
+                "connection {id:?} belongs to another application; let that one name yours in \
+                 configuration.authorizedAppIds, or use a permission that ends in .All"
+            );
+            return Err(Refusal::new(Rule::ConnectionOwner, "connection id", message));
+        }
+        Ok(connection)
+    }
+
+    fn reaches(&self, connection: &Connection) -> bool {
+        self.caller.as_ref().is_none_or(|caller| caller.reaches(connection))
     }
 
     /// Hands over what a reader found: reports in any case, then the faults, if there are any.
@@ -210,6 +404,54 @@ impl Run<'_> {
             faults if faults.is_empty() => Ok(()),
             faults => Err(Refusal::of(faults)),
         }
+    }
+}
+
+/// Where a request goes.
+struct To {
+    endpoint: Option<&'static Endpoint>,
+    route: Option<&'static Route>,
+}
+
+impl To {
+    /// Method and resource.
+    fn name(&self) -> Option<(&'static str, &'static str)> {
+        match self.endpoint {
+            Some(endpoint) => Some((endpoint.method, endpoint.resource)),
+            None => self.route.map(|route| (route.method, route.resource)),
+        }
+    }
+
+    fn lane(&self, request: &Request<Bytes>, user: &str) -> Option<Lane> {
+        let segments = incoming::segments(request.uri().path());
+        self.route?.lane(&segments.iter().map(|segment| &**segment).collect::<Vec<_>>(), user)
+    }
+
+    /// What a fault answers with a status of its own.
+    fn scripted(
+        &self,
+        status: u16,
+        effect: &Effect,
+        ids: &RequestIds,
+        now: Moment,
+    ) -> Response<Bytes> {
+        let status = delivery::status(status);
+        let is_error = status.is_client_error() || status.is_server_error();
+        let answer = if is_error && self.endpoint.is_some() {
+            Refused::scripted(status, effect.code.as_deref()).into_answer(ids, now)
+        } else if is_error {
+            let mut refusal = Refusal::new(
+                Rule::Fault,
+                "request",
+                "a fault is scripted in this emulator for this request, and it is answered so",
+            );
+            refusal.status = status;
+            refusal.code.clone_from(&effect.code);
+            Answer::error(refusal, ids, now)
+        } else {
+            Answer::empty(status)
+        };
+        answer.finish(ids, now)
     }
 }
 

@@ -58,6 +58,11 @@ impl Bench {
     pub(crate) fn with(set: impl FnOnce(&mut Behaviour)) -> Self {
         let mut options = Options::default();
         set(&mut options.behaviour);
+        Self::of(options)
+    }
+
+    /// A service with nothing in it that is set up like this.
+    pub(crate) fn of(options: Options) -> Self {
         let millis = Arc::new(AtomicU64::new(0));
         let clock = Arc::clone(&millis);
         let emulator = Emulator::with_clock(options, move || {
