@@ -286,7 +286,7 @@ impl Stage {
         if self.server.is_some() {
             checks.push(self.refused());
             checks.push(self.unknown_host());
-            checks.push(self.connections());
+            checks.push(self.kept_connections());
         }
         checks
     }
@@ -303,10 +303,16 @@ impl Stage {
             requests: vec![
                 (self.request(Method::DELETE, &format!("{base}/conformance"), ""), options()),
                 (self.request(Method::POST, base, connection), options()),
-                (self.request(Method::PATCH, &format!("{base}/conformance/schema"), schema), options()),
+                (
+                    self.request(Method::PATCH, &format!("{base}/conformance/schema"), schema),
+                    options(),
+                ),
                 self.get(&format!("{base}/conformance")),
                 self.put(&format!("{base}/conformance/items/a"), ITEM),
-                (self.request(Method::DELETE, &format!("{base}/conformance/items/a"), ""), options()),
+                (
+                    self.request(Method::DELETE, &format!("{base}/conformance/items/a"), ""),
+                    options(),
+                ),
             ],
             judge: |_, Outcome { sent, .. }| {
                 let statuses = statuses(sent)?;
@@ -385,7 +391,8 @@ impl Stage {
                 let content = item.and_then(|item| item.content);
                 let stored = content.map(|content| content.value.len());
                 expect("stored length", stored, Some(LONG))?;
-                let found = read.body().windows(LONG).any(|window| window.iter().all(|b| *b == b'x'));
+                let found =
+                    read.body().windows(LONG).any(|window| window.iter().all(|b| *b == b'x'));
                 expect("the content comes back whole", found, true)
             },
         }
@@ -531,7 +538,7 @@ impl Stage {
         }
     }
 
-    fn connections(&self) -> Check {
+    fn kept_connections(&self) -> Check {
         let (request, options) = self.get("/external/connections/conformance");
         let fresh = options.clone().with_new_connection(true);
         Check {
@@ -593,7 +600,8 @@ fn long_item() -> String {
 const ODD: &str = "a!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\tz  z";
 
 const ODD_ID: &str = "/a?b#c%d e+f&g=h;i:j@k,l$m!n'o(p)q*r~s.t-u_v\u{e4}\u{1f980}";
-const ODD_ID_ESCAPED: &str = "%2Fa%3Fb%23c%25d%20e%2Bf%26g%3Dh%3Bi%3Aj%40k%2Cl%24m!n'o(p)q*r~s.t-u_v%C3%A4%F0%9F%A6%80";
+const ODD_ID_ESCAPED: &str =
+    "%2Fa%3Fb%23c%25d%20e%2Bf%26g%3Dh%3Bi%3Aj%40k%2Cl%24m!n'o(p)q*r~s.t-u_v%C3%A4%F0%9F%A6%80";
 
 fn answer(sent: Sending) -> Result<Response<Bytes>, String> {
     sent.map_err(|failure| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use graphfeed_core::client::{Failure, SendOptions, Transport};
+use graphfeed_core::client::{AsyncTransport, Failure, SendOptions, Transport};
 use http::{Request, Response};
 
 use crate::{
@@ -303,20 +303,32 @@ impl Transport for Emulator {
         }
         match outcome {
             Outcome::Answer(answer) if answer.body().len() > options.max_body => {
-                Err(Failure::maybe_sent(format!(
-                    "the answer has {} bytes, and {} are read",
-                    answer.body().len(),
-                    options.max_body
-                )))
+                let (length, most) = (answer.body().len(), options.max_body);
+                let why = format!("the answer has {length} bytes, and {most} are read");
+                let partial = answer.map(|body| body.slice(..most));
+                Err(Failure::maybe_sent(why).with_partial(partial).permanent())
             }
             Outcome::Answer(answer) => Ok(answer),
-            Outcome::Truncated { answer, announced } => Err(Failure::maybe_sent(format!(
-                "the answer broke off after {} of {announced} bytes",
-                answer.body().len()
-            ))),
+            Outcome::Truncated { answer, announced } => {
+                let length = answer.body().len();
+                let why = format!("the answer broke off after {length} of {announced} bytes");
+                Err(Failure::maybe_sent(why).with_partial(answer))
+            }
             Outcome::Reset | Outcome::Hang(_) => {
                 Err(Failure::maybe_sent("the connection was closed without an answer"))
             }
         }
+    }
+}
+
+impl AsyncTransport for Emulator {
+    /// It is answered at once: latency and silence, where they are scripted, block the thread, or
+    /// move the time where that is the program's.
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        options: &SendOptions,
+    ) -> Result<Response<Bytes>, Failure> {
+        Transport::send(self, request, options)
     }
 }

@@ -94,6 +94,8 @@ mod access;
 mod answer;
 mod authorization;
 mod check;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod control;
 mod date;
 mod delivery;
@@ -115,6 +117,8 @@ mod rules;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
+#[cfg(feature = "tls")]
+mod tls;
 mod write;
 
 pub use authorization::{Application, Authorization, Federation, ManagedIdentity, SignIn};

@@ -9,7 +9,10 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     thread::JoinHandle,
     time::Duration,
@@ -25,11 +28,19 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Semaphore, oneshot},
+};
 
 use crate::{Delivery, Emulator, Outcome};
+
+#[cfg(feature = "tls")]
+use crate::tls::Acceptor;
+#[cfg(feature = "tls")]
+pub use crate::tls::TestCertificate;
 
 /// From this size on, a body is read by a thread of its own, for the others would have to wait.
 const LARGE: usize = 64 * 1024;
@@ -73,6 +84,7 @@ impl Default for Patience {
 pub struct Server {
     address: SocketAddr,
     url: String,
+    accepted: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -95,6 +107,28 @@ impl Server {
         address: impl ToSocketAddrs,
         patience: Patience,
     ) -> io::Result<Self> {
+        Self::listen(emulator, address, patience, None)
+    }
+
+    /// Like [`start`](Self::start), over TLS, for clients that trust the certificate.
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or the system has no thread left.
+    #[cfg(feature = "tls")]
+    pub fn start_tls(
+        emulator: Emulator,
+        address: impl ToSocketAddrs,
+        certificate: &TestCertificate,
+    ) -> io::Result<Self> {
+        Self::listen(emulator, address, Patience::default(), Some(certificate.acceptor()))
+    }
+
+    fn listen(
+        emulator: Emulator,
+        address: impl ToSocketAddrs,
+        patience: Patience,
+        tls: Option<Acceptor>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -104,18 +138,20 @@ impl Server {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
         };
+        let accepted = Arc::new(AtomicU64::new(0));
+        let door = Door { listener, tls, accepted: Arc::clone(&accepted) };
+        // A certificate speaks for a name, and not for an address.
+        let url = match door.tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
         let thread =
             std::thread::Builder::new().name("graphfeed-emulator".to_owned()).spawn(move || {
-                runtime.block_on(serve(listener, emulator, patience, stopped));
+                runtime.block_on(serve(door, emulator, patience, stopped));
                 // A body that is being read by another thread is not waited for.
                 runtime.shutdown_background();
             })?;
-        Ok(Self {
-            address,
-            url: format!("http://{address}"),
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { address, url, accepted, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The address it listens on.
@@ -127,7 +163,24 @@ impl Server {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// How many connections have been made to it.
+    pub fn connections(&self) -> u64 {
+        self.accepted.load(Ordering::SeqCst)
+    }
 }
+
+/// Where clients come in.
+struct Door {
+    listener: tokio::net::TcpListener,
+    tls: Option<Acceptor>,
+    accepted: Arc<AtomicU64>,
+}
+
+/// Without the feature `tls` there is none.
+#[cfg(not(feature = "tls"))]
+#[derive(Clone)]
+enum Acceptor {}
 
 impl Drop for Server {
     /// Stops: no connection is accepted any more, and answers under way get a second.
@@ -141,14 +194,14 @@ impl Drop for Server {
 }
 
 async fn serve(
-    listener: tokio::net::TcpListener,
+    door: Door,
     emulator: Emulator,
     patience: Patience,
     stopped: oneshot::Receiver<Infallible>,
 ) {
     let graceful = GracefulShutdown::new();
     {
-        let mut accepting = pin!(accept(listener, emulator, patience, &graceful));
+        let mut accepting = pin!(accept(door, emulator, patience, &graceful));
         let mut stopped = pin!(stopped);
         poll_fn(|context| {
             let _ = accepting.as_mut().poll(context);
@@ -161,7 +214,7 @@ async fn serve(
 }
 
 async fn accept(
-    listener: tokio::net::TcpListener,
+    door: Door,
     emulator: Emulator,
     patience: Patience,
     graceful: &GracefulShutdown,
@@ -174,28 +227,46 @@ async fn accept(
     };
     loop {
         let seat = Arc::clone(&seats).acquire_owned().await;
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, _)) = door.listener.accept().await else {
             tokio::time::sleep(NO_DESCRIPTOR).await;
             continue;
         };
+        door.accepted.fetch_add(1, Ordering::SeqCst);
         // Answers are small and must not wait for each other. If the socket is gone already,
         // the connection finds out.
         let _ = stream.set_nodelay(true);
-        let handler = handler.clone();
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience.head)
-            .serve_connection(
-                TokioIo::new(stream),
-                service_fn(move |request| handler.clone().answer(request)),
-            );
-        let connection = graceful.watch(connection);
+        let (handler, watcher, tls) = (handler.clone(), graceful.watcher(), door.tls.clone());
         tokio::spawn(async move {
-            // What goes wrong on one connection, a reset or garbage, is that client's affair.
-            let _ = connection.await;
+            match tls {
+                None => converse(stream, handler, patience.head, watcher).await,
+                #[cfg(feature = "tls")]
+                Some(tls) => {
+                    // Whoever does not believe the certificate hangs up in the middle of it.
+                    let greeting = tokio::time::timeout(patience.head, tls.accept(stream));
+                    if let Ok(Ok(stream)) = greeting.await {
+                        converse(stream, handler, patience.head, watcher).await;
+                    }
+                }
+                #[cfg(not(feature = "tls"))]
+                Some(never) => match never {},
+            }
             drop(seat);
         });
     }
+}
+
+/// Answers the requests of one connection.
+async fn converse<S>(stream: S, handler: Handler, head: Duration, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(head).serve_connection(
+            TokioIo::new(stream),
+            service_fn(move |request| handler.clone().answer(request)),
+        );
+    // What goes wrong on one connection, a reset or garbage, is that client's affair.
+    let _ = watcher.watch(connection).await;
 }
 
 #[derive(Clone)]

@@ -40,7 +40,9 @@ fn what_does_not_conform_is_told_with_the_check_that_it_fails() {
     assert!(told.contains("a connection closed without an answer"), "{told}");
 
     let cuts = |request: Request, options: &SendOptions| {
-        emulator.send(request, options).map(|answer| answer.map(|body| body.slice(..body.len().min(1000))))
+        emulator
+            .send(request, options)
+            .map(|answer| answer.map(|body| body.slice(..body.len().min(1000))))
     };
     let told = stage.check(&cuts).unwrap_err().to_string();
     assert!(told.contains("bodies of 4 MB go both ways"), "{told}");
