@@ -14,8 +14,9 @@
 //! ```
 
 use std::{
-    fmt, io,
-    net::{Shutdown, TcpListener},
+    fmt,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -43,11 +44,18 @@ pub struct Stage {
     elsewhere: Elsewhere,
 }
 
-/// A server that counts who comes, and says nothing.
+/// A server that counts who comes, and says nothing: for whatever a client might be led to.
 #[derive(Debug)]
-struct Elsewhere {
+pub struct Elsewhere {
     url: String,
     visitors: Arc<AtomicUsize>,
+}
+
+/// A server of canned answers over plain http, for what the emulator itself would never answer:
+/// a link to the next page that leads elsewhere, say.
+#[derive(Debug)]
+pub struct Canned {
+    url: String,
 }
 
 /// A transport does not do what it has to.
@@ -235,7 +243,7 @@ impl Stage {
     }
 
     fn verdict(&self, mut faults: Vec<(&'static str, String)>) -> Result<(), NotConforming> {
-        let visitors = self.elsewhere.visitors.load(Ordering::SeqCst);
+        let visitors = self.elsewhere.visitors();
         if visitors > 0 {
             let why = format!("{visitors} connections were made to the other server");
             faults.push(("nothing goes anywhere but where it was sent", why));
@@ -563,8 +571,64 @@ impl Stage {
     }
 }
 
+impl Canned {
+    /// Gives these answers one after the other, each a status, headers (`Name: value`) and a
+    /// JSON body, and then closes connections. It stops with the process.
+    ///
+    /// # Errors
+    /// When there is no port or thread left.
+    pub fn start(answers: Vec<(u16, Vec<String>, String)>) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        thread::Builder::new().name("canned".to_owned()).spawn(move || {
+            let mut answers = answers.into_iter();
+            for stream in listener.incoming().flatten() {
+                let mut stream = BufReader::new(stream);
+                while skip_request(&mut stream).is_some() {
+                    let Some((status, headers, body)) = answers.next() else { break };
+                    let headers: String =
+                        headers.iter().map(|line| format!("{line}\r\n")).collect();
+                    let length = body.len();
+                    let answer = format!(
+                        "HTTP/1.1 {status} Canned\r\nContent-Type: application/json\r\n\
+                         Content-Length: {length}\r\n{headers}\r\n{body}"
+                    );
+                    if stream.get_mut().write_all(answer.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            }
+        })?;
+        Ok(Self { url })
+    }
+
+    /// Where it is, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// Reads a request to its end. None if there is no more.
+fn skip_request(stream: &mut BufReader<TcpStream>) -> Option<()> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if stream.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+    });
+    let mut body = stream.take(length.unwrap_or(0));
+    io::copy(&mut body, &mut io::sink()).ok().map(drop)
+}
+
 impl Elsewhere {
-    fn start() -> io::Result<Self> {
+    /// Listens on a free port of this machine. It stops with the process.
+    ///
+    /// # Errors
+    /// When there is no port or thread left.
+    pub fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}/v1.0/elsewhere", listener.local_addr()?);
         let visitors = Arc::new(AtomicUsize::new(0));
@@ -578,6 +642,16 @@ impl Elsewhere {
             }
         })?;
         Ok(Self { url, visitors })
+    }
+
+    /// Where it is, with a path.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many connections were made to it.
+    pub fn visitors(&self) -> usize {
+        self.visitors.load(Ordering::SeqCst)
     }
 }
 

@@ -136,21 +136,9 @@ impl<T: Transport> Client<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn pages<V, E: Endpoint<Output = Page<V>>>(
-        &self,
-        endpoint: &E,
-    ) -> impl Iterator<Item = Result<Page<V>, Error>> {
-        let mut pages = self.0.hub.call(endpoint).map(|first| Some(Pages::new(first, self.root())));
-        std::iter::from_fn(move || {
-            let mut turning = match &mut pages {
-                Ok(turning) => turning.take()?,
-                Err(_) => return std::mem::replace(&mut pages, Ok(None)).err().map(Err),
-            };
-            let call = turning.call()?.clone();
-            Some(self.reply_to(call).map(|reply| reply.value).inspect(|page| {
-                pages = turning.turn(page).map(|()| Some(turning));
-            }))
-        })
+    pub fn pages<V, E: Endpoint<Output = Page<V>>>(&self, endpoint: &E) -> PageIter<T, V> {
+        let pages = self.0.hub.call(endpoint).map(|first| Some(Pages::new(first, self.root())));
+        PageIter { client: self.clone(), pages }
     }
 
     /// Carries out several calls that belong together.
@@ -196,6 +184,35 @@ impl<T: Transport> Client<T> {
                 Step::Done(result) => return result,
             }
         }
+    }
+}
+
+/// The pages of a collection: each is asked for when it is wanted.
+pub struct PageIter<T, V> {
+    client: Client<T>,
+    // The error of a link is told in the place of the page that it leads to.
+    pages: Result<Option<Pages<V>>, Error>,
+}
+
+impl<T: Transport, V> Iterator for PageIter<T, V> {
+    type Item = Result<Page<V>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut turning = match &mut self.pages {
+            Ok(pages) => pages.take()?,
+            Err(_) => return std::mem::replace(&mut self.pages, Ok(None)).err().map(Err),
+        };
+        let page = self.client.send_call(turning.call()?.clone());
+        if let Ok(page) = &page {
+            self.pages = turning.turn(page).map(|()| Some(turning));
+        }
+        Some(page)
+    }
+}
+
+impl<T, V> fmt::Debug for PageIter<T, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageIter").finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,7 @@ mod tracing;
 mod transport;
 
 pub use asynchronous::{AsyncClient, AsyncPages, Pending};
-pub use blocking::Client;
+pub use blocking::{Client, PageIter};
 pub use clock::{AsyncClock, Clock, News, VirtualClock};
 pub use hub::ClientBuilder;
 pub use token_source::{AsyncTokenSource, TokenProvider, TokenSource};

@@ -1,0 +1,57 @@
+//! Where a client might be led by what the service answers, and does not go.
+
+use graphfeed_core::{
+    activity::ListActivities,
+    client::AsyncClient,
+    external::{
+        AwaitSchema, EnsureSchema, EnsuredSchema, PropertyType, Schema, SchemaProperty,
+        SchemaRegistered,
+    },
+    protocol::{Cause, Cloud, ServiceRoot, Version},
+    types::{AccessToken, ConnectionId, Rule},
+};
+use graphfeed_emulator::conformance::{Canned, Elsewhere};
+use graphfeed_hyper::{HyperClient, HyperTransport, TokioClock};
+
+fn client(canned: &Canned) -> AsyncClient<HyperTransport<HyperClient>> {
+    let root = ServiceRoot::danger_plain_http(canned.url(), Cloud::Global, Version::V1).unwrap();
+    AsyncClient::builder(root, AccessToken::new("secret").unwrap())
+        .build_async(HyperTransport::danger_plain_http(), TokioClock::new())
+}
+
+#[tokio::test]
+async fn a_foreign_next_link_gets_no_token() {
+    let elsewhere = Elsewhere::start().unwrap();
+    let page = format!(r#"{{"value":[{{"id":"1"}}],"@odata.nextLink":"{}"}}"#, elsewhere.url());
+    let canned = Canned::start(vec![(200, vec![], page)]).unwrap();
+    let client = client(&canned);
+    let mut pages = client.pages(&ListActivities::new());
+    assert_eq!(pages.next().await.unwrap().unwrap().value.len(), 1);
+    let error = pages.next().await.unwrap().unwrap_err();
+    let Cause::Build(why) = error.cause() else { panic!("{error}") };
+    assert!(why.breaks(Rule::OtherRoot));
+    assert!(pages.next().await.is_none());
+    assert_eq!(elsewhere.visitors(), 0);
+}
+
+#[tokio::test]
+async fn a_foreign_location_is_never_asked() {
+    let elsewhere = Elsewhere::start().unwrap();
+    let location = format!("Location: {}/operations/op1", elsewhere.url());
+    let canned = Canned::start(vec![
+        (404, vec![], String::new()),
+        (202, vec![location], String::new()),
+        (200, vec![], r#"{"id":"op1","status":"completed"}"#.to_owned()),
+    ])
+    .unwrap();
+    let client = client(&canned);
+    let id = ConnectionId::new("contosohr").unwrap();
+    let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
+    let begun = client.run(&EnsureSchema::new(&id, &schema)).await.unwrap();
+    let EnsuredSchema::Begun(begun) = begun else { panic!("{begun:?}") };
+    assert!(begun.location.starts_with(elsewhere.url()));
+    let waiting = AwaitSchema::new(id, begun.operation);
+    let registered = client.run(&waiting).await.unwrap();
+    assert!(matches!(registered, SchemaRegistered::Completed(_)));
+    assert_eq!(elsewhere.visitors(), 0);
+}
