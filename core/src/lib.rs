@@ -20,8 +20,9 @@
 //! | [`machine`] | what happens over time: repeats, throttling, tokens, calls that belong together |
 //! | [`client`] | what turns the machines' steps into sends and waits: the [`Transport`](client::Transport) trait and the drivers |
 //!
-//! Transports live in crates of their own: `graphfeed-ureq` blocks the thread. A service to test
-//! against is in `graphfeed-emulator`, which reads the same documents independently.
+//! Transports live in crates of their own: `graphfeed-ureq` blocks the thread, `graphfeed-hyper`
+//! does not, and any other is one function. A service to test against is in
+//! `graphfeed-emulator`, which reads the same documents independently.
 //!
 //! # The path of a value
 //!
@@ -38,7 +39,8 @@
 //!
 //! Whoever wants requests and answers only stops at [`Endpoint::request`] and
 //! [`Endpoint::response`]; whoever wants retries without our I/O drives an
-//! [`Exchange`](machine::Exchange); whoever wants it done calls [`Client::send`].
+//! [`Exchange`](machine::Exchange); whoever wants it done calls [`Client::send`] or,
+//! in a future of any runtime, [`AsyncClient::send`].
 //!
 //! # One call
 //!
@@ -111,6 +113,7 @@
 //!    faults at once. The rules are listed in `docs/rules.md` of the repository, and as
 //!    [`Rule`](types::Rule).
 //!
+//! [`AsyncClient::send`]: client::AsyncClient::send
 //! [`Client::send`]: client::Client::send
 //! [`Endpoint::request`]: protocol::Endpoint::request
 //! [`Endpoint::response`]: protocol::Endpoint::response

@@ -2,7 +2,7 @@
 //! http requests: without blocking a thread, HTTP/2 where the server offers it.
 //!
 //! Lives here: the [`AsyncTransport`] over a service, the clock of tokio, and a ready-made
-//! [`AsyncClient`]. Nothing about Microsoft Graph is decided here: statuses are data, redirects
+//! [`AsyncClient`](graphfeed_core::client::AsyncClient). Nothing about Microsoft Graph is decided here: statuses are data, redirects
 //! are not followed, nothing is repeated.
 //!
 //! ```no_run

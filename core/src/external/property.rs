@@ -209,7 +209,11 @@ impl PropertyValue {
             }
         };
         let somebody = |place: String, principal: &Principal, faults: &mut FaultList| {
-            if principal.members().iter().all(|(_, member)| member.is_none()) {
+            if principal
+                .members()
+                .iter()
+                .all(|(_, member)| member.as_deref().is_none_or(str::is_empty))
+            {
                 let detail = "names nobody; give it an Entra id, a upn or an external id";
                 faults.push(Rule::PrincipalEmpty, place, detail);
             }
@@ -652,7 +656,7 @@ mod tests {
             ("7", f64::INFINITY.into()),
             ("list", vec![1.0, f64::NAN].into()),
             ("who", Principal::default().into()),
-            ("whos", vec![Principal::upn("x"), Principal::default()].into()),
+            ("whos", vec![Principal::upn("x"), Principal::upn("")].into()),
         ])
         .check(&mut faults);
         let found = faults.finish().unwrap_err();

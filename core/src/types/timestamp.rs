@@ -124,7 +124,15 @@ impl FromStr for Timestamp {
                 ),
             ))
         };
-        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
+        let at = OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|why| match text.get(..16).zip(text.get(16..)) {
+                // OData, unlike RFC 3339, lets the seconds be left out.
+                Some((minute, offset)) if !offset.starts_with(':') => {
+                    OffsetDateTime::parse(&format!("{minute}:00{offset}"), &Rfc3339)
+                }
+                _ => Err(why),
+            })
+            .map_err(|_| wrong())?;
         Self::from_unix_nanoseconds(at.unix_timestamp_nanos())
     }
 }
@@ -196,6 +204,8 @@ mod tests {
             ("2018-02-26T20:28:22Z", "2018-02-26T20:28:22Z"),
             ("2018-02-26T20:28:22.000Z", "2018-02-26T20:28:22Z"),
             ("2018-02-26T00:28:22-09:30", "2018-02-26T09:58:22Z"),
+            ("2018-02-26T00:28-09:30", "2018-02-26T09:58:00Z"),
+            ("2018-02-26T20:28Z", "2018-02-26T20:28:00Z"),
             ("2018-02-26T20:28:22.123456789Z", "2018-02-26T20:28:22.1234567Z"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
             ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.9999999Z"),
@@ -212,6 +222,8 @@ mod tests {
             "2018-02-26",
             "2018-02-26T20:28:22",
             "2018-02-30T20:28:22Z",
+            "2018-02-26T20:28",
+            "2018-02-26T20Z",
             "26.02.2018 20:28",
             "0000-12-31T23:59:59Z",
             "0001-01-01T00:00:00+00:01",
