@@ -9,6 +9,7 @@
 
 mod acl;
 mod activity;
+mod added;
 mod connection;
 mod ensure;
 mod item;
@@ -16,12 +17,11 @@ mod operation;
 mod property;
 mod registration;
 mod schema;
+mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
-pub use activity::{
-    ActivityFailure, AddActivities, AddedActivities, ExternalActivity, ExternalActivityResult,
-    ExternalActivityType, Identity, IdentityType, NotAllAdded,
-};
+pub use activity::{AddActivities, ExternalActivity, ExternalActivityType, Identity, IdentityType};
+pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
 pub use connection::{
     ConnectionState, CreateConnection, DeleteConnection, ExternalConnection, GetConnection,
     ListConnections, StoredConnection,
@@ -34,12 +34,13 @@ pub use item::{
     GetItem, PutItem, StoredContent, StoredItem,
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
-pub use property::{Principal, Properties, PropertyValue, StoredProperties, StoredProperty};
+pub use property::{Principal, Properties, PropertyValue};
 pub use registration::{AwaitSchema, SchemaRegistered};
 pub use schema::{
     GetSchema, Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration,
     StoredSchema, StoredSchemaProperty,
 };
+pub use stored_property::{StoredProperties, StoredProperty};
 
 use crate::protocol::{Cloud, Permission, Permissions};
 
