@@ -2,7 +2,7 @@
 //!
 //! What a whole resource must look like is in `read/`.
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use crate::{
     findings::Findings,
@@ -35,16 +35,23 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
 }
 
+/// A character as a path has it: `%HH` for each byte of its UTF-8.
+fn escaped(character: char) -> String {
+    let mut bytes = [0; 4];
+    character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 /// A raw path segment: what is not unreserved is `%HH`, and what it stands for is UTF-8.
 pub(crate) fn escaping(raw: &str, behaviour: &Behaviour, findings: &mut Findings) {
-    let (mut reserved, mut over, mut lower) = (None, None, None);
+    let (mut reserved, mut over, mut lower): (Option<String>, _, _) = (None, None, None);
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
+        let at = raw.len() - rest.len();
         rest = after;
         if byte != b'%' {
-            if !is_unreserved(byte) {
-                reserved.get_or_insert(byte);
+            if !is_unreserved(byte) && reserved.is_none() {
+                reserved = raw.get(at..).and_then(|rest| rest.chars().next()).map(escaped);
             }
             decoded.push(byte);
             continue;
@@ -57,7 +64,10 @@ pub(crate) fn escaping(raw: &str, behaviour: &Behaviour, findings: &mut Findings
             findings.refuse(
                 Rule::PathEscape,
                 "path",
-                format!("in {raw:?}, a % is not followed by two hexadecimal digits; write it %25"),
+                format!(
+                    "in {}, a % is not followed by two hexadecimal digits; write it %25",
+                    shown(raw)
+                ),
             );
             return;
         };
@@ -73,26 +83,30 @@ pub(crate) fn escaping(raw: &str, behaviour: &Behaviour, findings: &mut Findings
         decoded.push(byte);
     }
     if std::str::from_utf8(&decoded).is_err() {
-        let message = format!("{raw:?} does not stand for UTF-8; escape the bytes of the text");
+        let message =
+            format!("{} does not stand for UTF-8; escape the bytes of the text", shown(raw));
         findings.refuse(Rule::PathEscape, "path", message);
         return;
     }
-    if let Some(byte) = reserved {
-        findings.judge(behaviour.path_reserved, Rule::PathEscape, "path", || {
+    if let Some(escaped) = reserved {
+        let verdict = behaviour.path_reserved;
+        findings.judge(verdict, "path-reserved", Rule::PathEscape, "path", || {
             format!(
-                "{raw:?} holds a character that is not unreserved by RFC 2396; \
-                 write it %{byte:02X}"
+                "{} holds a character that is not unreserved by RFC 2396; write it {escaped}",
+                shown(raw)
             )
         });
     }
     if let Some(byte) = over {
-        findings.judge(behaviour.path_over_escaped, Rule::PathEscape, "path", || {
-            format!("{raw:?} escapes {:?} without need", char::from(byte))
+        let verdict = behaviour.path_over_escaped;
+        findings.judge(verdict, "path-over-escaped", Rule::PathEscape, "path", || {
+            format!("{} escapes {:?} without need", shown(raw), char::from(byte))
         });
     }
     if let Some(byte) = lower {
-        findings.judge(behaviour.path_lower_case_hex, Rule::PathEscape, "path", || {
-            format!("{raw:?} escapes in lower case; write %{byte:02X}")
+        let verdict = behaviour.path_lower_case_hex;
+        findings.judge(verdict, "path-lower-case-hex", Rule::PathEscape, "path", || {
+            format!("{} escapes in lower case; write %{byte:02X}", shown(raw))
         });
     }
 }
@@ -142,8 +156,9 @@ fn item_id(id: &str, target: &str, behaviour: &Behaviour, findings: &mut Finding
         );
         findings.refuse(Rule::ItemId, target, message);
     } else if behaviour.item_id_punctuation != Verdict::Accept && id.contains(['-', '_']) {
-        findings.judge(behaviour.item_id_punctuation, Rule::ItemId, target, || {
-            format!("{id:?} has - or _, and documented are letters and digits")
+        let verdict = behaviour.item_id_punctuation;
+        findings.judge(verdict, "item-id-punctuation", Rule::ItemId, target, || {
+            format!("{} has - or _, and documented are letters and digits", shown(id))
         });
     }
 }
@@ -200,6 +215,14 @@ pub(crate) fn is_guid(value: &str) -> bool {
             part.len() == *length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
         })
     }) && parts.next().is_none()
+}
+
+/// A path or a number for a message: cut if it is long.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 /// A value for a message: quoted, and cut if it is long.

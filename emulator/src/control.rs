@@ -87,6 +87,12 @@ pub(crate) fn answer(
     run(*command, service, now, argument, request.body())
 }
 
+/// The answer to a request whose body is over the limit.
+#[cfg(feature = "server")]
+pub(crate) fn too_long() -> Response<Bytes> {
+    error(StatusCode::PAYLOAD_TOO_LARGE, "the body is over the limit (switch body-limit)")
+}
+
 fn run(
     command: Command,
     service: &mut Service,

@@ -155,6 +155,10 @@ pub(crate) fn read(text: &str) -> Result<Moment, DateFault> {
     let month = rest.number(2).ok_or(SHAPE)?;
     rest.expect(b'-')?;
     let day = rest.number(2).ok_or(SHAPE)?;
+    let is_day = year > 0 && (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    if rest.0.is_empty() && is_day {
+        return Err(DateFault::Malformed("it has no time; append T00:00:00Z for midnight in UTC"));
+    }
     rest.expect(b'T')?;
     let hour = rest.number(2).ok_or(SHAPE)?;
     rest.expect(b':')?;
@@ -318,6 +322,15 @@ mod tests {
     #[test]
     fn a_missing_offset_is_told_apart() {
         assert_eq!(read("1970-01-01T00:00:01"), Err(DateFault::NoOffset(at(1, 0))));
+    }
+
+    #[test]
+    fn a_day_without_a_time_is_told_what_to_append() {
+        let why = "it has no time; append T00:00:00Z for midnight in UTC";
+        assert_eq!(read("2026-01-02"), Err(DateFault::Malformed(why)));
+        for other in ["2026-02-29", "2026-13-02", "0000-01-01", "2026-01-02Z", "2026-01-"] {
+            assert_ne!(read(other), Err(DateFault::Malformed(why)), "{other}");
+        }
     }
 
     #[test]

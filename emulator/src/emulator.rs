@@ -12,6 +12,8 @@ use bytes::Bytes;
 use graphfeed_core::client::{AsyncTransport, Failure, SendOptions, Transport};
 use http::{Request, Response};
 
+#[cfg(feature = "server")]
+use crate::incoming::Length;
 use crate::{
     control,
     delivery::{Delivery, Outcome},
@@ -262,11 +264,15 @@ impl Emulator {
         self.service().enter_code((self.0.clock)(), user_code, None)
     }
 
-    /// Refuses a request whose body was given up after `read` bytes.
+    /// Refuses a request whose body is over the limit and not there. What is wrong with the
+    /// request besides comes first.
     #[cfg(feature = "server")]
-    pub(crate) fn refuse_body(&self, request: &Request<Bytes>, read: usize) -> Delivery {
+    pub(crate) fn refuse_body(&self, request: &Request<Bytes>, length: Length) -> Delivery {
+        if self.0.options.control && control::is_meant(request) {
+            return Delivery::whole(control::too_long());
+        }
         let now = (self.0.clock)();
-        let arrival = Arrival::too_long(request, read, &self.0.options.behaviour);
+        let arrival = Arrival::with_length(request, length, &self.0.options.behaviour);
         self.service().receive(now, request, arrival)
     }
 }

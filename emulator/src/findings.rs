@@ -47,6 +47,11 @@ impl Display for Report {
     }
 }
 
+/// The message of a refusal that a switch decides: it ends with the name that `--set` takes.
+pub(crate) fn by_switch(message: impl Display, switch: &str) -> String {
+    format!("{message} (switch {switch})")
+}
+
 /// Collects what a reader finds.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -61,10 +66,11 @@ impl Findings {
         }
     }
 
-    /// Does what the switch says. True if the request may pass.
+    /// Does what the switch of this name says, whose verdict it is. True if the request may pass.
     pub(crate) fn judge(
         &mut self,
         verdict: Verdict,
+        switch: &'static str,
         rule: Rule,
         target: impl Display,
         message: impl FnOnce() -> String,
@@ -78,7 +84,7 @@ impl Findings {
                 true
             }
             Verdict::Refuse => {
-                self.refuse(rule, target, message());
+                self.refuse(rule, target, by_switch(message(), switch));
                 false
             }
         }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, header};
 
 use crate::{
-    check,
-    findings::{Finding, Findings, Refusal},
+    check::{self, cut, shown},
+    findings::{Finding, Findings, Refusal, by_switch},
     json::{Json, JsonFault},
     options::Behaviour,
     routes::{self, Action, Found, Route},
@@ -62,6 +62,16 @@ pub(crate) struct Arrival<'r> {
 impl<'r> Arrival<'r> {
     /// Reads a request.
     pub(crate) fn read(request: &'r Request<Bytes>, behaviour: &Behaviour) -> Self {
+        Self::with_length(request, Length::Exact(request.body().len()), behaviour)
+    }
+
+    /// Reads a request whose body is as long as it says here, and not there if that is over the
+    /// limit.
+    pub(crate) fn with_length(
+        request: &'r Request<Bytes>,
+        length: Length,
+        behaviour: &Behaviour,
+    ) -> Self {
         let target = Target::read(request);
         let method = request.method().as_str();
         let found = target.and_then(|target| Ok((target.route(method)?, target)));
@@ -70,26 +80,11 @@ impl<'r> Arrival<'r> {
             Ok(token) => Self {
                 route,
                 token: Some(token),
-                call: found
-                    .and_then(|(route, target)| Call::read(request, target, route, behaviour)),
+                call: found.and_then(|(route, target)| {
+                    Call::read(request, length, target, route, behaviour)
+                }),
             },
             Err(refusal) => Self { route, token: None, call: Err(refusal) },
-        }
-    }
-
-    /// A request whose body was given up after so many bytes.
-    #[cfg(feature = "server")]
-    pub(crate) fn too_long(
-        request: &'r Request<Bytes>,
-        read: usize,
-        behaviour: &Behaviour,
-    ) -> Self {
-        let target = Target::read(request);
-        let method = request.method().as_str();
-        Self {
-            route: target.and_then(|target| target.route(method)).ok(),
-            token: bearer_token(request.headers()).ok(),
-            call: Err(too_long(read, behaviour)),
         }
     }
 }
@@ -97,6 +92,7 @@ impl<'r> Arrival<'r> {
 impl<'r> Call<'r> {
     fn read(
         request: &'r Request<Bytes>,
+        length: Length,
         target: Target<'r>,
         route: &'static Route,
         behaviour: &Behaviour,
@@ -109,8 +105,9 @@ impl<'r> Call<'r> {
             return Err(Refusal::of(findings.faults));
         }
         let query = query_options(request.uri().query().unwrap_or_default(), route)?;
+        check_size(length, behaviour)?;
         let body = if route.takes_body {
-            check_size(request.body().len(), behaviour)?;
+            check_encoding(request.headers())?;
             check_content_type(request.headers())?;
             Some(read_json(request.body())?)
         } else {
@@ -140,22 +137,55 @@ impl<'r> Call<'r> {
     }
 }
 
-fn check_size(length: usize, behaviour: &Behaviour) -> Result<(), Refusal> {
-    if length <= behaviour.body_limit { Ok(()) } else { Err(too_long(length, behaviour)) }
+/// How long a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    Exact(usize),
+    /// It was given up after so many bytes.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "here a body is whole"))]
+    AtLeast(usize),
 }
 
-/// Refuses a body of `length` bytes, or one that was given up after so many.
-fn too_long(length: usize, behaviour: &Behaviour) -> Refusal {
-    let message = format!(
-        "the body has {length} bytes or more, and {} are the most; shorten the content or split \
-         what is sent",
-        behaviour.body_limit,
+fn check_size(length: Length, behaviour: &Behaviour) -> Result<(), Refusal> {
+    let (bytes, or_more) = match length {
+        Length::Exact(bytes) => (bytes, ""),
+        Length::AtLeast(bytes) => (bytes, " or more"),
+    };
+    // What is not read cannot be accepted either.
+    let (most, switch) = match (behaviour.body_limit, behaviour.read_limit) {
+        (most, read) if most <= read => (most, "body-limit"),
+        (_, read) => (read, "read-limit"),
+    };
+    if bytes <= most {
+        return Ok(());
+    }
+    let message = by_switch(
+        format_args!(
+            "the body has {bytes} bytes{or_more}, {most} are allowed; shorten the content or \
+             split what is sent"
+        ),
+        switch,
     );
-    let mut refusal = Refusal::new(Rule::BodySize, "body", message);
+    let mut refusal = Refusal::new(Rule::BodySize, "$", message);
     if !behaviour.body_size_413 {
         refusal.status = http::StatusCode::BAD_REQUEST;
     }
-    refusal
+    Err(refusal)
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let mut codings = value.split(',').map(str::trim).filter(|coding| !coding.is_empty());
+        if let Some(coding) = codings.find(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(Refusal::new(
+                Rule::ContentType,
+                "header content-encoding",
+                format!("the content encoding is {}; send the body uncompressed", shown(coding)),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The bearer token of a request.
@@ -191,7 +221,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut parts = value.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     if !essence.eq_ignore_ascii_case("application/json") {
-        return refuse(&format!("the content type is {essence:?}"));
+        return refuse(&format!("the content type is {}", shown(essence)));
     }
     let charset = parts.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -199,7 +229,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     });
     match charset {
         Some(charset) if !charset.eq_ignore_ascii_case("utf-8") => {
-            refuse(&format!("the charset is {charset:?}, and JSON is UTF-8"))
+            refuse(&format!("the charset is {}, and JSON is UTF-8", shown(charset)))
         }
         _ => Ok(()),
     }
@@ -238,7 +268,7 @@ fn query_options(query: &str, route: &Route) -> Result<Vec<(String, String)>, Re
             return Err(Refusal::new(
                 Rule::PathEscape,
                 "query",
-                format!("{pair:?} is not percent-encoded UTF-8"),
+                format!("{} is not percent-encoded UTF-8", shown(pair)),
             ));
         };
         if name.starts_with('$') && !route.query.contains(&name.as_str()) {
@@ -246,8 +276,10 @@ fn query_options(query: &str, route: &Route) -> Result<Vec<(String, String)>, Re
                 Rule::NotImplemented,
                 "query",
                 format!(
-                    "{} {} with the query option {name} is not implemented; leave the option out",
-                    route.method, route.path,
+                    "{} {} with the query option {} is not implemented; leave the option out",
+                    route.method,
+                    route.path,
+                    cut(&name),
                 ),
             ));
         }
@@ -278,7 +310,10 @@ impl<'r> Target<'r> {
                 return Err(Refusal::new(
                     Rule::Version,
                     "path",
-                    format!("there is no version {other:?}; a path begins with /v1.0/ or /beta/"),
+                    format!(
+                        "there is no version {}; a path begins with /v1.0/ or /beta/",
+                        shown(other)
+                    ),
                 ));
             }
             other => {
@@ -312,7 +347,7 @@ impl<'r> Target<'r> {
             Found::OtherMethods(methods) => Err(Refusal::new(
                 Rule::Method,
                 "path",
-                format!("{} has no {method}; it has {}", self.path, methods.join(", ")),
+                format!("{} has no {method}; it has {}", cut(self.path), methods.join(", ")),
             )
             .with(header::ALLOW, methods.join(", "))),
             Found::Unescaped(route) => Err(Refusal::new(
@@ -379,7 +414,7 @@ fn not_here(method: &str, path: &str, segments: &[&str], known: &str) -> Refusal
     Refusal::new(
         Rule::NotImplemented,
         "path",
-        format!("this emulator does not have {method} {path}{known}; {nearest}"),
+        format!("this emulator does not have {method} {}{known}; {nearest}", cut(path)),
     )
 }
 

@@ -2,6 +2,8 @@
 
 use std::{
     error::Error,
+    fmt::Display,
+    io::{self, Write as _},
     net::{SocketAddr, ToSocketAddrs},
     process::ExitCode,
     sync::Arc,
@@ -71,39 +73,59 @@ Switches, with their defaults:
 /// How often reports are looked for.
 const REPORTS: Duration = Duration::from_millis(100);
 
+/// What the command line asks for.
+enum Wanted {
+    Service(Box<Arguments>),
+    /// A text on stdout, and nothing else.
+    Text(String),
+}
+
 struct Arguments {
+    /// As it was given, and what it stands for.
+    address: String,
     listen: Vec<SocketAddr>,
     options: Options,
 }
 
 fn main() -> ExitCode {
-    let arguments = match read_arguments() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => return ExitCode::SUCCESS,
+    let done = match read_arguments() {
+        Ok(Wanted::Service(arguments)) => run(*arguments),
+        Ok(Wanted::Text(text)) => print(&text),
         Err(error) => {
-            eprintln!("graphfeed-emulator: {error}\nTry --help.");
+            tell(format_args!("graphfeed-emulator: {error}\nTry --help."));
             return ExitCode::from(2);
         }
     };
-    match run(arguments) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("graphfeed-emulator: {error}");
+            tell(format_args!("graphfeed-emulator: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// None if there is nothing left to do.
-fn read_arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
-    let mut listen = "127.0.0.1:0".to_owned();
+/// Writes to stdout, which may be closed or full.
+fn print(text: &str) -> Result<(), Box<dyn Error>> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| format!("cannot write to stdout: {error}").into())
+}
+
+/// Writes a line to stderr. If nobody listens there, nobody misses it.
+fn tell(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
+    let mut address = "127.0.0.1:0".to_owned();
     let mut options = Options { origin: SystemTime::now(), ..Options::default() };
     let mut authorization = Authorization::default();
     let mut checks_tokens = false;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("listen") => listen = parser.value()?.string()?,
+            Long("listen") => address = parser.value()?.string()?,
             Long("seed") => options.seed = parser.value()?.parse()?,
             Long("set") => {
                 let value = parser.value()?.string()?;
@@ -137,12 +159,11 @@ fn read_arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
             // What stands alone may be a secret that lost its option.
             Value(_) => return Err("every argument belongs to an option".into()),
             Long("help") => {
-                print!("{USAGE}{}", switches());
-                return Ok(None);
+                return Ok(Wanted::Text(format!("{USAGE}{}", switches())));
             }
             Long("version") => {
-                println!("graphfeed-emulator {}", env!("CARGO_PKG_VERSION"));
-                return Ok(None);
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Wanted::Text(format!("graphfeed-emulator {version}\n")));
             }
             other => return Err(other.unexpected().into()),
         }
@@ -155,10 +176,11 @@ fn read_arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
     } else if authorization != Authorization::default() {
         return Err("options for tokens need an --application".into());
     }
-    let listen = listen
+    let listen = address
         .to_socket_addrs()
-        .map_err(|error| format!("{listen:?} is no address such as 127.0.0.1:0: {error}"))?;
-    Ok(Some(Arguments { listen: listen.collect(), options }))
+        .map_err(|error| format!("{address:?} is no address such as 127.0.0.1:0: {error}"))?
+        .collect();
+    Ok(Wanted::Service(Box::new(Arguments { address, listen, options })))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -181,13 +203,26 @@ fn switches() -> String {
 }
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let emulator = Emulator::new(arguments.options);
+    let Arguments { address, listen, options } = arguments;
+    let emulator = Emulator::new(options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the line is printed: who has read it may send the signal.
     let interrupted = Arc::new(Notify::new());
     runtime.block_on(listen_for_signals(&interrupted))?;
-    let server = Server::start(emulator.clone(), &*arguments.listen)?;
-    println!("listening on {}", server.url());
+    let server = Server::start(emulator.clone(), &*listen).map_err(|error| {
+        format!(
+            "cannot listen on {address}: {error}; choose another port, or let the system choose \
+             a free one with --listen 127.0.0.1:0"
+        )
+    })?;
+    let bound = server.address();
+    if !bound.ip().to_canonical().is_loopback() {
+        tell(format_args!(
+            "warning: {bound} is no loopback address; anybody who reaches it can read and write \
+             everything"
+        ));
+    }
+    print(&format!("listening on {}\n", server.url()))?;
     let (mut reports, mut early_calls) = (0, 0);
     let mut print_news = || {
         let service = emulator.service();
@@ -195,7 +230,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         lines.extend(news(service.early_calls(), service.early_count(), &mut early_calls));
         // Whoever reads stderr slowly must not keep others from the service.
         drop(service);
-        lines.iter().for_each(|line| eprintln!("{line}"));
+        lines.iter().for_each(tell);
     };
     runtime.block_on(async {
         while tokio::time::timeout(REPORTS, interrupted.notified()).await.is_err() {
@@ -204,7 +239,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     });
     drop(server);
     print_news();
-    eprintln!("early calls: {early_calls}");
+    tell(format_args!("early calls: {early_calls}"));
     Ok(())
 }
 
@@ -222,7 +257,7 @@ fn news<T: ToString>(kept: impl Iterator<Item = T>, count: u64, told: &mut u64) 
 
 /// Ctrl-C, and on Unix the signal that ends a container.
 #[cfg(unix)]
-async fn listen_for_signals(interrupted: &Arc<Notify>) -> std::io::Result<()> {
+async fn listen_for_signals(interrupted: &Arc<Notify>) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         let mut signal = signal(kind)?;
@@ -237,7 +272,7 @@ async fn listen_for_signals(interrupted: &Arc<Notify>) -> std::io::Result<()> {
 
 /// Ctrl-C.
 #[cfg(not(unix))]
-async fn listen_for_signals(interrupted: &Arc<Notify>) -> std::io::Result<()> {
+async fn listen_for_signals(interrupted: &Arc<Notify>) -> io::Result<()> {
     let interrupted = Arc::clone(interrupted);
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {

@@ -225,6 +225,11 @@ impl Connection {
         }
     }
 
+    /// Whether the registration of a schema is running.
+    pub(crate) fn is_registering(&self) -> bool {
+        self.operations.iter().any(|operation| operation.schema.is_some())
+    }
+
     fn advance(&mut self, now: Duration) {
         for operation in &mut self.operations {
             if operation.due <= now && operation.schema.is_some() {

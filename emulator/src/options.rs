@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{authorization::Authorization, early::EarlyCalls, faults::Fault};
+use crate::{authorization::Authorization, early::EarlyCalls, faults::Fault, rules::Rule};
 
 /// How an emulator is set up.
 ///
@@ -123,6 +123,9 @@ pub struct Switch {
     pub name: &'static str,
     /// The values it takes, for a human.
     pub values: &'static str,
+    /// The rule that it governs. The message of a refusal that it decides ends with its name:
+    /// `(switch annotation-order)`. None: no refusal depends on it.
+    pub rule: Option<Rule>,
     /// Its documentation, line by line.
     pub about: &'static [&'static str],
 }
@@ -195,7 +198,10 @@ impl Setting for Duration {
 }
 
 macro_rules! behaviour {
-    ($($(#[doc = $doc:literal])* $field:ident $name:literal: $kind:ty = $default:expr;)*) => {
+    ($(
+        $(#[doc = $doc:literal])*
+        $field:ident $name:literal $([$rule:ident])?: $kind:ty = $default:expr;
+    )*) => {
         /// The switches: what the service does where its documents are silent or disagree.
         ///
         /// Each can be set here as a field or by its name ([`set`](Self::set)), as the binary's
@@ -217,6 +223,7 @@ macro_rules! behaviour {
             pub const SWITCHES: &'static [Switch] = &[$(Switch {
                 name: $name,
                 values: <$kind as Setting>::VALUES,
+                rule: behaviour!(@rule $($rule)?),
                 about: &[$($doc),*],
             },)*];
 
@@ -246,6 +253,8 @@ macro_rules! behaviour {
             }
         }
     };
+    (@rule) => { None };
+    (@rule $rule:ident) => { Some(Rule::$rule) };
 }
 
 behaviour! {
@@ -257,42 +266,42 @@ behaviour! {
     /// An annotation that stands after its value.
     ///
     /// Every example has it before, and Graph PowerShell sent it after (msgraph-sdk-powershell#3375).
-    annotation_order "annotation-order": Verdict = Verdict::Report;
+    annotation_order "annotation-order" [AnnotationOrder]: Verdict = Verdict::Report;
 
     /// An annotation whose type begins with `#`.
     ///
     /// Microsoft's examples leave it out, OData 4 and some connectors write it.
-    annotation_hash "annotation-hash": Verdict = Verdict::Accept;
+    annotation_hash "annotation-hash" [AnnotationType]: Verdict = Verdict::Accept;
 
     /// A collection without its annotation.
     ///
     /// Documented as something that "should" be there (put-items).
-    annotation_collection "annotation-collection": Verdict = Verdict::Refuse;
+    annotation_collection "annotation-collection" [AnnotationCollection]: Verdict = Verdict::Refuse;
 
     /// A string with a non-ASCII character and without its annotation.
     ///
     /// Documented as something that "should" be there (put-items).
-    annotation_non_ascii "annotation-non-ascii": Verdict = Verdict::Refuse;
+    annotation_non_ascii "annotation-non-ascii" [AnnotationNonAscii]: Verdict = Verdict::Refuse;
 
     /// A property whose value is null.
     ///
     /// No document says what it would mean.
-    null_property "null-property": Verdict = Verdict::Refuse;
+    null_property "null-property" [PropertyType]: Verdict = Verdict::Refuse;
 
     /// The literal `everyone` as the value of an `everyone` entry of an acl.
     ///
     /// Documented is the tenant id, samples send the literal.
-    everyone_literal "everyone-literal": Verdict = Verdict::Accept;
+    everyone_literal "everyone-literal" [Guid]: Verdict = Verdict::Accept;
 
     /// `identitySource` in v1.0.
     ///
     /// The v1.0 metadata has no such member; that it is refused is an inference.
-    identity_source_v1 "identity-source-v1": Verdict = Verdict::Refuse;
+    identity_source_v1 "identity-source-v1" [IdentitySource]: Verdict = Verdict::Refuse;
 
     /// `-` and `_` in an item id.
     ///
     /// Documented are letters and digits, samples by Microsoft use both.
-    item_id_punctuation "item-id-punctuation": Verdict = Verdict::Accept;
+    item_id_punctuation "item-id-punctuation" [ItemId]: Verdict = Verdict::Accept;
 
     /// What `PUT` without `content` does to the content of an item that is stored.
     ///
@@ -322,40 +331,40 @@ behaviour! {
     ///
     /// Old bodies have them, and the service was seen to refuse them
     /// (msgraph-search-connector-sample#5).
-    enum_case "enum-case": Verdict = Verdict::Refuse;
+    enum_case "enum-case" [EnumValue]: Verdict = Verdict::Refuse;
 
     /// A date without an offset. If it passes, it is taken as UTC.
     ///
     /// The metadata's type needs an offset; the pages say "ISO 8601".
-    date_without_offset "date-without-offset": Verdict = Verdict::Refuse;
+    date_without_offset "date-without-offset" [DateTime]: Verdict = Verdict::Refuse;
 
     /// A member that the type does not have.
-    member_unknown "member-unknown": Verdict = Verdict::Refuse;
+    member_unknown "member-unknown" [MemberUnknown]: Verdict = Verdict::Refuse;
 
     /// A member that only the server sets. If it passes, it is ignored.
     ///
     /// The examples of user activities send them (put-activity).
-    server_owned "server-owned": Verdict = Verdict::Accept;
+    server_owned "server-owned" [MemberUnknown]: Verdict = Verdict::Accept;
 
     /// A user activity without `activationUrl`.
     ///
     /// Documented as required, and left out of the examples (put-activity).
-    activation_url_missing "activation-url-missing": Verdict = Verdict::Refuse;
+    activation_url_missing "activation-url-missing" [MemberRequired]: Verdict = Verdict::Refuse;
 
     /// An id in the URL that is not the body's `appActivityId`. If it passes, the body's counts.
     ///
     /// The examples differ from their own bodies (put-activity); what the service does is unknown.
-    app_activity_id_mismatch "app-activity-id-mismatch": Verdict = Verdict::Refuse;
+    app_activity_id_mismatch "app-activity-id-mismatch" [AppActivityIdMismatch]: Verdict = Verdict::Refuse;
 
     /// A character in a path segment that RFC 2396 does not call unreserved and that is not
     /// written `%HH`.
-    path_reserved "path-reserved": Verdict = Verdict::Refuse;
+    path_reserved "path-reserved" [PathEscape]: Verdict = Verdict::Refuse;
 
     /// An unreserved character that is written `%HH` all the same.
-    path_over_escaped "path-over-escaped": Verdict = Verdict::Accept;
+    path_over_escaped "path-over-escaped" [PathEscape]: Verdict = Verdict::Accept;
 
     /// `%hh` in lower case.
-    path_lower_case_hex "path-lower-case-hex": Verdict = Verdict::Accept;
+    path_lower_case_hex "path-lower-case-hex" [PathEscape]: Verdict = Verdict::Accept;
 
     /// How precisely a history item gives its dates back.
     ///
@@ -364,32 +373,32 @@ behaviour! {
     history_dates "history-dates": HistoryDates = HistoryDates::AsSent;
 
     /// How long it takes to register a schema. Documented are 5 to 15 minutes.
-    schema_delay "schema-delay": Duration = Duration::from_secs(1);
+    schema_delay "schema-delay" [ConnectionState]: Duration = Duration::from_secs(1);
 
     /// Whether `GET` of a schema finds one whose registration is still in progress.
     ///
     /// Seen by users, and the reason not to take it for readiness (msgraph-metadata#438).
-    schema_visible_early "schema-visible-early": bool = true;
+    schema_visible_early "schema-visible-early" [NotFound]: bool = true;
 
     /// The shape of a schema in an answer. The example wraps it in `value`
     /// (schema-get).
     schema_answer "schema-answer": SchemaAnswer = SchemaAnswer::Bare;
 
     /// The longest body that is accepted, in bytes. Documented are 4 MB.
-    body_limit "body-limit": usize = 4_000_000;
+    body_limit "body-limit" [BodySize]: usize = 4_000_000;
 
     /// The longest body that is read to its end, in bytes, if only to refuse it. A longer one is
     /// refused at once, and its connection closed.
-    read_limit "read-limit": usize = 16_000_000;
+    read_limit "read-limit" [BodySize]: usize = 16_000_000;
 
     /// Whether a body over the limit is answered 413; 400 if not. No document says which.
-    body_size_413 "body-size-413": bool = true;
+    body_size_413 "body-size-413" [BodySize]: bool = true;
 
     /// The most activities in one call. Documented are 20 (API limits).
-    activities_per_call "activities-per-call": usize = 20;
+    activities_per_call "activities-per-call" [ActivityCount]: usize = 20;
 
     /// The most properties of a schema. Documented are 128 (resource schema).
-    schema_properties "schema-properties": usize = 128;
+    schema_properties "schema-properties" [SchemaSize]: usize = 128;
 }
 
 #[cfg(test)]
@@ -424,20 +433,21 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_the_switches_with_their_defaults() {
+    fn the_readme_lists_the_switches_with_their_defaults_and_rules() {
         let readme = include_str!("../README.md");
-        let (_, table) = readme.split_once("| --- | --- | --- | --- |\n").expect("a table");
+        let (_, table) = readme.split_once("| --- | --- | --- | --- | --- |\n").expect("a table");
         let listed: Vec<String> = table
             .lines()
             .take_while(|line| line.starts_with('|'))
-            .map(|line| line.split(" | ").take(2).collect::<Vec<_>>().join(" | "))
+            .map(|line| line.split(" | ").take(3).collect::<Vec<_>>().join(" | "))
             .collect();
         let defaults = Behaviour::default();
         let ours: Vec<String> = Behaviour::SWITCHES
             .iter()
             .map(|switch| {
                 let default = defaults.get(switch.name).expect("listed");
-                format!("| `{}` | `{default}`", switch.name)
+                let rule = switch.rule.map_or("none".to_owned(), |rule| format!("`{rule}`"));
+                format!("| `{}` | `{default}` | {rule}", switch.name)
             })
             .collect();
         assert_eq!(listed, ours);

@@ -235,13 +235,18 @@ pub(crate) fn find(method: &str, segments: &[&str]) -> Found {
     }
 }
 
-/// The route that is here and has most in common with a path: the segments from the start, then
-/// the fewest others, then the method.
+/// The route that is here and has most in common with a path: the words from the start and none
+/// besides, then the method, then all segments.
 pub(crate) fn nearest(method: &str, segments: &[&str]) -> Option<&'static Route> {
     ROUTES.iter().filter(|route| route.action.is_some() && route.common(segments) > 0).min_by_key(
         |route| {
             let common = route.common(segments);
-            (Reverse(common), route.length() - common, route.method != method)
+            let words = route.segments().take(common).filter(Result::is_ok).count();
+            // Words that a client who meant this route forgot.
+            let forgotten = route.segments().skip(segments.len()).filter(Result::is_ok).count();
+            let other_method = route.method != method;
+            let wrong = segments.len().max(route.length()) - common;
+            (Reverse(words), forgotten, other_method, wrong, route.length() - common)
         },
     )
 }
@@ -286,12 +291,17 @@ mod tests {
         );
         assert_eq!(
             nearest("POST", "/external/connections/c/items/i/addActivity"),
-            Some(("PUT", "/external/connections/{connection}/items/{item}"))
+            Some(("POST", "/external/connections/{connection}/items/{item}/addActivities"))
         );
         assert_eq!(
-            nearest("GET", "/me/activities/recent"),
-            Some(("PUT", "/me/activities/{appActivityId}"))
+            nearest("POST", "/external/connections/c/groups"),
+            Some(("POST", "/external/connections"))
         );
+        assert_eq!(
+            nearest("PATCH", "/external/connections/c/items/i"),
+            Some(("PUT", "/external/connections/{connection}/items/{item}"))
+        );
+        assert_eq!(nearest("GET", "/me/activities/recent"), Some(("GET", "/me/activities")));
         assert_eq!(nearest("GET", "/planet"), None);
     }
 

@@ -99,7 +99,7 @@ rules! {
     BodySize "body-size" PAYLOAD_TOO_LARGE,
     /// The body is JSON, at most 100 levels deep, no member twice.
     BodyJson "body-json" BAD_REQUEST,
-    /// A body is sent as `application/json`.
+    /// A body is sent as `application/json`, and uncompressed.
     ContentType "content-type" UNSUPPORTED_MEDIA_TYPE,
     /// A required member is there and not empty.
     MemberRequired "member-required" BAD_REQUEST,

@@ -35,7 +35,7 @@ use tokio::{
     sync::{Semaphore, oneshot},
 };
 
-use crate::{Delivery, Emulator, Outcome};
+use crate::{Delivery, Emulator, Outcome, incoming::Length};
 
 #[cfg(feature = "tls")]
 use crate::tls::Acceptor;
@@ -279,10 +279,10 @@ struct Handler {
 /// What is left of a body.
 enum Read {
     Whole(Bytes),
-    /// Longer than is accepted, and read to its end; so many bytes.
-    Long(usize),
-    /// Longer than is read; so many bytes were read or announced.
-    TooLong(usize),
+    /// Longer than is accepted, and read to its end.
+    Long(Length),
+    /// Longer than is read.
+    TooLong(Length),
 }
 
 /// The body of an answer, whole or not.
@@ -348,14 +348,14 @@ impl Handler {
                     .map_err(io::Error::other)?
             }
             Read::Whole(body) => self.emulator.deliver(&Request::from_parts(head, body)),
-            Read::Long(read) => {
+            Read::Long(length) => {
                 let request = Request::from_parts(head, Bytes::new());
-                self.emulator.refuse_body(&request, read)
+                self.emulator.refuse_body(&request, length)
             }
-            Read::TooLong(read) => {
+            Read::TooLong(length) => {
                 let request = Request::from_parts(head, Bytes::new());
                 close = true;
-                self.emulator.refuse_body(&request, read)
+                self.emulator.refuse_body(&request, length)
             }
         };
         if !latency.is_zero() {
@@ -385,7 +385,7 @@ impl Handler {
         let announced = body.size_hint().lower();
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         if announced > behaviour.read_limit {
-            return Ok(Read::TooLong(announced));
+            return Ok(Read::TooLong(Length::Exact(announced)));
         }
         let mut kept = BytesMut::new();
         let mut read = 0_usize;
@@ -395,7 +395,7 @@ impl Handler {
             };
             read = read.saturating_add(data.len());
             if read > behaviour.read_limit {
-                return Ok(Read::TooLong(read));
+                return Ok(Read::TooLong(Length::AtLeast(read)));
             }
             // What is refused for its length needs not be kept.
             if read <= behaviour.body_limit {
@@ -404,6 +404,9 @@ impl Handler {
                 kept = BytesMut::new();
             }
         }
-        Ok(if read <= behaviour.body_limit { Read::Whole(kept.freeze()) } else { Read::Long(read) })
+        Ok(match read <= behaviour.body_limit {
+            true => Read::Whole(kept.freeze()),
+            false => Read::Long(Length::Exact(read)),
+        })
     }
 }

@@ -277,7 +277,49 @@ fn what_it_does_not_understand_is_an_error_with_status_2() {
 fn an_address_it_cannot_listen_on_is_an_error_with_status_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    assert_eq!(output(&["--listen", &address]).status.code(), Some(1));
+    let output = output(&["--listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    let begin = format!("graphfeed-emulator: cannot listen on {address}: ");
+    assert!(text.starts_with(&begin), "{text}");
+    assert!(text.contains("; choose another port, ") && text.contains("--listen 127.0.0.1:0"));
+}
+
+#[test]
+fn nobody_at_stdout_is_an_error_with_status_1() {
+    for arguments in [&["--listen", "127.0.0.1:0"][..], &["--help"], &["--version"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = program(arguments).stdout(writer).output().expect("a program");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.starts_with("graphfeed-emulator: cannot write to stdout: "), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn nobody_at_stderr_changes_nothing() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = program(&["--no-such"]).stderr(writer).output().expect("a program");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn an_address_that_others_reach_is_warned_of() {
+    for (address, warned) in [("0.0.0.0:0", true), ("127.0.0.1:0", false)] {
+        let (mut running, line) = start(&["--listen", address]);
+        let url = line.trim_end().strip_prefix("listening on http://").expect(&line);
+        let _ = running.0.kill();
+        let mut stderr = String::new();
+        running.0.stderr.take().expect("stderr").read_to_string(&mut stderr).expect("UTF-8");
+        let warning = format!(
+            "warning: {url} is no loopback address; anybody who reaches it can read and write \
+             everything\n"
+        );
+        assert_eq!(stderr, if warned { warning } else { String::new() });
+    }
 }
 
 #[test]

@@ -1,24 +1,26 @@
 //! The core's requests, judged by the emulator, which has never seen the core's code: no id can
 //! change a route, what is written can be read back, and nothing we write draws even a remark.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use graphfeed_core::{
     activity::{
-        ActivityHistoryItem, ListActivities, Put, PutActivity, PutHistoryItem, UserActivity,
-        VisualInfo,
+        ActivityHistoryItem, DeleteActivity, DeleteHistoryItem, ListActivities, Put, PutActivity,
+        PutHistoryItem, UserActivity, VisualInfo,
     },
-    client::{Client, VirtualClock},
+    client::{Client, Clock, VirtualClock},
     external::{
-        Acl, ActivityFailure, AddActivities, ConnectionOperationStatus, ConnectionState,
-        CreateConnection, DeleteConnection, ExternalActivity, ExternalConnection, ExternalItem,
-        ExternalItemContent, GetConnection, GetItem, GetOperation, Identity, Principal,
-        PropertyType, PropertyValue, PutItem, RegisterSchema, Schema, SchemaProperty,
+        Acl, ActivityFailure, AddActivities, AwaitSchema, ConnectionOperationStatus,
+        ConnectionState, CreateConnection, DeleteConnection, DeleteItem, EnsureConnection,
+        EnsureSchema, EnsuredSchema, ExternalActivity, ExternalConnection, ExternalItem,
+        ExternalItemContent, GetConnection, GetItem, GetOperation, GetSchema, Identity,
+        ListConnections, Made, Principal, PropertyType, PropertyValue, PutItem, RegisterSchema,
+        Schema, SchemaProperty, SchemaRegistered,
     },
-    protocol::{Applied, Cloud, Endpoint, ServiceRoot, Version},
+    protocol::{Applied, Cloud, Deleted, Endpoint, Error, ServiceRoot, Version},
     types::{
-        AccessToken, AppActivityId, ConnectionId, ExternalGroupId, Guid, ItemId, RawJson,
-        Timestamp, UserActivityId,
+        AccessToken, AppActivityId, ConnectionId, ExternalGroupId, Guid, ItemId, OperationId,
+        RawJson, Timestamp, UserActivityId,
     },
 };
 use graphfeed_emulator::{Behaviour, Emulator, Options, Verdict};
@@ -240,6 +242,135 @@ fn user_activities_keep_their_id_and_their_history() {
     assert_eq!(emulator.user_activities()[0].history_items.len(), 2);
 }
 
+#[test]
+fn what_is_deleted_is_gone_and_deleting_it_again_does_no_harm() {
+    for version in [Version::V1, Version::Beta] {
+        let emulator = emulator();
+        let client = client(&emulator, version);
+        ready(&client);
+        let item = ExternalItem::builder(ItemId::new("T1").unwrap())
+            .acl(Acl::everyone(Guid::from(1)))
+            .property("string", "x")
+            .build()
+            .unwrap();
+        client.send(&PutItem::new(&connection(), &item)).unwrap();
+        let (contosohr, id) = (connection(), item.id().clone());
+        let delete = DeleteItem::new(&contosohr, &id);
+        assert_eq!(client.send(&delete).unwrap(), Deleted::Now);
+        assert_eq!(emulator.items("contosohr"), []);
+        assert_eq!(client.send(&delete).unwrap(), Deleted::NotFound);
+
+        let activity = UserActivity::builder(AppActivityId::new("a").unwrap())
+            .activity_source_host("https://contoso.com")
+            .activation_url("https://www.contoso.com/")
+            .visual_elements(VisualInfo::new("A"))
+            .build()
+            .unwrap();
+        let stored = client.send(&PutActivity::new(&activity)).unwrap().into_inner();
+        let history = ActivityHistoryItem::started(at("2026-01-01T00:00:00Z"));
+        client.send(&PutHistoryItem::new(&stored.id, Guid::from(1), &history)).unwrap();
+        let other = DeleteHistoryItem::new(&stored.id, Guid::from(2));
+        assert_eq!(client.send(&other).unwrap(), Deleted::NotFound);
+        assert_eq!(emulator.user_activities()[0].history_items.len(), 1);
+        let delete = DeleteHistoryItem::new(&stored.id, Guid::from(1));
+        assert_eq!(client.send(&delete).unwrap(), Deleted::Now);
+        assert_eq!(emulator.user_activities()[0].history_items, []);
+        assert_eq!(client.send(&delete).unwrap(), Deleted::NotFound);
+
+        let delete = DeleteActivity::new(&stored.id);
+        assert_eq!(client.send(&delete).unwrap(), Deleted::Now);
+        assert_eq!(emulator.user_activities(), []);
+        assert_eq!(client.send(&delete).unwrap(), Deleted::NotFound);
+        assert_eq!(emulator.reports(), []);
+    }
+}
+
+#[test]
+fn connections_are_listed_and_a_schema_is_read_as_it_was_registered() {
+    for version in [Version::V1, Version::Beta] {
+        let emulator = emulator();
+        let client = client(&emulator, version);
+        assert_eq!(client.send(&ListConnections::new()).unwrap().value, []);
+        ready(&client);
+        let other = ExternalConnection::new(ConnectionId::new("other").unwrap(), "Other").unwrap();
+        client.send(&CreateConnection::new(&other)).unwrap();
+        let page = client.send(&ListConnections::new()).unwrap();
+        let listed: Vec<_> =
+            page.value.iter().map(|each| (each.name.as_deref(), each.state.clone())).collect();
+        assert_eq!(
+            listed,
+            [
+                (Some("Contoso HR"), Some(ConnectionState::Ready)),
+                (Some("Other"), Some(ConnectionState::Draft)),
+            ]
+        );
+
+        let properties =
+            every_type().into_iter().map(|(name, kind)| SchemaProperty::new(name, kind));
+        let registered = Schema::new(properties).unwrap();
+        let stored = client.send(&GetSchema::new(&connection())).unwrap();
+        assert!(stored.is(&registered), "{stored:?}");
+        let less = Schema::new([SchemaProperty::new("string", PropertyType::String)]).unwrap();
+        assert!(!stored.is(&less));
+        let missing = client.send(&GetSchema::new(other.id())).unwrap_err();
+        assert_eq!(missing.status().unwrap(), 404);
+    }
+}
+
+#[test]
+fn a_connection_is_set_up_once_however_often_it_is_ensured() {
+    let clock = Arc::new(VirtualClock::default());
+    let seen = Arc::clone(&clock);
+    let behaviour = Behaviour { schema_delay: Duration::from_secs(600), ..Behaviour::default() };
+    let options = Options { behaviour, ..Options::default() };
+    let emulator = Emulator::with_clock(options, move || Clock::now(&*seen).since_origin());
+    let client = Client::builder(root(Version::V1), AccessToken::new("any").unwrap())
+        .build(emulator.clone(), Arc::clone(&clock));
+
+    let wanted = ExternalConnection::new(connection(), "Contoso HR").unwrap();
+    for made in [Made::Now, Made::Before] {
+        let there = client.run(&EnsureConnection::new(&wanted)).unwrap();
+        assert_eq!((there.made, there.connection.name.as_deref()), (made, Some("Contoso HR")));
+    }
+    let renamed = ExternalConnection::new(connection(), "Fabrikam").unwrap();
+    client.run(&EnsureConnection::new(&renamed)).unwrap_err();
+    assert_eq!(emulator.count("POST connection"), 1);
+
+    let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
+    let (contosohr, ensured) = (connection(), EnsureSchema::new(wanted.id(), &schema));
+    let EnsuredSchema::Begun(begun) = client.run(&ensured).unwrap() else { panic!() };
+    let draft = client.send(&GetConnection::new(&contosohr)).unwrap();
+    assert_eq!(draft.state, Some(ConnectionState::Draft));
+    let waiting = AwaitSchema::new(contosohr.clone(), begun.operation);
+    let SchemaRegistered::Completed(operation) = client.run(&waiting).unwrap() else { panic!() };
+    assert_eq!(operation.status, Some(ConnectionOperationStatus::Completed));
+    assert!(Clock::now(&*clock).since_origin() >= Duration::from_secs(600));
+    let ready = client.send(&GetConnection::new(&contosohr)).unwrap();
+    assert_eq!(ready.state, Some(ConnectionState::Ready));
+
+    let EnsuredSchema::Equal(stored) = client.run(&ensured).unwrap() else { panic!() };
+    assert!(stored.is(&schema));
+    assert_eq!(emulator.count("PATCH schema"), 1);
+    assert_eq!(emulator.early_calls(), []);
+    assert_eq!(emulator.reports(), []);
+}
+
+/// What a 404 says of the id that it looked for, and where it found it.
+fn missing(error: &Error) -> (u16, String, String) {
+    let status = error.status().unwrap().as_u16();
+    let cause = error.service_error().unwrap().error().unwrap().cause();
+    assert_eq!(cause.code.as_deref(), Some("not-found"));
+    (status, cause.target.clone().unwrap(), cause.message.clone().unwrap())
+}
+
+/// How the emulator shows an id: quoted, and no more than 60 characters of it.
+fn shown(id: &str) -> String {
+    match id.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &id[..end]),
+        None => format!("{id:?}"),
+    }
+}
+
 fn number() -> impl Strategy<Value = f64> {
     use proptest::num::f64::{NEGATIVE, NORMAL, POSITIVE, SUBNORMAL, ZERO};
     POSITIVE | NEGATIVE | NORMAL | SUBNORMAL | ZERO
@@ -333,15 +464,68 @@ proptest! {
     fn no_server_id_can_change_the_route(id in any::<String>(), odd in "[./\\\\%?#:@ ~]{1,8}") {
         let emulator = emulator();
         let client = client(&emulator, Version::V1);
+        ready(&client);
+        let contosohr = connection();
+        let mut asked = 0;
         for id in [id, odd] {
-            let Ok(id) = UserActivityId::new(&id) else { continue };
-            let history = ActivityHistoryItem::started(at("2026-01-01T00:00:00Z"));
-            let put = PutHistoryItem::new(&id, Guid::from(1), &history);
-            let error = client.send(&put).unwrap_err();
+            let Ok(activity) = UserActivityId::new(&id) else {
+                prop_assert!(matches!(&*id, "" | "." | ".."));
+                continue;
+            };
+            asked += 1;
             // The route was found, and on it an activity of that id was looked for.
-            prop_assert_eq!(error.status().unwrap().as_u16(), 404);
-            let cause = error.service_error().unwrap().error().unwrap().cause();
-            prop_assert_eq!(cause.code.as_deref(), Some("not-found"));
+            let history = ActivityHistoryItem::started(at("2026-01-01T00:00:00Z"));
+            let put = PutHistoryItem::new(&activity, Guid::from(1), &history);
+            let (status, target, message) = missing(&client.send(&put).unwrap_err());
+            prop_assert_eq!((status, &*target), (404, "activity id"));
+            let said = format!("there is no activity with the id {};", shown(&id));
+            prop_assert!(message.starts_with(&said), "{}", message);
+            prop_assert_eq!(emulator.count("PUT historyItem"), asked);
+
+            let operation = OperationId::new(&id).unwrap();
+            let get = GetOperation::new(&contosohr, &operation);
+            let (status, target, message) = missing(&client.send(&get).unwrap_err());
+            prop_assert_eq!((status, &*target), (404, "operation id"));
+            let said = format!("there is no operation {};", shown(&id));
+            prop_assert!(message.starts_with(&said), "{}", message);
+            prop_assert_eq!(emulator.count("GET operation"), asked);
+        }
+    }
+
+    #[test]
+    fn no_id_of_a_connection_or_an_item_can_change_the_route(
+        any_id in any::<String>(),
+        odd in "[./\\\\%?#:@ ~a-c_-]{1,8}",
+        short in "[A-Za-z0-9]{3,32}",
+        long in "[A-Za-z0-9_-]{1,128}",
+    ) {
+        let emulator = emulator();
+        let client = client(&emulator, Version::V1);
+        ready(&client);
+        let contosohr = connection();
+        let (mut connections, mut items) = (0, 0);
+        for id in [any_id, odd, short, long] {
+            if let Ok(connection) = ConnectionId::new(&id)
+                && connection != contosohr
+            {
+                connections += 1;
+                let error = client.send(&GetConnection::new(&connection)).unwrap_err();
+                let (status, target, message) = missing(&error);
+                prop_assert_eq!((status, &*target), (404, "connection id"));
+                let said = format!("there is no connection {};", shown(&id));
+                prop_assert!(message.starts_with(&said), "{}", message);
+                prop_assert_eq!(emulator.count("GET connection"), connections);
+            }
+            if let Ok(item) = ItemId::new(&id) {
+                items += 1;
+                let error = client.send(&GetItem::new(&contosohr, &item)).unwrap_err();
+                let (status, target, message) = missing(&error);
+                prop_assert_eq!((status, &*target), (404, "item id"));
+                let said =
+                    format!("there is no item {} in connection \"contosohr\";", shown(&id));
+                prop_assert!(message.starts_with(&said), "{}", message);
+                prop_assert_eq!(emulator.count("GET item"), items);
+            }
         }
     }
 

@@ -55,7 +55,13 @@ fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
     let routes = [
         ("PATCH", ITEM, "yet", "PUT /v1.0/external/connections/{connection}/items/{item}"),
         ("POST", "/v1.0/$batch", "yet", "/v1.0/external/connections"),
-        ("GET", "/beta/me/activities/recent", "yet", "PUT /v1.0/me/activities/{appActivityId}"),
+        ("GET", "/beta/me/activities/recent", "yet", "GET /v1.0/me/activities"),
+        (
+            "POST",
+            "/v1.0/external/connections/contosohr/groups",
+            "yet",
+            "is POST /v1.0/external/connections",
+        ),
         ("GET", "/beta/me/drive", "GET /beta/me/drive;", "GET /v1.0/me/activities"),
         ("POST", "/oauth2/v2.0/token", "/oauth2/v2.0/token;", "/v1.0/external/connections"),
         ("GET", "/", "GET /;", "/v1.0/external/connections"),
@@ -69,6 +75,54 @@ fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
     }
     let answer = bench.expect(405, "DELETE", "/v1.0/external/connections", "");
     assert_eq!(answer.header("allow"), Some("POST, GET"));
+}
+
+#[test]
+fn an_id_of_any_length_leaves_a_message_short() {
+    let bench = Bench::ready();
+    bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
+    let long = "a".repeat(60_000);
+    let cut = "\"".to_owned() + &"a".repeat(60) + "\"...";
+    let connections = "/v1.0/external/connections";
+    let requests = [
+        (404, "GET", format!("{connections}/{long}")),
+        (404, "GET", format!("{connections}/contosohr/operations/{long}")),
+        (404, "DELETE", format!("/v1.0/me/activities/{long}")),
+        (400, "GET", format!("{connections}/contosohr/items/{long}")),
+        (400, "GET", format!("{connections}/contosohr/items/{long}:")),
+        (400, "GET", format!("{connections}/contosohr/items/{long}%")),
+        (400, "GET", format!("{connections}/contosohr/items/{long}%ff")),
+        (400, "GET", format!("{connections}?{long}=%ff")),
+    ];
+    for (status, method, target) in requests {
+        let answer = bench.expect(status, method, &target, "");
+        assert!(answer.cause().contains(&cut), "{}", answer.cause());
+        assert!(answer.text.len() < 2_000, "{}", answer.text.len());
+    }
+    for (status, target) in [
+        (501, format!("/v1.0/{long}")),
+        (501, format!("{connections}?${long}")),
+        (501, format!("/v1.0/me/activities?$expand={long}")),
+        (405, format!("{connections}/contosohr/items/{long}/addActivities")),
+    ] {
+        let answer = bench.expect(status, "GET", &target, "");
+        assert!(answer.cause().contains("aaa..."), "{}", answer.cause());
+        assert!(answer.text.len() < 2_000, "{}", answer.text.len());
+    }
+}
+
+#[test]
+fn a_character_that_is_not_escaped_is_told_whole_as_it_has_to_be() {
+    let bench = Bench::empty();
+    for (id, escaped) in
+        [("é", "%C3%A9"), ("a€b", "%E2%82%AC"), ("😀é", "%F0%9F%98%80"), (":", "%3A")]
+    {
+        let target = format!("/v1.0/me/activities/{id}");
+        let answer =
+            bench.refused("PUT", &target, user_activity(id, ""), &[("path-escape", "path")]);
+        let end = format!("RFC 2396; write it {escaped} (switch path-reserved)");
+        assert!(answer.cause().ends_with(&end), "{}", answer.cause());
+    }
 }
 
 #[test]
@@ -100,16 +154,34 @@ fn the_body_may_have_four_million_bytes_and_not_one_more() {
         )
     };
     bench.expect(200, "PUT", ITEM, fill(4_000_000));
-    let answer = bench.refused("PUT", ITEM, fill(4_000_001), &[("body-size", "body")]);
+    let answer = bench.refused("PUT", ITEM, fill(4_000_001), &[("body-size", "$")]);
     assert_eq!(answer.status, 413);
-    assert!(answer.text.contains("4000001"), "{}", answer.text);
+    assert_eq!(
+        answer.cause(),
+        "the body has 4000001 bytes, 4000000 are allowed; shorten the content or split what is \
+         sent (switch body-limit)"
+    );
+    // Also where nobody would look at it.
+    assert_eq!(bench.refused("GET", ITEM, fill(4_000_001), &[("body-size", "$")]).status, 413);
+    // What is wrong with the request besides comes first.
+    let answer = bench.send_with("PUT", ITEM, fill(4_000_001), |headers| {
+        headers.remove("authorization");
+    });
+    assert_eq!((answer.status.as_u16(), answer.faults()[0].0), (401, "token"));
+    bench.expect(501, "PUT", "/v1.0/me/drive", fill(4_000_001));
+    bench.expect(405, "POST", ITEM, fill(4_000_001));
 
     let bench = Bench::ready_with(|behaviour| {
         behaviour.body_limit = 2_000;
         behaviour.body_size_413 = false;
     });
-    let answer = bench.refused("PUT", ITEM, " ".repeat(2_001), &[("body-size", "body")]);
+    let answer = bench.refused("PUT", ITEM, " ".repeat(2_001), &[("body-size", "$")]);
     assert_eq!(answer.status, 400);
+
+    let bench = Bench::ready_with(|behaviour| behaviour.read_limit = 2_000);
+    let answer = bench.refused("PUT", ITEM, " ".repeat(2_001), &[("body-size", "$")]);
+    assert!(answer.cause().contains("2001 bytes, 2000 are allowed"), "{}", answer.text);
+    assert!(answer.cause().ends_with(" (switch read-limit)"), "{}", answer.text);
 }
 
 #[test]

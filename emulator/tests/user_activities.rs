@@ -183,6 +183,22 @@ fn a_history_item_is_put_under_the_guid_of_the_client() {
 }
 
 #[test]
+fn a_duration_made_of_two_dates_fits_its_type() {
+    let bench = Bench::empty();
+    let lasted = |started: &str, ended: &str| {
+        let history = format!(
+            r#""historyItems":[{{"startedDateTime":"{started}","lastActiveDateTime":"{ended}"}}]"#
+        );
+        let answer = bench.send("PUT", "/v1.0/me/activities/a", user_activity("a", &history));
+        answer.json["historyItems"][0]["activeDurationSeconds"].clone()
+    };
+    assert_eq!(lasted("1970-01-01T00:00:00Z", "2038-01-19T03:14:06Z"), 2_147_483_646);
+    assert_eq!(lasted("1970-01-01T00:00:00Z", "2038-01-19T03:14:07Z"), 2_147_483_647);
+    assert_eq!(lasted("1970-01-01T00:00:00Z", "2038-01-19T03:14:08Z"), 2_147_483_647);
+    assert_eq!(lasted("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), 2_147_483_647);
+}
+
+#[test]
 fn history_can_give_its_dates_back_in_milliseconds() {
     let bench = Bench::with(|behaviour| behaviour.history_dates = HistoryDates::Milliseconds);
     let history = r#""historyItems":[{"startedDateTime":"2015-02-11T21:54:04.3457274+01:00"}]"#;

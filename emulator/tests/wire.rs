@@ -4,7 +4,7 @@
 mod raw;
 mod support;
 
-use graphfeed_emulator::server::Server;
+use graphfeed_emulator::{Options, server::Server};
 use raw::{Raw, head};
 use support::{Bench, ITEM, item, item_with, user_activity};
 
@@ -110,6 +110,45 @@ fn a_body_over_the_limit_is_read_to_its_end_and_the_connection_lives_on() {
 }
 
 #[test]
+fn a_body_over_the_limit_is_not_what_is_wrong_first() {
+    let bench = Bench::ready();
+    let server = start(&bench);
+    for (length, closes) in [(4_000_001, false), (16_000_001, true)] {
+        let exchange = |head: String| {
+            let mut raw = Raw::open(server.address());
+            raw.send(head);
+            if !closes {
+                raw.send(" ".repeat(length));
+            }
+            raw.answer().expect("an answer")
+        };
+        let sized = format!("Content-Length: {length}");
+        let answer = exchange(head("PUT", ITEM, &sized).replace("Authorization", "X"));
+        assert_eq!(answer.status, 401, "{}", answer.body);
+        assert_eq!(answer.head.contains("connection: close"), closes, "{}", answer.head);
+        let answer = exchange(head("PUT", "/v1.0/me/drive", &sized));
+        assert_eq!(answer.status, 501, "{}", answer.body);
+        let answer = exchange(head("PUT", ITEM, &sized));
+        assert_eq!(answer.status, 413, "{}", answer.body);
+        let said = format!("the body has {length} bytes, 4000000 are allowed");
+        assert!(answer.body.contains(&said), "{}", answer.body);
+        assert!(answer.body.contains(r#""target":"$""#), "{}", answer.body);
+    }
+    assert_eq!(bench.emulator.count("PUT item"), 4);
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_on_the_control_path_too() {
+    let bench = Bench::of(Options { control: true, ..Options::default() });
+    let server = start(&bench);
+    let mut raw = Raw::open(server.address());
+    let answer = raw.exchange("POST", "/__emulator/faults", &"\n".repeat(4_000_001));
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.body, r#"{"error":"the body is over the limit (switch body-limit)"}"#);
+    assert_eq!(raw.exchange("POST", "/__emulator/reset", "").status, 204);
+}
+
+#[test]
 fn a_body_beyond_16_mb_is_answered_at_once_and_the_connection_closed() {
     let bench = Bench::ready();
     let server = start(&bench);
@@ -129,6 +168,7 @@ fn a_body_beyond_16_mb_is_answered_at_once_and_the_connection_closed() {
     }
     let answer = raw.answer().expect("an answer");
     assert_eq!(answer.status, 413);
+    assert!(answer.body.contains(" bytes or more, 4000000 are allowed"), "{}", answer.body);
     assert_eq!(bench.emulator.items("contosohr"), []);
 }
 

@@ -111,9 +111,13 @@ impl Reader<'_> {
         if found.is_missing("activationUrl") || url.is_some_and(|url| url.is_empty()) {
             let verdict = self.behaviour.activation_url_missing;
             let place = Path::ROOT.name("activationUrl");
-            self.findings.judge(verdict, Rule::MemberRequired, place, || {
-                "a user activity needs activationUrl, the URL that opens it".to_owned()
-            });
+            self.findings.judge(
+                verdict,
+                "activation-url-missing",
+                Rule::MemberRequired,
+                place,
+                || "a user activity needs activationUrl, the URL that opens it".to_owned(),
+            );
         }
         if let Some(visual) = found.get("visualElements") {
             let place = Path::ROOT.name("visualElements");
@@ -145,7 +149,8 @@ impl Reader<'_> {
             self.refuse(Rule::AppActivityId, place, message);
         } else if id != url_id {
             let verdict = self.behaviour.app_activity_id_mismatch;
-            self.findings.judge(verdict, Rule::AppActivityIdMismatch, place, || {
+            let (switch, rule) = ("app-activity-id-mismatch", Rule::AppActivityIdMismatch);
+            self.findings.judge(verdict, switch, rule, place, || {
                 format!(
                     "the URL stands for {}, and the body has {}; make the URL from the \
                          body's id, each character that is not unreserved as %HH",
@@ -185,7 +190,10 @@ impl Reader<'_> {
                 self.refuse(Rule::HistoryOrder, place, message);
                 None
             }
-            (Some(started), Some(ended)) => Some(ended.seconds_since(started)),
+            // An activeDurationSeconds is an Edm.Int32.
+            (Some(started), Some(ended)) => {
+                Some(ended.seconds_since(started).min(i64::from(i32::MAX)))
+            }
             _ => None,
         };
         Some(HistoryItem {

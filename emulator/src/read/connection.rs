@@ -3,11 +3,12 @@
 //! Sources: resources externalConnection, schema and property. The
 //! settings inside a connection are kept as they are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, hash_map::Entry};
 
 use super::{Form, Member, Need, Reader, Shape, Words};
 use crate::{
     check::{self, shown},
+    findings::by_switch,
     json::{Json, Kind},
     model::{Declaration, PropertyType, Schema},
     path::Path,
@@ -198,20 +199,28 @@ impl Reader<'_> {
         let place = Path::ROOT.name("properties");
         let (properties, most) = (properties.elements(), self.behaviour.schema_properties);
         if properties.is_empty() || properties.len() > most {
-            let message =
-                format!("the schema has {} properties; it has 1 to {most}", properties.len());
+            let message = match properties.len() {
+                0 => format!("there are none; send 1 to {most}"),
+                more => by_switch(
+                    format_args!("there are {more}; a schema has 1 to {most}"),
+                    "schema-properties",
+                ),
+            };
             self.refuse(Rule::SchemaSize, place, message);
         }
-        let mut names = HashSet::new();
+        let mut names: HashMap<String, String> = HashMap::new();
         for (index, property) in properties.into_iter().enumerate() {
             let place = place.index(index);
             if let Some(declaration) = self.declaration(property, &place) {
-                if !names.insert(declaration.name.to_ascii_lowercase()) {
-                    let message = format!(
-                        "another property is named {} already, letter case aside",
-                        shown(&declaration.name)
-                    );
-                    self.refuse(Rule::PropertyTwice, place.name("name"), message);
+                match names.entry(declaration.name.to_ascii_lowercase()) {
+                    Entry::Vacant(free) => drop(free.insert(declaration.name.clone())),
+                    Entry::Occupied(other) => {
+                        let message = format!(
+                            "the schema has {} already; letter case makes no other name",
+                            shown(other.get())
+                        );
+                        self.refuse(Rule::PropertyTwice, place.name("name"), message);
+                    }
                 }
                 schema.properties.push(declaration);
             }

@@ -6,7 +6,7 @@
 use super::{Form, Found, Member, Need, Reader, Shape, Words};
 use crate::{
     check::{self, shown},
-    findings::{Finding, Findings, Refusal},
+    findings::{Finding, Findings, Refusal, by_switch},
     incoming::Version,
     json::{Json, Kind},
     model::{AclEntry, Content, Item, ItemActivity, Schema},
@@ -121,8 +121,9 @@ impl Reader<'_> {
             && theirs != id
         {
             let message = format!(
-                "the item is {id:?} in the URL and {} in the body; send one id, or leave it out \
-                 of the body",
+                "the item is {} in the URL and {} in the body; send one id, or leave it out of \
+                 the body",
+                shown(id),
                 shown(&theirs)
             );
             self.refuse(Rule::ItemIdMismatch, Path::ROOT.name("id"), message);
@@ -161,7 +162,7 @@ impl Reader<'_> {
         let place = path.name("identitySource");
         if found.is_sent("identitySource") && self.version == Version::V1 {
             let verdict = self.behaviour.identity_source_v1;
-            self.findings.judge(verdict, Rule::IdentitySource, place, || {
+            self.findings.judge(verdict, "identity-source-v1", Rule::IdentitySource, place, || {
                 "v1.0 has no identitySource; leave it out, and write an external group as \
                  type externalGroup"
                     .to_owned()
@@ -189,7 +190,7 @@ impl Reader<'_> {
             "externalGroup" => check::external_group_id(&value, place, &mut self.findings),
             "everyone" if value == "everyone" => {
                 let verdict = self.behaviour.everyone_literal;
-                self.findings.judge(verdict, Rule::Guid, place, || {
+                self.findings.judge(verdict, "everyone-literal", Rule::Guid, place, || {
                     "documented is the tenant id, not the word everyone".to_owned()
                 });
             }
@@ -271,10 +272,13 @@ impl Reader<'_> {
         let elements = array.map(Json::elements).unwrap_or_default();
         let most = self.behaviour.activities_per_call;
         if array.is_some() && !(1..=most).contains(&elements.len()) {
-            let message = format!(
-                "the call has {} activities; it has 1 to {most}, so split what is more",
-                elements.len()
-            );
+            let message = match elements.len() {
+                0 => format!("there are none; send 1 to {most}"),
+                more => by_switch(
+                    format_args!("there are {more}; split them into calls of 1 to {most}"),
+                    "activities-per-call",
+                ),
+            };
             self.refuse(Rule::ActivityCount, place, message);
         }
         let mut verdicts = Vec::with_capacity(elements.len().min(most));

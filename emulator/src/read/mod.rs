@@ -9,7 +9,7 @@ mod property;
 use std::fmt::Display;
 
 use crate::{
-    check::shown,
+    check::{cut, shown},
     date::{self, DateFault, Moment},
     findings::Findings,
     incoming::Version,
@@ -166,9 +166,13 @@ impl<'o> Reader<'o> {
             match member.1 {
                 Need::Server => {
                     let verdict = self.behaviour.server_owned;
-                    self.findings.judge(verdict, Rule::MemberUnknown, place, || {
-                        format!("only the server sets {name}; leave it out")
-                    });
+                    self.findings.judge(
+                        verdict,
+                        "server-owned",
+                        Rule::MemberUnknown,
+                        place,
+                        || format!("only the server sets {name}; leave it out"),
+                    );
                 }
                 Need::Beta if self.version == Version::V1 => self.unknown(&name, &place, shape),
                 _ if value.is_null() => found.null.push(member.0),
@@ -216,7 +220,7 @@ impl<'o> Reader<'o> {
 
     fn unknown(&mut self, name: &str, place: &Path<'_>, shape: &Shape) {
         let verdict = self.behaviour.member_unknown;
-        self.findings.judge(verdict, Rule::MemberUnknown, place, || {
+        self.findings.judge(verdict, "member-unknown", Rule::MemberUnknown, place, || {
             let near = shape.members.iter().find(|member| member.0.eq_ignore_ascii_case(name));
             match near {
                 Some(Member(known, Need::Beta, _)) if *known == name => {
@@ -256,7 +260,7 @@ impl<'o> Reader<'o> {
                 false
             }
             Form::Count if count(value).is_none() => {
-                let message = format!("{} is no whole number of 0 to 2147483647", value.raw());
+                let message = format!("{} is no whole number of 0 to 2147483647", cut(value.raw()));
                 self.refuse(Rule::MemberType, place, message);
                 false
             }
@@ -273,7 +277,7 @@ impl<'o> Reader<'o> {
             Err(DateFault::NoOffset(moment)) => {
                 let verdict = self.behaviour.date_without_offset;
                 self.findings
-                    .judge(verdict, Rule::DateTime, place, || {
+                    .judge(verdict, "date-without-offset", Rule::DateTime, place, || {
                         format!("{} has no offset; append Z if it is UTC", shown(text))
                     })
                     .then_some(moment)
@@ -301,9 +305,9 @@ impl<'o> Reader<'o> {
         }
         if let Some(known) = words.find_in_any_case(word) {
             let verdict = self.behaviour.enum_case;
-            return self
-                .findings
-                .judge(verdict, Rule::EnumValue, place, || format!("{word} is written {known}"));
+            return self.findings.judge(verdict, "enum-case", Rule::EnumValue, place, || {
+                format!("{word} is written {known}")
+            });
         }
         let message =
             format!("{} is no {}; send one of {}", shown(word), words.name, words.known.join(", "));

@@ -143,30 +143,41 @@ impl Reader<'_> {
             self.annotation(annotation, kind, &annotation_place);
             if index > value_index {
                 let verdict = self.behaviour.annotation_order;
-                self.findings.judge(verdict, Rule::AnnotationOrder, annotation_place, || {
-                    format!("{annotation_name} stands after {name}; write it before")
-                });
+                self.findings.judge(
+                    verdict,
+                    "annotation-order",
+                    Rule::AnnotationOrder,
+                    annotation_place,
+                    || format!("{annotation_name} stands after {name}; write it before"),
+                );
             }
         }
         if value.is_null() {
             let verdict = self.behaviour.null_property;
-            self.findings.judge(verdict, Rule::PropertyType, place, || {
+            self.findings.judge(verdict, "null-property", Rule::PropertyType, place, || {
                 format!("{name} is null; leave out what has no value")
             });
             return;
         }
         let Some(element) = kind.element() else {
-            self.value(value, kind, &place, pair.annotation.is_some());
+            let missing = pair.annotation.is_none().then_some(&*annotation_name);
+            self.value(value, kind, &place, missing);
             return;
         };
         if pair.annotation.is_none() {
             let verdict = self.behaviour.annotation_collection;
-            self.findings.judge(verdict, Rule::AnnotationCollection, place, || {
-                format!(
-                    "{name} is a collection; write \"{annotation_name}\": \"{}\" before it",
-                    kind.annotation()
-                )
-            });
+            self.findings.judge(
+                verdict,
+                "annotation-collection",
+                Rule::AnnotationCollection,
+                place,
+                || {
+                    format!(
+                        "{name} is a collection; write \"{annotation_name}\": \"{}\" before it",
+                        kind.annotation()
+                    )
+                },
+            );
         }
         if value.kind() != Kind::Array {
             self.wrong_type(value, kind, &place);
@@ -174,7 +185,7 @@ impl Reader<'_> {
         }
         for (index, value) in value.elements().into_iter().enumerate() {
             // The annotation of the collection speaks for its elements.
-            self.value(value, element, &place.index(index), true);
+            self.value(value, element, &place.index(index), None);
         }
     }
 
@@ -194,7 +205,7 @@ impl Reader<'_> {
             self.refuse(Rule::AnnotationType, place, message);
         } else if hash {
             let verdict = self.behaviour.annotation_hash;
-            self.findings.judge(verdict, Rule::AnnotationType, place, || {
+            self.findings.judge(verdict, "annotation-hash", Rule::AnnotationType, place, || {
                 format!("write {wanted}, without #")
             });
         }
@@ -217,8 +228,15 @@ impl Reader<'_> {
         self.refuse(Rule::PropertyType, place, message);
     }
 
-    /// Checks one value, alone or in a collection.
-    fn value(&mut self, value: Json<'_>, kind: PropertyType, place: &Path<'_>, annotated: bool) {
+    /// Checks one value, alone or in a collection. If it has no annotation, `missing` is the name
+    /// of the one that it lacks.
+    fn value(
+        &mut self,
+        value: Json<'_>,
+        kind: PropertyType,
+        place: &Path<'_>,
+        missing: Option<&str>,
+    ) {
         let right = match kind {
             PropertyType::Int64 => value.raw().parse::<i64>().is_ok(),
             PropertyType::Double => {
@@ -232,21 +250,24 @@ impl Reader<'_> {
             self.wrong_type(value, kind, place);
             return;
         }
-        match kind {
-            PropertyType::String
-                if !annotated && value.text().is_some_and(|text| !text.is_ascii()) =>
+        match (kind, missing) {
+            (PropertyType::String, Some(annotation))
+                if value.text().is_some_and(|text| !text.is_ascii()) =>
             {
-                let verdict = self.behaviour.annotation_non_ascii;
-                self.findings.judge(verdict, Rule::AnnotationNonAscii, place, || {
-                    "the string has a character beyond ASCII; write its @odata.type, \
-                         String, before it"
-                        .to_owned()
+                let (verdict, rule) =
+                    (self.behaviour.annotation_non_ascii, Rule::AnnotationNonAscii);
+                self.findings.judge(verdict, "annotation-non-ascii", rule, place, || {
+                    format!(
+                        "the string has a character beyond ASCII; write \"{annotation}\": \"{}\" \
+                         before it",
+                        kind.annotation()
+                    )
                 });
             }
-            PropertyType::DateTime => {
+            (PropertyType::DateTime, _) => {
                 self.date(&value.text().unwrap_or_default(), place);
             }
-            PropertyType::Principal => self.principal(value, place, annotated),
+            (PropertyType::Principal, _) => self.principal(value, place, missing.is_none()),
             _ => {}
         }
     }
@@ -260,9 +281,11 @@ impl Reader<'_> {
                 format!("the principal has no @odata.type; send #{}", PRINCIPAL.odata_type);
             self.refuse(Rule::AnnotationType, path.name(SUFFIX), message);
         }
-        if found.good.is_empty() && found.bad.is_empty() {
+        let is_empty = |(_, member): &(_, Json<'_>)| member.text().is_some_and(|it| it.is_empty());
+        if found.good.iter().all(is_empty) && found.bad.is_empty() {
             let message = "the principal names nobody; give its entraId, upn or email, say";
             self.refuse(Rule::PrincipalEmpty, path, message);
+            return;
         }
         for (name, what) in [("entraId", "the object id of a user"), ("tenantId", "the tenant id")]
         {

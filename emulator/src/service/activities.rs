@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::{Run, authorize::Caller, context};
 use crate::{
     answer::Answer,
+    check::{cut, shown},
     date,
     findings::Refusal,
     incoming::Call,
@@ -86,7 +87,10 @@ impl Run<'_> {
                     return Err(Refusal::new(
                         Rule::NotImplemented,
                         "query",
-                        format!("$expand={other} is not implemented; $expand=historyItems is"),
+                        format!(
+                            "$expand={} is not implemented; $expand=historyItems is",
+                            cut(other)
+                        ),
                     ));
                 }
                 _ => {}
@@ -175,7 +179,7 @@ impl Run<'_> {
         Err(Refusal::new(
             Rule::NotFound,
             "activity id",
-            format!("there is no activity with the id {id:?}{hint}"),
+            format!("there is no activity with the id {}{hint}", shown(id)),
         ))
     }
 }

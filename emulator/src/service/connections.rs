@@ -8,7 +8,8 @@ use http::{StatusCode, header};
 use super::{Run, context};
 use crate::{
     answer::Answer,
-    findings::Refusal,
+    check::shown,
+    findings::{Refusal, by_switch},
     incoming::{Call, Version},
     model::{Connection, Schema, SchemaOperation},
     options::SchemaAnswer,
@@ -100,11 +101,15 @@ impl Run<'_> {
             schema = latest.filter_map(|operation| operation.schema.as_ref()).next().or(schema);
         }
         let Some(schema) = schema else {
-            return Err(Refusal::new(
-                Rule::NotFound,
-                "path",
-                format!("connection {:?} has no schema; register one", connection.id),
-            ));
+            let id = &connection.id;
+            let message = match connection.is_registering() {
+                true => by_switch(
+                    format_args!("the schema of connection {id:?} is still being registered"),
+                    "schema-visible-early",
+                ),
+                false => format!("connection {id:?} has no schema; register one"),
+            };
+            return Err(Refusal::new(Rule::NotFound, "path", message));
         };
         let metadata = format!("external/connections('{}')/schema/$entity", connection.id);
         Ok(Answer::object(StatusCode::OK, |body| {
@@ -126,7 +131,10 @@ impl Run<'_> {
             return Err(Refusal::new(
                 Rule::NotFound,
                 "operation id",
-                format!("there is no operation {id:?}; take the Location of the answer as it is"),
+                format!(
+                    "there is no operation {}; take the Location of the answer as it is",
+                    shown(id)
+                ),
             ));
         };
         let metadata = format!("external/connections('{}')/operations/$entity", connection.id);

@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 use super::{Run, context, item_not_found};
 use crate::{
     answer::{Answer, write_fault},
-    findings::{Finding, Refusal},
+    findings::{Finding, Refusal, by_switch},
     incoming::{Call, Version},
     model::{AclEntry, Item, Property, PropertyType},
     options::{Behaviour, ItemAnswer, MissingContent},
@@ -22,15 +22,18 @@ impl Run<'_> {
         let behaviour = &self.options.behaviour;
         let connection = self.connection(call)?;
         let Some(schema) = &connection.schema else {
-            return Err(Refusal::new(
-                Rule::ConnectionState,
-                "connection id",
-                format!(
-                    "connection {:?} is draft; register a schema and wait until its operation \
-                     is completed",
-                    connection.id
+            let id = &connection.id;
+            let message = match connection.is_registering() {
+                true => by_switch(
+                    format_args!(
+                        "the schema of connection {id:?} is still being registered; wait until \
+                         its operation is completed"
+                    ),
+                    "schema-delay",
                 ),
-            ));
+                false => format!("connection {id:?} is draft and has no schema; register a schema"),
+            };
+            return Err(Refusal::new(Rule::ConnectionState, "connection id", message));
         };
         let mut reader = Reader::new(call.version, behaviour);
         let mut item = reader.item(call.body()?, call.arg(1), schema);

@@ -16,6 +16,7 @@ use http::{Request, Response};
 
 use crate::{
     answer::{Answer, RequestIds},
+    check::shown,
     date::Moment,
     delivery::{self, Delivery},
     early::{Detector, EarlyCall},
@@ -380,13 +381,14 @@ impl Run<'_> {
         let id = call.arg(0);
         let caller = self.caller.as_ref();
         let Some(connection) = self.store.connections.get_mut(id) else {
-            let message = format!("there is no connection {id:?}; create it first");
+            let message = format!("there is no connection {}; create it first", shown(id));
             return Err(Refusal::new(Rule::NotFound, "connection id", message));
         };
         if caller.is_some_and(|caller| !caller.reaches(connection)) {
             let message = format!(
-                "connection {id:?} belongs to another application; let that one name yours in \
-                 configuration.authorizedAppIds, or use a permission that ends in .All"
+                "connection {} belongs to another application; let that one name yours in \
+                 configuration.authorizedAppIds, or use a permission that ends in .All",
+                shown(id)
             );
             return Err(Refusal::new(Rule::ConnectionOwner, "connection id", message));
         }
@@ -464,6 +466,10 @@ fn item_not_found(connection: &str, item: &str) -> Refusal {
     Refusal::new(
         Rule::NotFound,
         "item id",
-        format!("there is no item {item:?} in connection {connection:?}; put it first"),
+        format!(
+            "there is no item {} in connection {}; put it first",
+            shown(item),
+            shown(connection)
+        ),
     )
 }

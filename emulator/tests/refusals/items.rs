@@ -188,6 +188,11 @@ pub(super) fn cases() -> Vec<Case> {
             "$.properties.owner",
         ),
         property(
+            r##""owner":{"@odata.type":"#microsoft.graph.externalConnectors.principal","email":"","entraId":"","upn":null}"##,
+            "principal-empty",
+            "$.properties.owner",
+        ),
+        property(
             r##""owner":{"@odata.type":"#microsoft.graph.externalConnectors.principal","entraId":"john"}"##,
             "guid",
             "$.properties.owner.entraId",

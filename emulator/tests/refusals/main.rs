@@ -96,10 +96,19 @@ fn an_item_before_the_schema_is_registered_is_refused() {
     let bench = Bench::empty();
     bench.expect(201, "POST", CONNECTIONS, r#"{"id":"contosohr","name":"a"}"#);
     let state = [("connection-state", "connection id")];
-    bench.refused("PUT", ITEM, item(r#""title":"a""#), &state);
+    let answer = bench.refused("PUT", ITEM, item(r#""title":"a""#), &state);
+    assert_eq!(
+        answer.cause(),
+        "connection \"contosohr\" is draft and has no schema; register a schema"
+    );
     bench.expect(202, "PATCH", &format!("{CONTOSO}/schema"), support::SCHEMA);
     bench.wait(999);
-    bench.refused("PUT", ITEM, item(r#""title":"a""#), &state);
+    let answer = bench.refused("PUT", ITEM, item(r#""title":"a""#), &state);
+    assert_eq!(
+        answer.cause(),
+        "the schema of connection \"contosohr\" is still being registered; wait until its \
+         operation is completed (switch schema-delay)"
+    );
     bench.wait(1);
     bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
 }
@@ -128,6 +137,70 @@ fn a_request_without_a_bearer_token_is_not_even_read() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         assert_eq!(answer.json["error"]["code"], "InvalidAuthenticationToken");
     }
+}
+
+#[test]
+fn a_body_that_is_compressed_is_refused() {
+    let bench = Bench::ready();
+    let send = |method: &str, values: &[&str]| {
+        bench.send_with(method, ITEM, item(r#""title":"a""#), |headers| {
+            for value in values {
+                headers.append("content-encoding", value.parse().expect("a value"));
+            }
+        })
+    };
+    for values in [&["gzip"][..], &["identity, br"], &["identity", "deflate"]] {
+        let answer = send("PUT", values);
+        assert_eq!(answer.status, 415, "{values:?}");
+        assert_eq!(answer.faults(), [("content-type", "header content-encoding")]);
+        assert!(answer.cause().ends_with("; send the body uncompressed"), "{}", answer.text);
+    }
+    for values in [&["identity"][..], &["Identity"], &[""], &["identity,identity"]] {
+        assert_eq!(send("PUT", values).status, 200, "{values:?}");
+    }
+    assert_eq!(send("GET", &["gzip"]).status, 200);
+}
+
+/// What a message says to write can be written.
+#[test]
+fn a_message_says_what_to_write_instead() {
+    let bench = Bench::ready();
+    let refused = |body: String, rule, place| {
+        bench.refused("PUT", ITEM, body, &[(rule, place)]).cause().to_owned()
+    };
+    assert_eq!(
+        refused(item(r#""title":"Äpfel""#), "annotation-non-ascii", "$.properties.title"),
+        "the string has a character beyond ASCII; write \"title@odata.type\": \"String\" before it \
+         (switch annotation-non-ascii)"
+    );
+    bench.expect(200, "PUT", ITEM, item(r#""title@odata.type": "String","title":"Äpfel""#));
+    let day = refused(item(r#""due":"2026-01-02""#), "date-time", "$.properties.due");
+    assert!(day.ends_with("it has no time; append T00:00:00Z for midnight in UTC"), "{day}");
+    bench.expect(200, "PUT", ITEM, item(r#""due":"2026-01-02T00:00:00Z""#));
+    assert_eq!(
+        refused(item(r#""title":"a","TITLE":"b""#), "property-twice", "$.properties.TITLE"),
+        "the item has title already; letter case makes no other name"
+    );
+
+    let schema = r#"{"baseType":"microsoft.graph.externalItem","properties":[
+        {"name":"dueDate","type":"string"},{"name":"DUEDATE","type":"string"}]}"#;
+    let twice = [("property-twice", "$.properties[1].name")];
+    assert_eq!(
+        bench.refused("PATCH", &format!("{CONTOSO}/schema"), schema, &twice).cause(),
+        "the schema has \"dueDate\" already; letter case makes no other name"
+    );
+
+    let add = format!("{ITEM}/addActivities");
+    let count = |number: usize| {
+        let one = support::activity("viewed", "2026-01-02T03:04:05Z", support::USER);
+        let body = support::activities(&vec![one; number]);
+        bench.refused("POST", &add, body, &[("activity-count", "$.activities")]).cause().to_owned()
+    };
+    assert_eq!(count(0), "there are none; send 1 to 20");
+    assert_eq!(
+        count(21),
+        "there are 21; split them into calls of 1 to 20 (switch activities-per-call)"
+    );
 }
 
 #[test]

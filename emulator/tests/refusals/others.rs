@@ -239,6 +239,6 @@ pub(super) fn other_statuses() -> Vec<Case> {
         with(501, case("GET", "/v1.0/users/a/activities", "", &[("not-implemented", "path")])),
         with(501, case("GET", "/external/connections", "", &[("not-implemented", "path")])),
         with(400, case("GET", "/v2.0/external/connections", "", &[("version", "path")])),
-        with(413, case("PUT", ITEM, " ".repeat(4_000_001), &[("body-size", "body")])),
+        with(413, case("PUT", ITEM, " ".repeat(4_000_001), &[("body-size", "$")])),
     ]
 }

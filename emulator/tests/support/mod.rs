@@ -170,6 +170,12 @@ impl Answer {
         faults_of(&self.json["error"])
     }
 
+    /// What the first fault says.
+    #[track_caller]
+    pub(crate) fn cause(&self) -> &str {
+        self.json["error"]["innerError"]["message"].as_str().expect(&self.text)
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
