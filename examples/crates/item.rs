@@ -8,7 +8,7 @@ use graphfeed_core::{
         Acl, ExternalItem, ExternalItemContent, Label, Principal, PropertyType, PropertyValue,
         PutItem, Schema, SchemaProperty, StoredItem,
     },
-    protocol::{Call, Endpoint as _, ServiceRoot},
+    protocol::{Call, Cloud, Endpoint as _, ServiceRoot},
     types::{BuildError, ConnectionId, Guid, ItemId, Rule, Timestamp},
 };
 
@@ -23,8 +23,20 @@ pub(crate) struct Column {
     fill: fn(&CrateInfo) -> Option<PropertyValue>,
 }
 
-/// Every property, in the order in which an item has them.
-pub(crate) fn columns() -> Vec<Column> {
+/// Every property that a cloud has, in the order in which an item has them.
+pub(crate) fn columns(cloud: Cloud) -> Vec<Column> {
+    let mut columns = all_columns();
+    // The clouds of the US government do not know the people among the types.
+    if matches!(cloud, Cloud::UsGovL4 | Cloud::UsGovL5) {
+        columns.retain(|column| {
+            let kind = column.declaration.kind();
+            !matches!(kind, PropertyType::Principal | PropertyType::PrincipalCollection)
+        });
+    }
+    columns
+}
+
+fn all_columns() -> Vec<Column> {
     use PropertyType::*;
     let column = |name: &str, kind: PropertyType, fill| Column {
         declaration: SchemaProperty::new(name, kind).retrievable(),
@@ -292,7 +304,7 @@ mod tests {
 
     fn entry(krate: &CrateInfo, root: &ServiceRoot) -> Result<Entry, BuildError> {
         Mapping {
-            columns: &columns(),
+            columns: &columns(Cloud::Global),
             root,
             connection: &ConnectionId::new("crates").unwrap(),
             tenant: Guid::from(1),
@@ -306,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_schema_has_every_type_and_each_column_fills_the_type_it_declares() {
-        let columns = columns();
+        let columns = columns(Cloud::Global);
         let schema = schema(&columns).unwrap();
         let used: BTreeSet<_> = schema.properties().iter().map(|p| p.kind().as_str()).collect();
         assert_eq!(used, PropertyType::KNOWN.iter().copied().collect());
@@ -319,6 +331,17 @@ mod tests {
                 "{}",
                 column.declaration.name()
             );
+        }
+    }
+
+    #[test]
+    fn the_clouds_of_the_us_government_get_a_schema_that_they_know() {
+        for cloud in [Cloud::UsGovL4, Cloud::UsGovL5] {
+            let columns = columns(cloud);
+            let used: BTreeSet<_> =
+                columns.iter().map(|column| column.declaration.kind().as_str()).collect();
+            assert_eq!(used.len(), PropertyType::KNOWN.len() - 2);
+            assert!(!used.iter().any(|kind| kind.starts_with("principal")), "{used:?}");
         }
     }
 
@@ -368,7 +391,7 @@ mod tests {
 
         krate.readme = Some("ö\u{1}\"\u{7f}\n".repeat(100));
         let empty = Mapping {
-            columns: &columns(),
+            columns: &columns(Cloud::Global),
             root: &root_of(usize::MAX),
             connection: &ConnectionId::new("crates").unwrap(),
             tenant: Guid::from(1),

@@ -75,6 +75,15 @@ impl Progress {
             say(format_args!("{}: {done} of {of}", self.name));
         }
     }
+
+    /// What is going on, where that may take a while.
+    pub(crate) fn note(&self, what: &str) {
+        let tell = || say(format_args!("{}: {what}", self.name));
+        match &self.bar {
+            Some(bar) => bar.suspend(tell),
+            None => tell(),
+        }
+    }
 }
 
 /// Writes a line to stderr. That nobody may be reading there is no reason to stop.

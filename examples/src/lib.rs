@@ -1,16 +1,19 @@
-//! What the examples share: the emulator on loopback, with a client for it.
+//! What the examples share: the emulator on loopback, with a client for it ([`Loopback`]), and
+//! signing with a certificate ([`certificate`]).
 //!
-//! Lives here: what more than one program needs to run without an account. The programs stand
-//! beside this folder, one file or folder each.
+//! Lives here: what more than one program needs. The programs stand beside this folder, one file
+//! or folder each.
+
+pub mod certificate;
 
 use std::{io, time::SystemTime};
 
 use graphfeed_core::{
-    client::Client,
+    client::{Client, ClientBuilder},
     protocol::{Cloud, ServiceRoot, Version},
     types::AccessToken,
 };
-use graphfeed_emulator::{Emulator, Options, Report, server::Server};
+use graphfeed_emulator::{Emulator, Options, server::Server};
 use graphfeed_ureq::{SystemClock, UreqTransport, seed};
 
 /// An emulator that listens on a free port of this machine, and what a client for it is made of.
@@ -43,7 +46,15 @@ impl Loopback {
     /// # Errors
     /// No port of the loopback interface can be listened on, or there is no thread left.
     pub fn start(version: Version) -> io::Result<Self> {
-        let emulator = Emulator::new(Options { origin: SystemTime::now(), ..Options::default() });
+        Self::start_with(version, Options::default())
+    }
+
+    /// Like [`start`](Self::start), with the emulator's own options; its time is the machine's.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(version: Version, options: Options) -> io::Result<Self> {
+        let emulator = Emulator::new(Options { origin: SystemTime::now(), ..options });
         let server = Server::start(emulator.clone(), "127.0.0.1:0")?;
         let root = ServiceRoot::danger_plain_http(server.url(), Cloud::Global, version)
             .map_err(io::Error::other)?;
@@ -62,15 +73,18 @@ impl Loopback {
 
     /// A blocking client for it.
     pub fn client(&self) -> Client<UreqTransport> {
-        let transport = UreqTransport::danger_plain_http();
-        Client::builder(self.root.clone(), self.token.clone())
-            .seed(seed())
-            .build(transport, SystemClock::new())
+        self.client_builder().build(UreqTransport::danger_plain_http(), SystemClock::new())
     }
 
-    /// What the emulator let pass although a client had better not do it, oldest first.
-    pub fn reports(&self) -> Vec<Report> {
-        self.emulator.reports()
+    /// The same client before it is built, to give it an observer or a policy of one's own.
+    pub fn client_builder(&self) -> ClientBuilder<AccessToken> {
+        Client::builder(self.root.clone(), self.token.clone()).seed(seed())
+    }
+
+    /// The emulator itself: what it holds, the faults it is to make, and what it has to say of
+    /// its client.
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
     }
 }
 

@@ -1,46 +1,12 @@
 //! The `crates` program as its user sees it: run as a process, on this workspace.
 
-use std::{
-    env,
-    ffi::OsStr,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+mod support;
+
+use std::{ffi::OsStr, fs, path::Path, process::Command};
 
 use cargo_metadata::{Metadata, MetadataCommand};
 use graphfeed_core::external::PropertyType;
-
-/// The program: `cargo test` builds it beside its tests.
-fn program() -> Command {
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let program = folder.join("examples").join(format!("crates{}", env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "{} is not there; run `cargo build --example crates` first",
-        program.display()
-    );
-    let mut command = Command::new(program);
-    // The way to the emulator must not lead through a proxy.
-    command.envs(["HTTP_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9")));
-    command
-}
-
-fn run(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = program().args(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
-}
-
-/// The number in the row of the table that begins so.
-fn count(table: &str, row: &str) -> usize {
-    let rest = table
-        .lines()
-        .find_map(|line| line.strip_prefix(row)?.strip_prefix("  "))
-        .unwrap_or_else(|| panic!("no row {row:?} in\n{table}"));
-    rest.split_whitespace().next().unwrap().parse().unwrap()
-}
+use support::{cell, count, package, run};
 
 fn metadata(manifest: &Path) -> Metadata {
     let version = Command::new("rustc").arg("-vV").output().unwrap();
@@ -51,17 +17,6 @@ fn metadata(manifest: &Path) -> Metadata {
         .other_options(["--offline", "--filter-platform", host.unwrap()].map(str::to_owned))
         .exec()
         .unwrap()
-}
-
-/// A package of its own, with this as the rest of its manifest.
-fn package(name: &str, rest: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(folder.join("src")).unwrap();
-    fs::write(folder.join("src/lib.rs"), "").unwrap();
-    let manifest =
-        format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n{rest}\n[workspace]\n");
-    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    folder
 }
 
 #[test]
@@ -93,6 +48,61 @@ fn every_crate_of_this_workspace_is_stored_and_comes_back_the_same() {
     assert_eq!(by_type.sum::<usize>(), count(&table, "properties"));
     assert!(table.contains("synthetic"), "{table}");
     assert!(errors.contains("reading back: "), "{errors}");
+}
+
+#[test]
+fn hyper_stores_the_same_as_ureq() {
+    // From the counts to the traffic. What is above names a port, what is below tells times.
+    let stored = |transport: &str| {
+        let (status, table, errors) = run(["--transport", transport]);
+        assert_eq!(status, Some(0), "{errors}");
+        assert_eq!((count(&table, "repeats"), count(&table, "early calls")), (0, 0), "{table}");
+        assert!(table.contains(&format!("\nover {transport}, ")), "{table}");
+        let (_, counts) = table.split_once("\n\nStored").unwrap();
+        let attempts = count(&table, "attempts");
+        (counts.split_once("\n\nTraffic").unwrap().0.to_owned(), attempts)
+    };
+    assert_eq!(stored("hyper"), stored("ureq"));
+}
+
+#[test]
+fn faults_and_throttling_cost_time_and_nothing_else() {
+    for transport in ["ureq", "hyper"] {
+        let (status, table, errors) = run([
+            "--transport",
+            transport,
+            "--throttle",
+            "--fault",
+            "PUT item: 429 retry-after=1.5 times=1",
+            "--fault",
+            "PUT item: stored 500 from=5 times=2",
+            "--fault",
+            "GET item: html 502 times=1",
+        ]);
+        assert_eq!(status, Some(0), "{errors}");
+        let items = count(&table, "items");
+        for row in ["activities", "items read back"] {
+            assert_eq!(count(&table, row), items, "{row}\n{table}");
+        }
+        assert_eq!(count(&table, "differences"), 0);
+        // Each tenth attempt to put an item, and the one that is named.
+        let throttled = count(&table, "throttled");
+        assert!((items / 10..=items / 10 + 5).contains(&throttled), "{table}");
+        assert_eq!(count(&table, "repeats"), throttled + 3, "{table}");
+        let waited: f64 = cell(&table, "seconds waited");
+        assert!(waited >= 1.5 && table.contains("early calls"), "{table}");
+        assert_eq!(count(&table, "early calls"), 0);
+    }
+}
+
+#[test]
+fn what_cannot_be_repeated_ends_the_run_and_says_so() {
+    for transport in ["ureq", "hyper"] {
+        let fault = "POST addActivities: stored 500 times=1";
+        let (status, table, errors) = run(["--transport", transport, "--fault", fault]);
+        assert_eq!((status, &*table), (Some(1), ""));
+        assert!(errors.contains("it may have been carried out"), "{errors}");
+    }
 }
 
 #[test]
@@ -143,12 +153,26 @@ fn the_command_line_is_explained_and_mistakes_are_told() {
     for help in ["--help", "-h"] {
         let (status, text, errors) = run([help]);
         assert_eq!((status, &*errors), (Some(0), ""));
-        assert!(text.contains("--manifest-path PATH"), "{text}");
+        for part in [
+            "--manifest-path PATH",
+            "--transport NAME",
+            "--fault TEXT",
+            "--clean",
+            "GRAPHFEED_TENANT ",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
     }
     for (arguments, named) in [
         (&["--no-such"][..], "--no-such"),
         (&["stray"], "stray"),
         (&["--manifest-path"], "--manifest-path"),
+        (&["--fault", "PUT item: teapot"], "PUT item: teapot"),
+        (&["--transport", "tokio"], "not ureq or hyper"),
+        (&["--transport", ""], "not ureq or hyper"),
+        (&["--transport"], "--transport"),
+        (&["--clean"], "GRAPHFEED_TENANT"),
     ] {
         let (status, text, errors) = run(arguments);
         assert_eq!((status, &*text), (Some(2), ""));
