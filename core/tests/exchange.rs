@@ -745,6 +745,25 @@ fn every_decision_is_told_as_data() {
 }
 
 #[test]
+fn a_wait_is_told_once_however_often_the_call_is_polled() {
+    let mut world = World::new();
+    let later = world.now + Duration::from_secs(2);
+    let mut exchange = Exchange::new(put("contosohr"), &Policy::default(), 1, later);
+    for _ in 0..3 {
+        let Step::Wait(until) = exchange.poll(world.now, &mut world.shared) else { panic!() };
+        assert_eq!(until, later);
+        world.now += Duration::from_millis(500);
+    }
+    let events = world.shared.take_events();
+    let kinds: Vec<_> = events.iter().map(|event| &event.kind).collect();
+    assert!(
+        matches!(kinds[..], [EventKind::Wait { until, reason: WaitReason::Interval, .. }]
+            if *until == later),
+        "{kinds:?}"
+    );
+}
+
+#[test]
 fn get_is_repeated_and_writes_nothing() {
     let mut world = World::new();
     let connection = ConnectionId::new("contosohr").unwrap();

@@ -1,7 +1,7 @@
 //! What went over the wire: attempts, repeats and waits, as the client's observer hears of them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,8 +28,6 @@ pub(crate) struct Counts {
     pub(crate) waited: Duration,
     /// Since when a call waits.
     waiting: HashMap<Guid, Tick>,
-    /// The calls that have made an attempt and are not over.
-    begun: HashSet<Guid>,
 }
 
 impl Traffic {
@@ -44,20 +42,13 @@ impl Traffic {
             EventKind::Attempt { number, .. } => {
                 counts.attempts += 1;
                 counts.repeats += u64::from(number > 1);
-                counts.begun.insert(event.call);
             }
             EventKind::Throttled { .. } => counts.throttled += 1,
-            // Whoever asks again and again how far something is puts off a call that has not begun.
-            EventKind::Wait { reason: WaitReason::Repeat, .. }
-                if !counts.begun.contains(&event.call) => {}
             EventKind::Wait {
                 reason: WaitReason::Repeat | WaitReason::Throttling | WaitReason::First,
                 ..
             } => {
                 counts.waiting.insert(event.call, event.at);
-            }
-            EventKind::Done { .. } => {
-                counts.begun.remove(&event.call);
             }
             _ => {}
         }
@@ -107,7 +98,7 @@ mod tests {
         let counts = traffic.so_far();
         assert_eq!((counts.attempts, counts.repeats, counts.throttled), (4, 2, 1));
         assert_eq!(counts.waited, Duration::from_millis(3500));
-        assert!(counts.waiting.is_empty() && counts.begun.is_empty());
+        assert!(counts.waiting.is_empty());
     }
 
     #[test]

@@ -43,7 +43,8 @@ use failure::{SendError, classify};
 /// An [`AsyncTransport`] over a `Service` of http requests.
 ///
 /// It sends over https only, unless it was made by a constructor with `danger` in its name. Each
-/// request takes a clone of the service. Time-outs are tokio's.
+/// request takes a clone of the service. Time-outs are tokio's, so requests are sent from within a
+/// tokio runtime with its timer, whatever the service.
 #[derive(Clone)]
 pub struct HyperTransport<S> {
     service: S,

@@ -54,7 +54,7 @@ pub enum EventKind {
         /// Whether it may have arrived.
         sent: Sent,
     },
-    /// The call waits.
+    /// The call waits. Told once, however often it is polled meanwhile.
     #[non_exhaustive]
     Wait {
         /// Until when at most.
@@ -96,6 +96,8 @@ pub enum EventKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitReason {
+    /// For its first attempt, as a task asks to let some time pass between two calls.
+    Interval,
     /// For the next attempt, as the service asked or as the policy spreads them.
     Repeat,
     /// For the throttling of its lane to end.

@@ -45,6 +45,8 @@ pub struct Exchange<T> {
     token_refused: bool,
     token_failures: Option<u64>,
     last_error: Option<Error>,
+    // The wait that was told last, for a client polls whenever another call has news.
+    waiting: Option<(Tick, WaitReason)>,
     state: State<T>,
 }
 
@@ -81,6 +83,7 @@ impl<T> Exchange<T> {
             token_refused: false,
             token_failures: None,
             last_error: None,
+            waiting: None,
             state: State::Ready(now),
         }
     }
@@ -101,14 +104,16 @@ impl<T> Exchange<T> {
     }
 
     fn wait(
-        &self,
+        &mut self,
         now: Tick,
         until: Tick,
         reason: WaitReason,
         shared: &mut Shared,
     ) -> Step<Reply<T>> {
         let until = until.min(self.deadline);
-        self.tell(shared, now, EventKind::Wait { until, reason });
+        if self.waiting.replace((until, reason)) != Some((until, reason)) {
+            self.tell(shared, now, EventKind::Wait { until, reason });
+        }
         Step::Wait(until)
     }
 
@@ -138,7 +143,8 @@ impl<T> Exchange<T> {
             return self.told();
         }
         if not_before > now {
-            return self.wait(now, not_before, WaitReason::Repeat, shared);
+            let reason = if self.attempts == 0 { WaitReason::Interval } else { WaitReason::Repeat };
+            return self.wait(now, not_before, reason, shared);
         }
         let timeout = self.policy.attempt.min(self.deadline.since(now));
         let (header, generation, kind) = match shared.token(now, timeout) {
@@ -181,6 +187,7 @@ impl<T> Exchange<T> {
             }
         };
         self.attempts += 1;
+        self.waiting = None;
         let ticket = shared.ticket();
         self.state = State::Sent { ticket, sent_at: now, until: now + timeout, generation, pass };
         self.tell(shared, now, EventKind::Attempt { number: self.attempts });
