@@ -67,15 +67,18 @@ Options:
   --throttle            the emulator refuses every tenth item with a 429
   --fault TEXT          the emulator makes this fault; may be given more than
                         once: 'PUT item: 429 retry-after=1.5 times=3' or
-                        'PUT item: stored 500 every=20'. The README of the
-                        emulator has all of them
+                        'PUT item: stored 500 every=20'. `cargo run -p
+                        graphfeed-emulator -- --help` tells more
   --clean               deletes the connection in the tenant and, if the user
                         signs in, the user activities of earlier runs; does
                         nothing else
   -h, --help            print this
 
-Exit status: 0 all stored and the same when read back, 1 not so or the emulator
-counted a call that came too early, 2 wrong usage.
+Exit status: 0 all stored and the same when read back, 1 not so, an error on the
+way, or a call that the emulator counted as too early, 2 wrong usage.
+
+Interrupted or ended by an error, it leaves what is stored in its place. The next
+run uses the connection again and replaces the items; --clean deletes them.
 
 ";
 

@@ -31,6 +31,9 @@ pub type HyperClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// A client over https, with connections of its own, the clock of tokio, and chance from the
 /// process. `tokens` is an [`AccessToken`](graphfeed_core::types::AccessToken), or any other
 /// source of tokens.
+///
+/// # Panics
+/// Its calls do, outside a tokio runtime with I/O and time enabled.
 pub fn client(
     root: ServiceRoot,
     tokens: impl AsyncTokenSource + 'static,
