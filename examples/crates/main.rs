@@ -77,8 +77,8 @@ Options:
 Exit status: 0 all stored and the same when read back, 1 not so, an error on the
 way, or a call that the emulator counted as too early, 2 wrong usage.
 
-Interrupted or ended by an error, it leaves what is stored in its place. The next
-run uses the connection again and replaces the items; --clean deletes them.
+Interrupted or ended by an error, it leaves in the tenant what is stored. The
+next run uses the connection again and replaces the items; --clean deletes all.
 
 ";
 
