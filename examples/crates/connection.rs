@@ -57,7 +57,7 @@ pub(crate) fn set_up<C: Calls>(
     id: &ConnectionId,
     schema: &Schema,
     patience: Duration,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome<Setup> {
     let wanted = ExternalConnection::new(id.clone(), NAME)?
         .description("The crates that a Rust workspace depends on");
@@ -83,7 +83,7 @@ fn wait_until_ready<C: Calls>(
     calls: &C,
     id: &ConnectionId,
     patience: Duration,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome<()> {
     let last = poll(patience, progress, || {
         Ok(match calls.send(&GetConnection::new(id))?.state {
@@ -112,7 +112,7 @@ fn wait_until_ready<C: Calls>(
 pub(crate) fn delete<C: Calls>(
     calls: &C,
     patience: Duration,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome<String> {
     let id = id()?;
     let found = match calls.send(&GetConnection::new(&id)) {
@@ -163,7 +163,7 @@ fn is_missing(error: &graphfeed_core::protocol::Error) -> bool {
 /// back the last thing heard.
 fn poll<B>(
     patience: Duration,
-    progress: &mut Progress,
+    progress: &Progress,
     mut ask: impl FnMut() -> Outcome<ControlFlow<B, String>>,
 ) -> Outcome<ControlFlow<B, String>> {
     let begun = Instant::now();

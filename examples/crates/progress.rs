@@ -5,6 +5,11 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,6 +17,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often a line is written where there is no terminal.
 const LINES: Duration = Duration::from_secs(1);
+
+/// After how much silence a line says that the work goes on, for an answer can take its time.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// The parts of a run, with their times.
 #[derive(Default)]
@@ -23,7 +31,13 @@ pub(crate) struct Phases {
 pub(crate) struct Progress {
     name: &'static str,
     bar: Option<ProgressBar>,
-    said: Instant,
+    last: Mutex<Last>,
+}
+
+/// What was said last.
+struct Last {
+    when: Instant,
+    count: Option<(usize, usize)>,
 }
 
 impl Phases {
@@ -31,12 +45,22 @@ impl Phases {
     pub(crate) fn run<R, E>(
         &mut self,
         name: &'static str,
-        work: impl FnOnce(&mut Progress) -> Result<R, E>,
+        work: impl FnOnce(&Progress) -> Result<R, E>,
     ) -> Result<R, E> {
         let begun = Instant::now();
-        let mut progress = Progress::new(name);
-        let result = work(&mut progress);
-        if let Some(bar) = progress.bar {
+        let progress = &Progress::new(name);
+        let (working, over) = mpsc::channel::<()>();
+        let result = thread::scope(|scope| {
+            // Dropped when the work is over, in whatever way; nothing is sent.
+            let _working = working;
+            scope.spawn(move || {
+                while over.recv_timeout(LINES) == Err(RecvTimeoutError::Timeout) {
+                    progress.break_silence(begun);
+                }
+            });
+            work(progress)
+        });
+        if let Some(bar) = &progress.bar {
             bar.finish_and_clear();
         }
         if result.is_ok() {
@@ -57,22 +81,42 @@ impl Progress {
     fn new(name: &'static str) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::no_length().with_message(name);
-            match ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}") {
+            bar.enable_steady_tick(LINES);
+            match ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}") {
                 Ok(style) => bar.with_style(style),
                 Err(_) => bar,
             }
         });
-        Self { name, bar, said: Instant::now() }
+        Self { name, bar, last: Mutex::new(Last { when: Instant::now(), count: None }) }
     }
 
     /// So many are done, of so many.
-    pub(crate) fn at(&mut self, done: usize, of: usize) {
+    pub(crate) fn at(&self, done: usize, of: usize) {
         if let Some(bar) = &self.bar {
             bar.set_length(of as u64);
             bar.set_position(done as u64);
-        } else if self.said.elapsed() >= LINES {
-            self.said = Instant::now();
+            return;
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.count = Some((done, of));
+        if last.when.elapsed() >= LINES {
+            last.when = Instant::now();
             say(format_args!("{}: {done} of {of}", self.name));
+        }
+    }
+
+    fn break_silence(&self, begun: Instant) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.bar.is_some() || last.when.elapsed() < SILENCE {
+            return;
+        }
+        last.when = Instant::now();
+        let (name, seconds) = (self.name, begun.elapsed().as_secs());
+        match last.count {
+            Some((done, of)) => {
+                say(format_args!("{name}: {done} of {of}, waiting for answers, {seconds} s"));
+            }
+            None => say(format_args!("{name}: waiting for answers, {seconds} s")),
         }
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn record<C: Calls>(
 ///
 /// # Errors
 /// The first call that fails.
-pub(crate) fn delete<C: Calls>(user: &User<C>, progress: &mut Progress) -> Outcome<usize> {
+pub(crate) fn delete<C: Calls>(user: &User<C>, progress: &Progress) -> Outcome<usize> {
     let User { calls, .. } = user;
     // The service lists what the same app has made, and that may have made others.
     let own: Vec<_> = calls

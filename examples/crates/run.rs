@@ -132,7 +132,7 @@ fn put_items<C: Calls>(
     tree: &Tree,
     mapping: &Mapping<'_>,
     stored: &mut Stored,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome<Vec<Entry>> {
     let entry = |krate: &CrateInfo| {
         mapping.entry(krate).map_err(|why| format!("{} cannot be an item: {why}", krate.key))
@@ -166,7 +166,7 @@ fn add_activities<C: Calls>(
     connection: &ConnectionId,
     entries: &[Entry],
     begun: SystemTime,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome<usize> {
     let begun = Timestamp::try_from(begun)?;
     let add = |entry: &Entry| {
@@ -192,7 +192,7 @@ fn read_back<C: Calls>(
     schema: &Schema,
     entries: &[Entry],
     stored: &mut Stored,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Outcome<()> {
     let get = |entry: &Entry| GetItem::new(connection, entry.item.id()).call(calls.root());
     let gets = entries.iter().map(get).collect::<Result<Vec<_>, _>>()?;

@@ -179,3 +179,10 @@ fn the_command_line_is_explained_and_mistakes_are_told() {
         assert!(errors.contains(named) && errors.contains("--help"), "{errors}");
     }
 }
+
+#[test]
+fn an_answer_that_takes_its_time_is_no_silence() {
+    let (status, _, said) = run(["--fault", "PUT item: pass latency=5 times=1"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("items: waiting for answers, "), "{said}");
+}
