@@ -764,6 +764,30 @@ fn a_wait_is_told_once_however_often_the_call_is_polled() {
 }
 
 #[test]
+fn no_machine_shows_its_token() {
+    let mut world = World::new();
+    let mut exchange = world.start(put("contosohr"));
+    let Step::Token(need) = exchange.poll(world.now, &mut world.shared) else { panic!() };
+    let secret = Token::new(AccessToken::new("top-secret").unwrap());
+    let shown = format!("{need:?} {secret:?}");
+    exchange.on_token(need.lease, world.now, Ok(secret), &mut world.shared);
+    let step = exchange.poll(world.now, &mut world.shared);
+    let Step::Send(attempt) = &step else { panic!("{step:?}") };
+    assert_eq!(attempt.request.headers()["authorization"], "Bearer top-secret");
+    let events = world.shared.take_events();
+    for text in [
+        shown,
+        format!("{step:?}"),
+        format!("{:?}", attempt.request),
+        format!("{exchange:?}"),
+        format!("{:?}", world.shared),
+        format!("{events:?}"),
+    ] {
+        assert!(!text.contains("top-secret"), "{text}");
+    }
+}
+
+#[test]
 fn get_is_repeated_and_writes_nothing() {
     let mut world = World::new();
     let connection = ConnectionId::new("contosohr").unwrap();

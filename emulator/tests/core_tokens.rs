@@ -1,11 +1,16 @@
 //! The core as a client of the identity platform, and under throttling: the emulator, which has
 //! never seen its code, finds nothing early and everything stored. In virtual time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use graphfeed_core::{
-    client::{Client, Clock as _, TokenProvider, VirtualClock},
-    external::{CreateConnection, ExternalConnection, ListConnections},
+    client::{Client, Clock as _, SendOptions, TokenProvider, Transport, VirtualClock},
+    external::{CreateConnection, ExternalConnection, GetConnection, ListConnections},
     machine::identity::{Application as App, Authority, Credential, Tenant},
     protocol::{Cloud, Error, ServiceRoot, Version},
     types::{ConnectionId, Secret},
@@ -115,6 +120,56 @@ fn under_faults_of_every_kind_everything_is_stored_and_no_call_is_early() {
     assert_eq!(list(&client).unwrap(), 1);
     assert_eq!(world.emulator.early_calls(), []);
     assert!(world.emulator.faults().iter().all(|(_, struck)| *struck == 1));
+}
+
+#[test]
+fn no_event_and_no_error_of_a_full_run_shows_a_secret() {
+    let world = World::new(&[
+        "POST token: 503 retry-after=2 times=1",
+        "GET connections: 429 retry-after=1.5 times=1",
+        "GET connections: html 502 times=1",
+        "GET connections: reset times=1",
+        "GET connections: truncated times=1",
+    ]);
+    let said = Arc::new(Mutex::new(String::new()));
+    let tokens = Arc::new(Mutex::new(HashSet::new()));
+    let run = |password: &'static str| {
+        let (hear, see) = (Arc::clone(&said), Arc::clone(&tokens));
+        let emulator = world.emulator.clone();
+        let transport = move |request: http::Request<Bytes>, options: &SendOptions| {
+            let token = request.headers()["authorization"].to_str().unwrap();
+            see.lock().unwrap().insert(token.strip_prefix("Bearer ").unwrap().to_owned());
+            Transport::send(&emulator, request, options)
+        };
+        let credential = Credential::client_secret(app(), Secret::new(password)).unwrap();
+        let clock = Arc::clone(&world.clock);
+        let provider = TokenProvider::new(credential, world.emulator.clone(), clock, 7);
+        let client = Client::builder(ServiceRoot::new(Cloud::Global, Version::V1), provider)
+            .observer(move |event| {
+                use std::fmt::Write as _;
+                writeln!(hear.lock().unwrap(), "{event:?}").unwrap();
+            })
+            .build(transport, Arc::clone(&world.clock));
+        let nowhere = ConnectionId::new("nowhere").unwrap();
+        let listed = client.send(&ListConnections::new()).map(|_| ());
+        let errors = [listed.err(), client.send(&GetConnection::new(&nowhere)).err()];
+        world.emulator.revoke_tokens();
+        let _ = client.send(&ListConnections::new());
+        let errors: Vec<_> = errors.into_iter().flatten().collect();
+        let shown: Vec<_> = errors.iter().map(|error| format!("{error} {error:?}")).collect();
+        format!("{client:?} {}", shown.join(" "))
+    };
+    let right = run("hush");
+    assert!(right.contains("Get connection"), "{right}");
+    let wrong = run("hush-but-wrong");
+    assert!(wrong.contains("no token"), "{wrong}");
+    let (said, tokens) = (said.lock().unwrap(), tokens.lock().unwrap());
+    assert!(said.contains("TokenFailed") && said.contains("Throttled"), "{said}");
+    assert_eq!(tokens.len(), 2);
+    for text in [&right, &wrong, &*said] {
+        assert!(!text.contains("hush"), "{text}");
+        assert!(tokens.iter().all(|token| !text.contains(token)), "{text}");
+    }
 }
 
 #[test]
