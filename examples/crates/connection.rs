@@ -129,11 +129,7 @@ pub(crate) fn delete<C: Calls>(
         )
         .into());
     }
-    match calls.send(&DeleteConnection::new(&id)) {
-        // The answer to an earlier attempt was lost.
-        Err(error) if is_missing(&error) => {}
-        deleted => deleted?,
-    }
+    calls.send(&DeleteConnection::new(&id))?;
     let last = poll(patience, progress, || match calls.send(&GetConnection::new(&id)) {
         Err(error) if is_missing(&error) => Ok(ControlFlow::Break(())),
         found => Ok(ControlFlow::Continue(

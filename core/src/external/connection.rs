@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::{CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, work_or_application};
 use crate::{
     protocol::{
-        Answer, DecodeError, Endpoint, Lane, Page, PathArgs, Route, ServiceRoot, write_json,
+        Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Route, ServiceRoot,
+        write_json,
     },
     types::{BuildError, ConnectionId, Fault, Rule, open_enum, resource},
 };
@@ -204,18 +205,19 @@ impl<'a> DeleteConnection<'a> {
 }
 
 impl Endpoint for DeleteConnection<'_> {
-    type Output = ();
+    type Output = Deleted;
     const ROUTE: Route = Route::delete("Delete connection", "/external/connections/{connection}")
         .clouds(CLOUDS)
         .permissions(work_or_application(MANAGE_CONNECTION))
         .lane(Lane::Connection)
-        .success(&[202]);
+        .success(&[202])
+        .reads(&[404]);
 
     fn args(&self, path: &mut PathArgs<'_>) {
         path.push(self.connection);
     }
 
-    fn parse(_: &Answer<'_>) -> Result<(), DecodeError> {
-        Ok(())
+    fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
+        Deleted::parse(answer)
     }
 }

@@ -303,7 +303,7 @@ impl Endpoint for PutItem<'_> {
 
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         let mut faults = FaultList::default();
-        self.item.properties.check_cloud(to.cloud(), &mut faults);
+        self.item.properties.check_available(to, &mut faults);
         faults.finish()?;
         write_json(&ItemIn(self.item, to.version()), out)
     }

@@ -11,7 +11,7 @@ use serde::{
 };
 
 use super::PropertyType;
-use crate::protocol::Cloud;
+use crate::protocol::ServiceRoot;
 use crate::types::{FaultList, RawJson, Rule, Timestamp, quote, resource};
 
 /// The value of one property. What it was made from decides its type on the wire.
@@ -354,11 +354,9 @@ impl Properties {
     }
 
     /// Refuses values of types that the cloud does not have.
-    pub(super) fn check_cloud(&self, cloud: Cloud, faults: &mut FaultList) {
+    pub(super) fn check_available(&self, to: &ServiceRoot, faults: &mut FaultList) {
         for (name, value) in &self.0 {
-            if let Err(why) = value.kind().check_cloud(cloud) {
-                faults.push(Rule::Cloud, place(name), why);
-            }
+            value.kind().check_available(to, || place(name), faults);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The schema of a connection: which properties its items have
 //! ([schema](https://learn.microsoft.com/graph/api/resources/externalconnectors-schema)).
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        Answer, Cloud, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Route, ServiceRoot,
+        Answer, DecodeError, DecodeKind, Endpoint, Lane, OnlyIn, PathArgs, Route, ServiceRoot,
         write_json,
     },
     types::{
@@ -78,14 +79,15 @@ open_enum! {
 }
 
 impl PropertyType {
-    /// Whether a cloud has this type: the US government's lack principals (metadata of 2026).
-    pub(super) fn check_cloud(&self, cloud: Cloud) -> Result<(), String> {
-        let principal = matches!(self, Self::Principal | Self::PrincipalCollection);
-        match (principal, cloud) {
-            (true, Cloud::UsGovL4 | Cloud::UsGovL5) => {
-                Err(format!("{self} is not in {cloud}; declare it as a string"))
-            }
-            _ => Ok(()),
+    /// Refuses what the service at this root does not have.
+    pub(super) fn check_available(
+        &self,
+        to: &ServiceRoot,
+        place: impl FnOnce() -> String,
+        faults: &mut FaultList,
+    ) {
+        if matches!(self, Self::Principal | Self::PrincipalCollection) {
+            OnlyIn::Commercial.check(to, place, format_args!("the type {self}"), faults);
         }
     }
 }
@@ -341,9 +343,8 @@ impl Endpoint for RegisterSchema<'_> {
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         let mut faults = FaultList::default();
         for (index, property) in self.schema.0.iter().enumerate() {
-            if let Err(why) = property.kind.check_cloud(to.cloud()) {
-                faults.push(Rule::Cloud, format!("$.properties[{index}].type"), why);
-            }
+            let place = || format!("$.properties[{index}].type");
+            property.kind.check_available(to, place, &mut faults);
         }
         faults.finish()?;
         write_json(self.schema, out)
@@ -456,6 +457,13 @@ impl Endpoint for GetSchema<'_> {
         path.push(self.connection);
     }
 
+    fn headers(&self, _: &ServiceRoot, headers: &mut HeaderMap) {
+        // Without it, labels and types that are newer than the sentinel come back as it
+        // (https://learn.microsoft.com/graph/best-practices-concept).
+        let members = HeaderValue::from_static("include-unknown-enum-members");
+        headers.insert(HeaderName::from_static("prefer"), members);
+    }
+
     fn parse(answer: &Answer<'_>) -> Result<StoredSchema, DecodeError> {
         let schema: StoredSchema = answer.resource()?;
         match schema.other.get("value") {
@@ -473,7 +481,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::protocol::Cause;
+    use crate::protocol::{Cause, Cloud, Version};
 
     #[test]
     fn a_schema_tells_all_its_faults_at_once() {
@@ -538,7 +546,7 @@ mod tests {
         .unwrap();
         let register = RegisterSchema::new(&id, &schema);
         assert!(register.request(&ServiceRoot::v1()).is_ok());
-        let dod = ServiceRoot::new(Cloud::UsGovL5, crate::protocol::Version::V1);
+        let dod = ServiceRoot::new(Cloud::UsGovL5, Version::V1);
         let refused = register.request(&dod).unwrap_err();
         let found: Vec<_> =
             refused.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();

@@ -5,7 +5,9 @@
 //! with it ([`Error`]). May not live here: any resource, anything that waits or sends.
 
 mod answer;
+mod availability;
 mod call;
+mod created;
 mod deleted;
 mod endpoint;
 mod error;
@@ -22,7 +24,9 @@ mod service_error;
 mod token_error;
 
 pub use answer::{Answer, DecodeError, DecodeKind};
+pub(crate) use availability::OnlyIn;
 pub use call::{Call, Reply};
+pub use created::Created;
 pub use deleted::Deleted;
 pub use endpoint::{Endpoint, Repeat, write_json};
 pub use error::{Applied, Cause, Error, GiveUp};

@@ -34,6 +34,16 @@ rules! {
     ConnectionId = "connection-id",
     /// A connection name has 1 to 128 characters.
     ConnectionName = "connection-name",
+    /// A connector's id and its ticket go together.
+    ConnectorTicket = "connector-ticket",
+    /// A resolver finds an item id in a URL: its braces name groups of its pattern.
+    UrlResolver = "url-resolver",
+    /// A display template has a short id, a rank and an Adaptive Card.
+    DisplayTemplate = "display-template",
+    /// A template for compliance is an Adaptive Card of the old kind.
+    ComplianceTemplate = "compliance-template",
+    /// An update changes something.
+    UpdateEmpty = "update-empty",
     /// An item id is `[A-Za-z0-9_-]{1,128}` and does not start with `x--`.
     ItemId = "item-id",
     /// An external group id is `[A-Za-z0-9_-]{1,128}`.
@@ -50,6 +60,10 @@ rules! {
     PropertyRequired = "property-required",
     /// A property name is 1 to 32 ASCII letters and digits.
     PropertyName = "property-name",
+    /// The schema declares the property.
+    PropertyUndeclared = "property-undeclared",
+    /// A value has the type that the schema declares.
+    PropertyType = "property-type",
     /// A property appears once.
     PropertyTwice = "property-twice",
     /// A double is finite.
@@ -62,6 +76,32 @@ rules! {
     HistoryOrder = "history-order",
     /// A schema has 1 to 128 properties.
     SchemaSize = "schema-size",
+    /// Only texts are searched in, and what is searchable is not refinable.
+    SchemaSearchable = "schema-searchable",
+    /// Only texts and numbers are refinable.
+    SchemaRefinable = "schema-refinable",
+    /// Only texts that are not searchable are matched exactly.
+    SchemaExactMatch = "schema-exact-match",
+    /// The description of a property has at most 200 characters.
+    PropertyDescription = "property-description",
+    /// A property with a label is retrievable.
+    LabelRetrievable = "label-retrievable",
+    /// A label stands on one property.
+    LabelTwice = "label-twice",
+    /// A label stands on a property of its type.
+    LabelType = "label-type",
+    /// The labels that Copilot wants are there.
+    LabelMissing = "label-missing",
+    /// A schema of people keeps the rules for people.
+    PeopleSchema = "people-schema",
+    /// A registered schema can be changed like this.
+    SchemaUpdate = "schema-update",
+    /// External groups do not contain themselves.
+    GroupCycle = "group-cycle",
+    /// A group that is a member is one that is known.
+    GroupUnknown = "group-unknown",
+    /// A group or a member of it is named once.
+    GroupTwice = "group-twice",
     /// A body is no longer than the limit.
     BodySize = "body-size",
     /// A required member is there and not empty.

@@ -1,8 +1,9 @@
 //! Vocabulary: the values that every floor above speaks in, and nothing that knows a request.
 //!
 //! Lives here: refusals ([`BuildError`], [`Rule`]), validated ids, GUIDs, timestamps, open
-//! enumerations, somebody else's JSON, secrets. May not live here: routes, resources, HTTP.
+//! enumerations, partial changes ([`Change`]), somebody else's JSON, secrets. May not live here: routes, resources, HTTP.
 
+mod change;
 mod fault;
 mod guid;
 mod id;
@@ -13,6 +14,7 @@ mod secret;
 mod timestamp;
 mod token_claims;
 
+pub use change::Change;
 pub use fault::{BuildError, Fault, Rule};
 pub use guid::Guid;
 pub use id::{AppActivityId, ConnectionId, ExternalGroupId, ItemId, OperationId, UserActivityId};
