@@ -4,7 +4,8 @@ use crate::{
     activity::{DeleteActivity, DeleteHistoryItem, ListActivities, PutActivity, PutHistoryItem},
     external::{
         AddActivities, CreateConnection, DeleteConnection, DeleteItem, GetConnection, GetItem,
-        GetOperation, GetSchema, ListConnections, PutItem, RegisterSchema,
+        GetOperation, GetQuota, GetSchema, ListConnections, PutItem, RegisterSchema,
+        UpdateConnection,
     },
     protocol::{Endpoint, Route},
 };
@@ -14,7 +15,9 @@ pub const ALL: &[Route] = &[
     CreateConnection::ROUTE,
     ListConnections::ROUTE,
     GetConnection::ROUTE,
+    UpdateConnection::ROUTE,
     DeleteConnection::ROUTE,
+    GetQuota::ROUTE,
     RegisterSchema::ROUTE,
     GetSchema::ROUTE,
     GetOperation::ROUTE,

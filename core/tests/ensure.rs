@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use graphfeed_core::{
     external::{
-        CreateConnectionOnce, EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection,
-        Made, PropertyType, Schema, SchemaProperty,
+        AwaitGone, AwaitReady, ConnectionState, CreateConnectionOnce, EnsureConnection,
+        EnsureSchema, EnsuredSchema, ExternalConnection, Made, PropertyType, Schema,
+        SchemaProperty,
     },
     protocol::{Applied, Cause, GiveUp},
     types::ConnectionId,
@@ -177,4 +178,72 @@ fn a_400_while_the_connection_is_provisioned_is_waited_out() {
     let hasty = ensure.provisioning(Duration::ZERO);
     let (error, _) = run(&hasty, &[missing, line(PATCH, 400, "")]);
     assert_eq!(error.unwrap_err().status().unwrap(), 400);
+}
+
+const UPDATE: (&str, &str) = ("PATCH", "/external/connections/contosohr");
+const PLAIN: &str = r#"{"id":"contosohr","name":"Contoso HR","description":"old","state":"ready","searchSettings":{"x":1}}"#;
+const DESCRIBED: &str = r#"{"id":"contosohr","name":"Contoso HR","description":"new","state":"ready","searchSettings":{"x":1}}"#;
+
+#[test]
+fn a_connection_that_differs_is_updated_once_and_left_alone_where_ours_is_silent() {
+    let wanted = ExternalConnection::builder(ConnectionId::new("contosohr").unwrap(), "Contoso HR")
+        .description("new")
+        .build()
+        .unwrap();
+    let ensure = EnsureConnection::new(&wanted);
+    for (script, updated) in [
+        (vec![line(GET, 200, DESCRIBED)], false),
+        (vec![line(GET, 200, PLAIN), line(UPDATE, 204, ""), line(GET, 200, DESCRIBED)], true),
+        // The service keeps it in other words: no second update.
+        (vec![line(GET, 200, PLAIN), line(UPDATE, 204, ""), line(GET, 200, PLAIN)], true),
+        // An update sets values, so that it is sent again when its fate is unknown.
+        (
+            vec![
+                line(GET, 200, PLAIN),
+                lost(UPDATE, true),
+                line(UPDATE, 204, ""),
+                line(GET, 200, DESCRIBED),
+            ],
+            true,
+        ),
+    ] {
+        let (ensured, _) = run(&ensure, &script);
+        let ensured = ensured.unwrap();
+        assert_eq!((ensured.made, ensured.updated), (Made::Before, updated));
+    }
+    let (error, _) = run(&ensure, &[line(GET, 200, PLAIN), line(UPDATE, 403, "")]);
+    assert_eq!(error.unwrap_err().to_string().split(':').next(), Some("Update connection"));
+}
+
+#[test]
+fn a_connection_is_waited_for_until_it_is_ready_or_gone() {
+    let id = || ConnectionId::new("contosohr").unwrap();
+    let (ready, waited) = run(
+        &AwaitReady::new(id()),
+        &[line(GET, 200, THERE), line(GET, 503, ""), line(GET, 200, THERE), line(GET, 200, READY)],
+    );
+    assert_eq!(ready.unwrap().state, Some(ConnectionState::Ready));
+    assert!(waited >= Duration::from_secs(3), "{waited:?}");
+
+    let obsolete = r#"{"id":"contosohr","state":"obsolete"}"#;
+    let (error, _) = run(&AwaitReady::new(id()), &[line(GET, 200, obsolete)]);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "Get connection: the connection is obsolete and never gets ready; delete it"
+    );
+
+    let (gone, waited) = run(
+        &AwaitGone::new(id()),
+        &[line(GET, 200, READY), line(GET, 200, READY), line(GET, 404, "")],
+    );
+    gone.unwrap();
+    assert_eq!(waited.as_secs(), 3);
+    let (error, waited) = run(
+        &AwaitGone::new(id()).at_most(Duration::from_secs(2)),
+        &[line(GET, 200, READY), line(GET, 200, READY)],
+    );
+    let error = error.unwrap_err();
+    assert!(matches!(error.cause(), Cause::StillRunning(_)), "{error}");
+    assert!(error.to_string().contains("the connection was ready when last seen"), "{error}");
+    assert_eq!(waited.as_secs(), 1);
 }

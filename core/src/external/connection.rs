@@ -1,34 +1,50 @@
 //! The connection that items belong to
 //! ([externalConnection](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalconnection)).
 
-use serde::Serialize;
+use std::fmt;
 
-use super::{CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, work_or_application};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::{
+    ActivitySettings, CLOUDS, ComplianceSettings, ConnectionOperation, ConnectionQuota,
+    MANAGE_CONNECTION, READ_CONNECTION, SearchSettings, StoredItem, StoredSchema,
+    work_or_application,
+};
 use crate::{
     protocol::{
-        Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Route, ServiceRoot,
-        write_json,
+        Answer, DecodeError, Deleted, Endpoint, Lane, OnlyIn, Page, PathArgs, Repeat, Route,
+        ServiceRoot, write_json,
     },
-    types::{BuildError, ConnectionId, Fault, Rule, open_enum, resource},
+    types::{
+        BuildError, Change, ConnectionId, FaultList, Guid, Rule, Secret, UNKNOWN_FUTURE_VALUE,
+        lenient_as_strict, open_enum, resource,
+    },
 };
 
 /// A connection that is to be created.
 ///
 /// ```
-/// use graphfeed_core::external::ExternalConnection;
+/// use graphfeed_core::external::{ContentCategory, ExternalConnection};
 /// use graphfeed_core::types::ConnectionId;
 ///
-/// let hr = ExternalConnection::new(ConnectionId::new("contosohr")?, "Contoso HR")?
-///     .description("Tickets of the HR desk");
+/// let hr = ExternalConnection::new(ConnectionId::new("contosohr")?, "Contoso HR")?;
 /// assert_eq!(hr.id().as_str(), "contosohr");
+///
+/// let help = ExternalConnection::builder(ConnectionId::new("contosohelp")?, "Contoso help")
+///     .description("Tickets of the help desk, with their solutions")
+///     .content_category(ContentCategory::TaskManagement)
+///     .build()?;
+/// assert_eq!(help.name(), "Contoso help");
 /// # Ok::<(), graphfeed_core::types::BuildError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExternalConnection {
     id: ConnectionId,
     name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    #[serde(flatten)]
+    settings: Settings,
 }
 
 impl ExternalConnection {
@@ -37,20 +53,13 @@ impl ExternalConnection {
     /// # Errors
     /// [`Rule::ConnectionName`] when the name does not have 1 to 128 characters.
     pub fn new(id: ConnectionId, name: impl Into<String>) -> Result<Self, BuildError> {
-        let name = name.into();
-        let length = name.chars().count();
-        if !(1..=128).contains(&length) {
-            let detail = format!("has {length} characters; choose a name of 1 to 128");
-            return Err(Fault::new(Rule::ConnectionName, "$.name", detail).into());
-        }
-        Ok(Self { id, name, description: None })
+        Self::builder(id, name).build()
     }
 
-    /// What the connection holds, for people and for Copilot.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
+    /// Starts a connection that says more about itself.
+    pub fn builder(id: ConnectionId, name: impl Into<String>) -> ExternalConnectionBuilder {
+        let connection = Self { id, name: name.into(), settings: Settings::default() };
+        ExternalConnectionBuilder { connection }
     }
 
     /// The id.
@@ -61,6 +70,220 @@ impl ExternalConnection {
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The update that makes of `stored` what this connection says; `None` if there is nothing to
+    /// change. What this connection is silent about stays as it is.
+    pub fn update_of(&self, stored: &StoredConnection) -> Option<ConnectionUpdate> {
+        let name = match stored.name.as_ref() == Some(&self.name) {
+            true => Change::Leave,
+            false => Change::Set(self.name.clone()),
+        };
+        let update = ConnectionUpdate { name, settings: self.settings.unlike(stored) };
+        (!update.is_empty()).then_some(update)
+    }
+}
+
+/// Gathers the parts of an [`ExternalConnection`].
+#[derive(Clone, Debug)]
+#[must_use = "a connection exists only after build()"]
+pub struct ExternalConnectionBuilder {
+    connection: ExternalConnection,
+}
+
+impl ExternalConnectionBuilder {
+    /// The connection.
+    ///
+    /// # Errors
+    /// [`Rule::ConnectionName`], [`Rule::UrlResolver`], [`Rule::DisplayTemplate`],
+    /// [`Rule::ComplianceTemplate`], [`Rule::MemberRequired`] and [`Rule::UnknownFutureValue`]:
+    /// every one that is broken, with its place.
+    pub fn build(self) -> Result<ExternalConnection, BuildError> {
+        let mut faults = FaultList::default();
+        check_name(&self.connection.name, &mut faults);
+        self.connection.settings.check(&mut faults);
+        faults.finish()?;
+        Ok(self.connection)
+    }
+}
+
+/// What is to change in a connection. What is not named stays as it is; [`Change::Null`] takes
+/// a member away. A member is replaced whole: to add a resolver, send all of them.
+///
+/// ```
+/// use graphfeed_core::external::{Configuration, ConnectionUpdate, UpdateConnection};
+/// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{Change, ConnectionId, Guid};
+///
+/// let colleague = Guid::new("00000000-0000-0000-0000-000000000001")?;
+/// let update = ConnectionUpdate::builder()
+///     .description(Change::Null)
+///     .configuration(Configuration::new([colleague]))
+///     .build()?;
+/// let connection = ConnectionId::new("contosohr")?;
+/// let request = UpdateConnection::new(&connection, &update).request(&ServiceRoot::v1())?;
+/// assert_eq!(
+///     request.body(),
+///     r#"{"description":null,"configuration":{"authorizedAppIds":["00000000-0000-0000-0000-000000000001"]}}"#,
+/// );
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ConnectionUpdate {
+    #[serde(skip_serializing_if = "Change::is_leave")]
+    name: Change<String>,
+    #[serde(flatten)]
+    settings: Settings,
+}
+
+impl ConnectionUpdate {
+    /// Starts an update that changes nothing yet.
+    pub fn builder() -> ConnectionUpdateBuilder {
+        ConnectionUpdateBuilder { update: Self::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Gathers the parts of a [`ConnectionUpdate`].
+#[derive(Clone, Debug)]
+#[must_use = "an update exists only after build()"]
+pub struct ConnectionUpdateBuilder {
+    update: ConnectionUpdate,
+}
+
+impl ConnectionUpdateBuilder {
+    /// Another name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.update.name = Change::Set(name.into());
+        self
+    }
+
+    /// The update.
+    ///
+    /// # Errors
+    /// [`Rule::UpdateEmpty`], and as [`ExternalConnectionBuilder::build`].
+    pub fn build(self) -> Result<ConnectionUpdate, BuildError> {
+        let mut faults = FaultList::default();
+        if self.update.is_empty() {
+            faults.push(Rule::UpdateEmpty, "$", "changes nothing; set a member, or do not send it");
+        }
+        if let Change::Set(name) = &self.update.name {
+            check_name(name, &mut faults);
+        }
+        self.update.settings.check(&mut faults);
+        faults.finish()?;
+        Ok(self.update)
+    }
+}
+
+fn check_name(name: &str, faults: &mut FaultList) {
+    let length = name.chars().count();
+    if !(1..=128).contains(&length) {
+        let detail = format!("has {length} characters; choose a name of 1 to 128");
+        faults.push(Rule::ConnectionName, "$.name", detail);
+    }
+}
+
+/// What a connection says besides its id and name, set when it is made or later.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $field:ident: $Type:ty = $wire:literal,)*) => {
+        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+        struct Settings {
+            $(#[serde(rename = $wire, skip_serializing_if = "Change::is_leave")]
+            $field: Change<$Type>,)*
+        }
+
+        impl Settings {
+            /// What differs from what is stored.
+            fn unlike(&self, stored: &StoredConnection) -> Self {
+                Self { $($field: unlike(&self.$field, stored.$field.as_ref()),)* }
+            }
+        }
+
+        impl ExternalConnectionBuilder {
+            $($(#[$doc])*
+            pub fn $field(mut self, $field: impl Into<Change<$Type>>) -> Self {
+                self.connection.settings.$field = $field.into();
+                self
+            })*
+        }
+
+        impl ConnectionUpdateBuilder {
+            $($(#[$doc])*
+            pub fn $field(mut self, $field: impl Into<Change<$Type>>) -> Self {
+                self.update.settings.$field = $field.into();
+                self
+            })*
+        }
+    };
+}
+
+settings! {
+    /// What the connection holds, for people and for Copilot.
+    description: String = "description",
+    /// Which other applications may manage it.
+    configuration: Configuration = "configuration",
+    /// How to find the item behind a URL.
+    activity_settings: ActivitySettings = "activitySettings",
+    /// How results look.
+    search_settings: SearchSettings = "searchSettings",
+    /// What kind of content it holds. Not in the US government's clouds.
+    content_category: ContentCategory = "contentCategory",
+    /// How results look in compliance search. Beta only, which Microsoft does not support in
+    /// production.
+    compliance_settings: ComplianceSettings = "complianceSettings",
+    /// Where its content shows. Beta only, which Microsoft does not support in production.
+    enabled_content_experiences: ContentExperiences = "enabledContentExperiences",
+}
+
+impl Settings {
+    fn check(&self, faults: &mut FaultList) {
+        if let Change::Set(settings) = &self.activity_settings {
+            settings.check("$.activitySettings", faults);
+        }
+        if let Change::Set(settings) = &self.search_settings {
+            settings.check("$.searchSettings", faults);
+        }
+        if let Change::Set(settings) = &self.compliance_settings {
+            settings.check("$.complianceSettings", faults);
+        }
+        let category = self.content_category.set().map(ContentCategory::as_str);
+        if category.is_some_and(|category| category.eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE)) {
+            let detail = "unknownFutureValue is only ever read; name the real member";
+            faults.push(Rule::UnknownFutureValue, "$.contentCategory", detail);
+        }
+    }
+
+    fn check_available(&self, to: &ServiceRoot) -> Result<(), BuildError> {
+        let mut faults = FaultList::default();
+        for (only, member, is_sent) in [
+            (OnlyIn::Commercial, "contentCategory", !self.content_category.is_leave()),
+            (OnlyIn::Beta, "complianceSettings", !self.compliance_settings.is_leave()),
+            (
+                OnlyIn::Beta,
+                "enabledContentExperiences",
+                !self.enabled_content_experiences.is_leave(),
+            ),
+        ] {
+            if is_sent {
+                only.check(to, || format!("$.{member}"), member, &mut faults);
+            }
+        }
+        faults.finish()
+    }
+}
+
+/// The change where it would change what is stored. Compared as JSON, for two values that are
+/// written alike are alike.
+fn unlike<T: Clone + Serialize>(change: &Change<T>, stored: Option<&T>) -> Change<T> {
+    let json = |value: &T| serde_json::to_value(value).unwrap_or(Value::Null);
+    match (change, stored) {
+        (Change::Null, None) => Change::Leave,
+        (Change::Set(wanted), Some(stored)) if json(wanted) == json(stored) => Change::Leave,
+        (change, _) => change.clone(),
     }
 }
 
@@ -78,6 +301,126 @@ open_enum! {
     }
 }
 
+open_enum! {
+    /// What kind of content a connection holds.
+    pub enum ContentCategory {
+        /// None of the others.
+        Uncategorized = "uncategorized",
+        /// Articles that explain.
+        KnowledgeBase = "knowledgeBase",
+        /// Wikis.
+        Wikis = "wikis",
+        /// Files.
+        FileRepository = "fileRepository",
+        /// Questions and answers.
+        Qna = "qna",
+        /// Customers.
+        Crm = "crm",
+        /// Dashboards.
+        Dashboard = "dashboard",
+        /// People.
+        People = "people",
+        /// Pictures, sound and films.
+        Media = "media",
+        /// Mail.
+        Email = "email",
+        /// Messages.
+        Messaging = "messaging",
+        /// What was said in meetings.
+        MeetingTranscripts = "meetingTranscripts",
+        /// Tasks and tickets.
+        TaskManagement = "taskManagement",
+        /// Courses.
+        LearningManagement = "learningManagement",
+    }
+}
+
+open_enum! {
+    /// Where the content of a connection shows. Beta only, which Microsoft does not support in
+    /// production.
+    pub enum ContentExperienceType {
+        /// In Search and Copilot.
+        Search = "search",
+        /// In compliance search.
+        Compliance = "compliance",
+    }
+}
+
+/// Where the content of a connection shows: flags, which the wire has in one string,
+/// `"search, compliance"`. Beta only, which Microsoft does not support in production.
+///
+/// ```
+/// use graphfeed_core::external::{ContentExperienceType, ContentExperiences};
+///
+/// let both = ContentExperiences::new([ContentExperienceType::Search, ContentExperienceType::Compliance]);
+/// assert_eq!(both.to_string(), "search, compliance");
+/// assert!(both.contains(&ContentExperienceType::Compliance));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ContentExperiences(Vec<ContentExperienceType>);
+
+impl ContentExperiences {
+    /// These.
+    pub fn new(experiences: impl IntoIterator<Item = ContentExperienceType>) -> Self {
+        Self(experiences.into_iter().collect())
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(&self, experience: &ContentExperienceType) -> bool {
+        self.0.contains(experience)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &ContentExperienceType> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ContentExperiences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, experience) in self.0.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            f.write_str(experience.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for ContentExperiences {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentExperiences {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let flags = String::deserialize(from)?;
+        let flags = flags.split(',').map(str::trim).filter(|flag| !flag.is_empty());
+        Ok(Self(flags.map(ContentExperienceType::from).collect()))
+    }
+}
+
+lenient_as_strict!(ContentExperiences);
+
+resource! {
+    /// Who else may manage a connection
+    /// ([configuration](https://learn.microsoft.com/graph/api/resources/externalconnectors-configuration)).
+    pub struct Configuration {
+        optional {
+            /// The application ids of others that may manage the connection.
+            authorized_app_ids: Vec<String> = "authorizedAppIds",
+        }
+    }
+}
+
+impl Configuration {
+    /// These applications may manage the connection, too.
+    pub fn new(authorized_app_ids: impl IntoIterator<Item = Guid>) -> Self {
+        let ids = authorized_app_ids.into_iter().map(|id| id.to_string()).collect();
+        Self { authorized_app_ids: Some(ids), ..Self::default() }
+    }
+}
+
 resource! {
     /// A connection as the service answers with it.
     pub struct StoredConnection {
@@ -90,9 +433,79 @@ resource! {
             description: String = "description",
             /// What can be done with it.
             state: ConnectionState = "state",
+            /// Who else may manage it.
+            configuration: Configuration = "configuration",
+            /// How to find the item behind a URL.
+            activity_settings: ActivitySettings = "activitySettings",
+            /// How results look.
+            search_settings: SearchSettings = "searchSettings",
+            /// What kind of content it holds.
+            content_category: ContentCategory = "contentCategory",
+            /// The Teams app that it was made for.
+            connector_id: String = "connectorId",
+            /// How results look in compliance search. Beta only, which Microsoft does not support
+            /// in production.
+            compliance_settings: ComplianceSettings = "complianceSettings",
+            /// Where its content shows. Beta only, which Microsoft does not support in production.
+            enabled_content_experiences: ContentExperiences = "enabledContentExperiences",
+            /// How many items it holds, as counted in the last 15 minutes; none in draft. Beta
+            /// only, which Microsoft does not support in production.
+            ingested_items_count: i64 = "ingestedItemsCount",
+            /// How many items it can still take, where an answer has it. Beta only, which
+            /// Microsoft does not support in production.
+            quota: ConnectionQuota = "quota",
+            /// Its items, where an answer has them.
+            items: Vec<StoredItem> = "items",
+            /// Its operations, where an answer has them.
+            operations: Vec<ConnectionOperation> = "operations",
+            /// Its schema, where an answer has it.
+            schema: StoredSchema = "schema",
         }
     }
 }
+
+/// What ties a connection to the Teams app that asked for it: the app's id and its ticket, which
+/// the service takes together or not at all
+/// ([document](https://learn.microsoft.com/graph/connecting-external-content-deploy-teams)).
+///
+/// `Debug` does not show the ticket.
+#[derive(Clone, Debug)]
+pub struct ConnectorTicket {
+    connector_id: String,
+    ticket: Secret,
+}
+
+impl ConnectorTicket {
+    /// From the notification that Teams sends when the app is switched on.
+    ///
+    /// # Errors
+    /// [`Rule::ConnectorTicket`] when one of them is empty, or has other characters than visible
+    /// ASCII. The error does not repeat the ticket.
+    pub fn new(connector_id: impl Into<String>, ticket: Secret) -> Result<Self, BuildError> {
+        let connector_id = connector_id.into();
+        let mut faults = FaultList::default();
+        for (place, text) in
+            [("$.connectorId", connector_id.as_str()), (TICKET_PLACE, ticket.reveal())]
+        {
+            if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let detail = "is not visible ASCII; give it as the notification has it";
+                faults.push(Rule::ConnectorTicket, place, detail);
+            }
+        }
+        faults.finish()?;
+        Ok(Self { connector_id, ticket })
+    }
+
+    fn header(&self) -> HeaderValue {
+        let mut value = HeaderValue::from_str(self.ticket.reveal())
+            .expect("a ConnectorTicket is visible ASCII, which every header value may hold");
+        value.set_sensitive(true);
+        value
+    }
+}
+
+const TICKET: HeaderName = HeaderName::from_static("graphconnectors-ticket");
+const TICKET_PLACE: &str = "header graphconnectors-ticket";
 
 /// `POST /external/connections`
 /// ([document](https://learn.microsoft.com/graph/api/externalconnectors-external-post-connections)).
@@ -102,13 +515,33 @@ resource! {
 #[derive(Clone, Copy, Debug)]
 pub struct CreateConnection<'a> {
     connection: &'a ExternalConnection,
+    ticket: Option<&'a ConnectorTicket>,
 }
 
 impl<'a> CreateConnection<'a> {
     /// Creates `connection`.
     pub fn new(connection: &'a ExternalConnection) -> Self {
-        Self { connection }
+        Self { connection, ticket: None }
     }
+
+    /// For a Teams app, which has asked for it with `ticket`.
+    #[must_use]
+    pub fn ticket(mut self, ticket: &'a ConnectorTicket) -> Self {
+        self.ticket = Some(ticket);
+        self
+    }
+
+    pub(super) fn connection(&self) -> &'a ExternalConnection {
+        self.connection
+    }
+}
+
+#[derive(Serialize)]
+struct Creation<'a> {
+    #[serde(flatten)]
+    connection: &'a ExternalConnection,
+    #[serde(rename = "connectorId", skip_serializing_if = "Option::is_none")]
+    connector_id: Option<&'a str>,
 }
 
 impl Endpoint for CreateConnection<'_> {
@@ -120,12 +553,65 @@ impl Endpoint for CreateConnection<'_> {
 
     fn args(&self, _: &mut PathArgs<'_>) {}
 
-    fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        write_json(self.connection, out)
+    fn headers(&self, _: &ServiceRoot, headers: &mut HeaderMap) {
+        if let Some(ticket) = self.ticket {
+            headers.insert(TICKET, ticket.header());
+        }
+    }
+
+    fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        self.connection.settings.check_available(to)?;
+        let connector_id = self.ticket.map(|ticket| &*ticket.connector_id);
+        write_json(&Creation { connection: self.connection, connector_id }, out)
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredConnection, DecodeError> {
         answer.resource()
+    }
+}
+
+/// `PATCH /external/connections/{connection}`: changes what the update names
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-update)).
+///
+/// The document lists name, description and configuration; that activitySettings and
+/// searchSettings can be changed, too, is seen in connectors, and assumed for the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct UpdateConnection<'a> {
+    connection: &'a ConnectionId,
+    update: &'a ConnectionUpdate,
+}
+
+impl<'a> UpdateConnection<'a> {
+    /// Carries out `update` on `connection`.
+    pub fn new(connection: &'a ConnectionId, update: &'a ConnectionUpdate) -> Self {
+        Self { connection, update }
+    }
+}
+
+impl Endpoint for UpdateConnection<'_> {
+    type Output = ();
+    const ROUTE: Route = Route::patch("Update connection", "/external/connections/{connection}")
+        .clouds(CLOUDS)
+        .permissions(work_or_application(MANAGE_CONNECTION))
+        .lane(Lane::Connection)
+        .success(&[204]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+    }
+
+    fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        self.update.settings.check_available(to)?;
+        write_json(self.update, out)
+    }
+
+    // It sets members to values, so that twice comes to the same as once.
+    fn repeat(&self) -> Repeat {
+        Repeat::Freely
+    }
+
+    fn parse(_: &Answer<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -190,8 +676,8 @@ impl Endpoint for ListConnections {
 /// `DELETE /external/connections/{connection}`
 /// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-delete)).
 ///
-/// The answer (202) says that deleting has begun; it is done when [`GetConnection`] answers 404.
-/// Its items and groups go with it.
+/// The answer (202) says that deleting has begun; it is done when [`GetConnection`] answers 404, for
+/// which [`AwaitGone`](super::AwaitGone) waits. Its items and groups go with it.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteConnection<'a> {
     connection: &'a ConnectionId,
@@ -219,5 +705,186 @@ impl Endpoint for DeleteConnection<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
         Deleted::parse(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        external::{DisplayTemplate, ItemIdResolver},
+        protocol::{Cloud, Version},
+        types::RawJson,
+    };
+
+    fn id() -> ConnectionId {
+        ConnectionId::new("contosohr").unwrap()
+    }
+
+    fn faults(error: &BuildError) -> Vec<(Rule, &str)> {
+        error.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect()
+    }
+
+    #[test]
+    fn all_faults_of_a_connection_are_told_at_once() {
+        let card = RawJson::parse(r#"{"type":"AdaptiveCard","version":"1.5"}"#).unwrap();
+        let template = || DisplayTemplate::new("a", 0, card.clone());
+        let refused = ExternalConnection::builder(id(), "")
+            .activity_settings(ActivitySettings::new([ItemIdResolver::new(1, "{a}", ["x"], "")]))
+            .search_settings(SearchSettings::new([template()]))
+            .compliance_settings(ComplianceSettings::new([template()]))
+            .content_category(ContentCategory::from("unknownFutureValue"))
+            .build()
+            .unwrap_err();
+        let resolver = "$.activitySettings.urlToItemResolvers[0]";
+        assert_eq!(
+            faults(&refused),
+            [
+                (Rule::ConnectionName, "$.name"),
+                (Rule::UrlResolver, &*format!("{resolver}.urlMatchInfo.baseUrls[0]")),
+                (Rule::UrlResolver, &*format!("{resolver}.itemId")),
+                (Rule::DisplayTemplate, "$.searchSettings.searchResultTemplates[0].priority"),
+                (
+                    Rule::DisplayTemplate,
+                    "$.complianceSettings.eDiscoveryResultTemplates[0].priority"
+                ),
+                (
+                    Rule::ComplianceTemplate,
+                    "$.complianceSettings.eDiscoveryResultTemplates[0].layout"
+                ),
+                (Rule::UnknownFutureValue, "$.contentCategory"),
+            ]
+        );
+        let long = ExternalConnection::new(id(), "ä".repeat(129)).unwrap_err();
+        assert!(long.breaks(Rule::ConnectionName));
+        assert!(ExternalConnection::new(id(), "ä".repeat(128)).is_ok());
+    }
+
+    #[test]
+    fn an_update_leaves_clears_and_sets() {
+        let update = ConnectionUpdate::builder()
+            .name("Contoso")
+            .description(Change::Null)
+            .content_category(ContentCategory::Crm)
+            .search_settings(Change::Leave)
+            .build()
+            .unwrap();
+        let request = UpdateConnection::new(&id(), &update).request(&ServiceRoot::v1()).unwrap();
+        assert_eq!(request.method(), "PATCH");
+        assert_eq!(
+            request.body(),
+            r#"{"name":"Contoso","description":null,"contentCategory":"crm"}"#
+        );
+        let refused = ConnectionUpdate::builder().description(Change::Leave).build().unwrap_err();
+        assert_eq!(faults(&refused), [(Rule::UpdateEmpty, "$")]);
+        let refused = ConnectionUpdate::builder().name("").build().unwrap_err();
+        assert_eq!(faults(&refused), [(Rule::ConnectionName, "$.name")]);
+    }
+
+    #[test]
+    fn what_a_version_or_cloud_lacks_is_refused_before_sending() {
+        let both = [ContentExperienceType::Search, ContentExperienceType::Compliance];
+        let experiences = ContentExperiences::new(both);
+        let connection = ExternalConnection::builder(id(), "HR")
+            .content_category(ContentCategory::People)
+            .compliance_settings(ComplianceSettings::default())
+            .enabled_content_experiences(experiences.clone())
+            .build()
+            .unwrap();
+        let create = CreateConnection::new(&connection);
+        let refused =
+            |cloud, version| create.request(&ServiceRoot::new(cloud, version)).unwrap_err();
+        assert_eq!(
+            faults(&refused(Cloud::Global, Version::V1)),
+            [
+                (Rule::Version, "$.complianceSettings"),
+                (Rule::Version, "$.enabledContentExperiences"),
+            ]
+        );
+        assert_eq!(
+            faults(&refused(Cloud::UsGovL4, Version::Beta)),
+            [(Rule::Cloud, "$.contentCategory")]
+        );
+        let request = create.request(&ServiceRoot::new(Cloud::Global, Version::Beta)).unwrap();
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(body["enabledContentExperiences"], "search, compliance");
+
+        let update =
+            ConnectionUpdate::builder().enabled_content_experiences(experiences).build().unwrap();
+        let error = UpdateConnection::new(&id(), &update).request(&ServiceRoot::v1()).unwrap_err();
+        assert_eq!(faults(&error), [(Rule::Version, "$.enabledContentExperiences")]);
+    }
+
+    #[test]
+    fn a_connector_and_its_ticket_are_sent_together_and_the_ticket_is_not_shown() {
+        let ticket = ConnectorTicket::new("8b1a…", Secret::new("made up\n")).unwrap_err();
+        assert_eq!(
+            faults(&ticket),
+            [(Rule::ConnectorTicket, "$.connectorId"), (Rule::ConnectorTicket, TICKET_PLACE)]
+        );
+        assert!(!ticket.to_string().contains("made up"));
+
+        let ticket = ConnectorTicket::new("8b1a", Secret::new("made-up")).unwrap();
+        let connection = ExternalConnection::new(id(), "HR").unwrap();
+        let create = CreateConnection::new(&connection).ticket(&ticket);
+        let request = create.request(&ServiceRoot::v1()).unwrap();
+        assert_eq!(request.headers()["GraphConnectors-Ticket"], "made-up");
+        assert_eq!(request.body(), r#"{"id":"contosohr","name":"HR","connectorId":"8b1a"}"#);
+        for shown in [format!("{create:?}"), format!("{request:?}")] {
+            assert!(!shown.contains("made-up"), "{shown}");
+        }
+        let without = CreateConnection::new(&connection).request(&ServiceRoot::v1()).unwrap();
+        assert_eq!(without.body(), r#"{"id":"contosohr","name":"HR"}"#);
+        assert!(!without.headers().contains_key("GraphConnectors-Ticket"));
+    }
+
+    #[test]
+    fn an_update_is_made_of_what_differs() {
+        let wanted = ExternalConnection::builder(id(), "HR")
+            .description("new")
+            .content_category(ContentCategory::Crm)
+            .configuration(Configuration::new([Guid::from(1)]))
+            .search_settings(Change::Null)
+            .build()
+            .unwrap();
+        let stored = |json: Value| serde_json::from_value::<StoredConnection>(json).unwrap();
+        let update = wanted.update_of(&stored(json!({
+            "name": "old", "description": "new", "contentCategory": "qna",
+            "activitySettings": {"urlToItemResolvers": []},
+            "configuration": {"authorizedAppIds": ["00000000-0000-0000-0000-000000000001"]},
+            "searchSettings": {"searchResultTemplates": []},
+        })));
+        assert_eq!(
+            serde_json::to_value(update.unwrap()).unwrap(),
+            json!({"name": "HR", "contentCategory": "crm", "searchSettings": null})
+        );
+        let same = wanted.update_of(&stored(json!({
+            "name": "HR", "description": "new", "contentCategory": "crm", "searchSettings": null,
+            "configuration": {"authorizedAppIds": ["00000000-0000-0000-0000-000000000001"]},
+        })));
+        assert_eq!(same, None);
+    }
+
+    #[test]
+    fn experiences_are_flags_in_one_string() {
+        let read = |json: &str| serde_json::from_str::<ContentExperiences>(json).unwrap();
+        let flags: Vec<_> = read(r#""compliance,Search, later""#).iter().cloned().collect();
+        assert_eq!(
+            flags,
+            [
+                ContentExperienceType::Compliance,
+                ContentExperienceType::Search,
+                ContentExperienceType::from("later")
+            ]
+        );
+        let both = read(r#""search, compliance""#);
+        assert_eq!(serde_json::to_string(&both).unwrap(), r#""search, compliance""#);
+        assert_eq!(read("\"\""), ContentExperiences::default());
+        // As the document has it; nothing of it is lost.
+        let stored = r#"{"enabledContentExperiences":["search"]}"#;
+        let stored: StoredConnection = crate::types::read(stored.as_bytes()).unwrap();
+        assert_eq!(stored.other.get("enabledContentExperiences").unwrap().get(), r#"["search"]"#);
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{
-    ConnectionState, CreateConnection, ExternalConnection, GetConnection, GetSchema,
-    RegisterSchema, Schema, SchemaRegistration, StoredConnection, StoredSchema,
+    ConnectionState, ConnectorTicket, CreateConnection, ExternalConnection, GetConnection,
+    GetSchema, RegisterSchema, Schema, SchemaRegistration, StoredConnection, StoredSchema,
+    UpdateConnection,
 };
 use crate::{
     machine::{Logic, Machine, Next, Policy, Sequence, Start, Task, Tick},
@@ -23,13 +24,20 @@ use crate::{
 /// conflict, and only if there is none it creates again.
 #[derive(Clone, Copy, Debug)]
 pub struct CreateConnectionOnce<'a> {
-    connection: &'a ExternalConnection,
+    create: CreateConnection<'a>,
 }
 
 impl<'a> CreateConnectionOnce<'a> {
     /// Creates `connection`.
     pub fn new(connection: &'a ExternalConnection) -> Self {
-        Self { connection }
+        Self { create: CreateConnection::new(connection) }
+    }
+
+    /// For a Teams app, which has asked for the connection with `ticket`.
+    #[must_use]
+    pub fn ticket(mut self, ticket: &'a ConnectorTicket) -> Self {
+        self.create = self.create.ticket(ticket);
+        self
     }
 }
 
@@ -41,6 +49,8 @@ pub struct CreatedConnection {
     pub connection: StoredConnection,
     /// Whether this task created it.
     pub made: Made,
+    /// Whether it was there with other settings, and has been updated.
+    pub updated: bool,
 }
 
 /// Whether something that is there was made just now.
@@ -64,17 +74,26 @@ impl std::fmt::Display for Made {
     }
 }
 
-/// Sees to it that a connection is there: one with the same id and name is used as it is, and if
-/// there is none it is created as [`CreateConnectionOnce`] does. Another name is a conflict.
+/// Sees to it that a connection is there: if there is none it is created as
+/// [`CreateConnectionOnce`] does, and one with the same id and name is taken for ours. Where that
+/// one differs in what ours says, it is updated; what ours is silent about stays as it is. Another
+/// name is a conflict.
 #[derive(Clone, Copy, Debug)]
 pub struct EnsureConnection<'a> {
-    connection: &'a ExternalConnection,
+    create: CreateConnection<'a>,
 }
 
 impl<'a> EnsureConnection<'a> {
     /// Sees to `connection`.
     pub fn new(connection: &'a ExternalConnection) -> Self {
-        Self { connection }
+        Self { create: CreateConnection::new(connection) }
+    }
+
+    /// For a Teams app, which has asked for the connection with `ticket`.
+    #[must_use]
+    pub fn ticket(mut self, ticket: &'a ConnectorTicket) -> Self {
+        self.create = self.create.ticket(ticket);
+        self
     }
 }
 
@@ -85,7 +104,7 @@ impl Task for CreateConnectionOnce<'_> {
         &self,
         start: &Start,
     ) -> Result<impl Machine<Output = CreatedConnection> + Send, Error> {
-        let logic = Creation::new(self.connection, start, Creating::Create)?;
+        let logic = Creation::new(&self.create, start, Creating::Create)?;
         let first = logic.create.clone();
         Ok(Sequence::new(logic, first, start))
     }
@@ -98,7 +117,7 @@ impl Task for EnsureConnection<'_> {
         &self,
         start: &Start,
     ) -> Result<impl Machine<Output = CreatedConnection> + Send, Error> {
-        let logic = Creation::new(self.connection, start, Creating::Look)?;
+        let logic = Creation::new(&self.create, start, Creating::Look)?;
         let first = logic.look.clone();
         Ok(Sequence::new(logic, first, start))
     }
@@ -106,35 +125,69 @@ impl Task for EnsureConnection<'_> {
 
 struct Creation {
     wanted: ExternalConnection,
-    create: Call<StoredConnection>,
-    look: Call<StoredConnection>,
-    policy: Policy,
+    create: Call<CreationAnswer>,
+    look: Call<CreationAnswer>,
+    start: Start,
+    /// Whether settings that differ are updated.
+    updates: bool,
     at: Creating,
     rounds: u32,
     // The last POST of unknown fate.
     doubt: Option<Error>,
+    updated: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Creating {
     Look,
     Create,
+    Update,
+}
+
+enum CreationAnswer {
+    Connection(Box<StoredConnection>),
+    Updated,
+}
+
+impl From<StoredConnection> for CreationAnswer {
+    fn from(connection: StoredConnection) -> Self {
+        Self::Connection(Box::new(connection))
+    }
+}
+
+impl From<()> for CreationAnswer {
+    fn from((): ()) -> Self {
+        Self::Updated
+    }
 }
 
 impl Creation {
-    fn new(wanted: &ExternalConnection, start: &Start, at: Creating) -> Result<Self, Error> {
+    fn new(create: &CreateConnection<'_>, start: &Start, at: Creating) -> Result<Self, Error> {
+        let wanted = create.connection();
         Ok(Self {
-            create: start.call(&CreateConnection::new(wanted))?,
+            create: start.call(create)?,
             look: start.call(&GetConnection::new(wanted.id()))?,
             wanted: wanted.clone(),
-            policy: start.policy.clone(),
+            start: start.clone(),
+            updates: matches!(at, Creating::Look),
             at,
             rounds: 0,
             doubt: None,
+            updated: false,
         })
     }
 
-    fn found(&self, found: StoredConnection) -> Result<CreatedConnection, Error> {
+    fn go(&mut self, at: Creating, not_before: Tick) -> Next<CreationAnswer, CreatedConnection> {
+        self.at = at;
+        let call = if let Creating::Create = at { &self.create } else { &self.look };
+        Next::Call(call.clone(), not_before)
+    }
+
+    fn found(
+        &mut self,
+        found: StoredConnection,
+        now: Tick,
+    ) -> Result<Next<CreationAnswer, CreatedConnection>, Error> {
         if found.name.as_deref() != Some(self.wanted.name()) {
             let what = format!(
                 "connection {} is there under the name {:?}, not {:?}; choose another id, or \
@@ -145,23 +198,34 @@ impl Creation {
             );
             return Err(Error::conflict(const { &CreateConnection::ROUTE }, what));
         }
+        // Once: a service that keeps a member in other words is not to be asked for ever.
+        if self.updates
+            && !self.updated
+            && let Some(update) = self.wanted.update_of(&found)
+        {
+            let update = self.start.call(&UpdateConnection::new(self.wanted.id(), &update))?;
+            self.at = Creating::Update;
+            return Ok(Next::Call(update, now));
+        }
         let made = if self.doubt.is_some() { Made::Probably } else { Made::Before };
-        Ok(CreatedConnection { connection: found, made })
+        let updated = self.updated;
+        Ok(Next::Done(Ok(CreatedConnection { connection: found, made, updated })))
     }
 }
 
 impl Logic for Creation {
-    type Answer = StoredConnection;
+    type Answer = CreationAnswer;
     type Output = CreatedConnection;
 
     fn next(
         &mut self,
-        outcome: Result<Reply<StoredConnection>, Error>,
+        outcome: Result<Reply<CreationAnswer>, Error>,
         now: Tick,
-    ) -> Next<StoredConnection, CreatedConnection> {
-        match (self.at, outcome) {
-            (Creating::Create, Ok(reply)) => {
-                Next::Done(Ok(CreatedConnection { connection: reply.value, made: Made::Now }))
+    ) -> Next<CreationAnswer, CreatedConnection> {
+        match (self.at, outcome.map(|reply| reply.value)) {
+            (Creating::Create, Ok(CreationAnswer::Connection(connection))) => {
+                let (connection, made) = (*connection, Made::Now);
+                Next::Done(Ok(CreatedConnection { connection, made, updated: false }))
             }
             (Creating::Create, Err(error)) => {
                 let there = error.status() == Some(StatusCode::CONFLICT) && self.doubt.is_some();
@@ -171,20 +235,26 @@ impl Logic for Creation {
                 if !there {
                     self.doubt = Some(error);
                 }
-                self.at = Creating::Look;
-                Next::Call(self.look.clone(), now)
+                self.go(Creating::Look, now)
             }
-            (Creating::Look, Ok(reply)) => Next::Done(self.found(reply.value)),
+            (_, Ok(CreationAnswer::Connection(connection))) => {
+                self.found(*connection, now).unwrap_or_else(|error| Next::Done(Err(error)))
+            }
+            (_, Ok(CreationAnswer::Updated)) => {
+                self.updated = true;
+                self.go(Creating::Look, now)
+            }
+            (Creating::Update, Err(error)) => Next::Done(Err(error)),
             (Creating::Look, Err(error)) if is_missing(&error) => {
-                self.at = Creating::Create;
                 let Some(doubt) = &self.doubt else {
-                    return Next::Call(self.create.clone(), now);
+                    return self.go(Creating::Create, now);
                 };
                 self.rounds += 1;
-                let not_before = now + self.policy.wait(self.rounds, doubt.retry_after());
-                match self.doubt.take_if(|_| self.rounds >= self.policy.attempts) {
+                let policy = &self.start.policy;
+                let not_before = now + policy.wait(self.rounds, doubt.retry_after());
+                match self.doubt.take_if(|_| self.rounds >= policy.attempts) {
                     Some(doubt) => Next::Done(Err(doubt.gave_up(GiveUp::Attempts))),
-                    None => Next::Call(self.create.clone(), not_before),
+                    None => self.go(Creating::Create, not_before),
                 }
             }
             // What is in doubt matters more than why looking failed.
@@ -239,14 +309,14 @@ pub enum EnsuredSchema {
 }
 
 enum SchemaAnswer {
-    Connection(StoredConnection),
+    Connection(Box<StoredConnection>),
     Schema(StoredSchema),
     Begun(SchemaRegistration),
 }
 
 impl From<StoredConnection> for SchemaAnswer {
     fn from(connection: StoredConnection) -> Self {
-        Self::Connection(connection)
+        Self::Connection(Box::new(connection))
     }
 }
 

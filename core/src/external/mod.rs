@@ -9,22 +9,30 @@
 
 mod acl;
 mod activity;
+mod activity_settings;
 mod added;
+mod await_connection;
 mod connection;
 mod ensure;
 mod item;
 mod operation;
 mod property;
+mod quota;
 mod registration;
 mod schema;
+mod search_settings;
 mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
 pub use activity::{AddActivities, ExternalActivity, ExternalActivityType, Identity, IdentityType};
+pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
 pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
+pub use await_connection::{AwaitGone, AwaitReady};
 pub use connection::{
-    ConnectionState, CreateConnection, DeleteConnection, ExternalConnection, GetConnection,
-    ListConnections, StoredConnection,
+    Configuration, ConnectionState, ConnectionUpdate, ConnectionUpdateBuilder, ConnectorTicket,
+    ContentCategory, ContentExperienceType, ContentExperiences, CreateConnection, DeleteConnection,
+    ExternalConnection, ExternalConnectionBuilder, GetConnection, ListConnections,
+    StoredConnection, UpdateConnection,
 };
 pub use ensure::{
     CreateConnectionOnce, CreatedConnection, EnsureConnection, EnsureSchema, EnsuredSchema, Made,
@@ -35,10 +43,15 @@ pub use item::{
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue};
+pub use quota::{ConnectionQuota, GetQuota};
 pub use registration::{AwaitSchema, SchemaRegistered};
 pub use schema::{
     GetSchema, Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration,
     StoredSchema, StoredSchemaProperty,
+};
+pub use search_settings::{
+    BinaryOperator, ComplianceSettings, DisplayTemplate, PropertyRule, RuleOperation,
+    SearchSettings,
 };
 pub use stored_property::{StoredProperties, StoredProperty};
 

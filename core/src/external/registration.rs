@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ConnectionOperation, ConnectionOperationStatus, ConnectionState, GetConnection, GetOperation,
-    StoredConnection,
+    StoredConnection, await_connection::Poll,
 };
 use crate::{
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
@@ -50,9 +50,9 @@ pub struct AwaitSchema {
 #[non_exhaustive]
 pub enum SchemaRegistered {
     /// The operation is completed.
-    Completed(ConnectionOperation),
+    Completed(Box<ConnectionOperation>),
     /// The operation has vanished, and the connection is ready.
-    Ready(StoredConnection),
+    Ready(Box<StoredConnection>),
 }
 
 impl AwaitSchema {
@@ -81,19 +81,19 @@ impl AwaitSchema {
 }
 
 enum Answer {
-    Operation(ConnectionOperation),
-    Connection(StoredConnection),
+    Operation(Box<ConnectionOperation>),
+    Connection(Box<StoredConnection>),
 }
 
 impl From<ConnectionOperation> for Answer {
     fn from(operation: ConnectionOperation) -> Self {
-        Self::Operation(operation)
+        Self::Operation(Box::new(operation))
     }
 }
 
 impl From<StoredConnection> for Answer {
     fn from(connection: StoredConnection) -> Self {
-        Self::Connection(connection)
+        Self::Connection(Box::new(connection))
     }
 }
 
@@ -108,8 +108,7 @@ impl Task for AwaitSchema {
         let logic = Waiting {
             ask: start.call(&GetOperation::new(&self.connection, &self.operation))?,
             look: start.call(&GetConnection::new(&self.connection))?,
-            deadline,
-            interval: Duration::from_secs(1),
+            poll: Poll::until(deadline),
             vanished: None,
         };
         let first = logic.ask.clone();
@@ -120,29 +119,9 @@ impl Task for AwaitSchema {
 struct Waiting {
     ask: Call<Answer>,
     look: Call<Answer>,
-    deadline: Tick,
-    interval: Duration,
+    poll: Poll,
     // The 404 of an operation that has vanished.
     vanished: Option<Error>,
-}
-
-const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
-
-impl Waiting {
-    /// Asks again after a while, if there is time.
-    fn again(
-        &mut self,
-        call: &Call<Answer>,
-        now: Tick,
-        last: String,
-    ) -> Next<Answer, SchemaRegistered> {
-        let next = now + self.interval;
-        self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
-        if next >= self.deadline {
-            return Next::Done(Err(Error::still_running(call.route(), last)));
-        }
-        Next::Call(call.clone(), next)
-    }
 }
 
 impl Logic for Waiting {
@@ -166,7 +145,7 @@ impl Logic for Waiting {
                 status => {
                     let status = status.as_ref().map_or("nothing", |status| status.as_str());
                     let last = format!("the operation said {status} when last asked");
-                    self.again(&self.ask.clone(), now, last)
+                    self.poll.again(&self.ask, now, last)
                 }
             },
             Ok(Answer::Connection(connection)) => match &connection.state {
@@ -178,7 +157,7 @@ impl Logic for Waiting {
                     let last = format!(
                         "the operation has vanished, and the connection was {state} when last seen"
                     );
-                    self.again(&self.look.clone(), now, last)
+                    self.poll.again(&self.look, now, last)
                 }
             },
             Err(error)

@@ -249,8 +249,13 @@ impl FaultList {
     /// Refuses an empty required text.
     pub(crate) fn require(&mut self, place: &'static str, value: &str) {
         if value.is_empty() {
-            self.push(Rule::MemberRequired, place, "is missing or empty; give it a value");
+            self.missing(place);
         }
+    }
+
+    /// Refuses a required member that is not there.
+    pub(crate) fn missing(&mut self, place: impl Into<Cow<'static, str>>) {
+        self.push(Rule::MemberRequired, place, "is missing or empty; give it a value");
     }
 
     /// Takes over the faults of a part.
