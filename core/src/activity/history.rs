@@ -3,12 +3,14 @@
 
 use serde::Serialize;
 
-use super::{CLOUDS, PERMISSIONS, Put, Status};
+use super::{CLOUDS, PERMISSIONS, Put, Status, StoredActivity};
 use crate::{
     protocol::{
         Answer, DecodeError, Deleted, Endpoint, Lane, PathArgs, Route, ServiceRoot, write_json,
     },
-    types::{BuildError, Fault, Guid, Rule, Timestamp, UserActivityId, resource},
+    types::{
+        BuildError, Fault, Guid, Rule, Timestamp, UserActivityId, lenient_as_strict, resource,
+    },
 };
 
 /// A stretch of time that a user spent on an activity, to be written. The members that the
@@ -113,9 +115,15 @@ resource! {
             last_modified_date_time: Timestamp = "lastModifiedDateTime",
             /// What the service thinks of it.
             status: Status = "status",
+            /// The activity that it is the history of, where the answer has it.
+            activity: Box<StoredActivity> = "activity",
         }
     }
 }
+
+// Activities hold history items, and those an activity. Only the strict reader counts how deep
+// that goes, so an answer cannot use up the stack.
+lenient_as_strict!(Box<StoredActivity>);
 
 /// `PUT /me/activities/{activity}/historyItems/{history item}`: creates or replaces a history
 /// item
@@ -198,5 +206,41 @@ impl Endpoint for DeleteHistoryItem<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
         Deleted::parse(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::read;
+
+    #[test]
+    fn a_history_item_is_read_with_its_activity() {
+        let json = r#"{"id":"h","status":"active","activity":{"id":"7","appActivityId":"/a",
+            "historyItems":[{"id":"h","activity":null}]}}"#;
+        let item: StoredHistoryItem = read(json.as_bytes()).unwrap();
+        let activity = item.activity.as_ref().unwrap();
+        assert_eq!(activity.app_activity_id.as_deref(), Some("/a"));
+        assert_eq!(activity.history_items.as_ref().unwrap()[0].id.as_deref(), Some("h"));
+        let again = serde_json::to_value(&item).unwrap();
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(json).unwrap());
+    }
+
+    #[test]
+    fn an_activity_of_another_shape_is_kept_as_it_came() {
+        let item: StoredHistoryItem = read(br#"{"id":"h","activity":{"status":"x"}}"#).unwrap();
+        assert_eq!((item.id.as_deref(), &item.activity), (Some("h"), &None));
+        assert_eq!(item.other.get("activity").unwrap().get(), r#"{"status":"x"}"#);
+    }
+
+    #[test]
+    fn no_depth_of_activities_in_activities_uses_up_the_stack() {
+        let depth = 100_000;
+        let inner = r#"{"id":"a","historyItems":[{"id":7,"activity":"#.repeat(depth);
+        let json = format!("{inner}null{}", "}]}".repeat(depth));
+        let outer: StoredActivity = read(json.as_bytes()).unwrap();
+        let history = &outer.history_items.unwrap()[0];
+        assert_eq!((&history.id, &history.activity), (&None, &None));
+        assert!(history.other.get("activity").unwrap().get().len() > 4_000_000);
     }
 }
