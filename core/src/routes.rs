@@ -1,7 +1,10 @@
 //! Every operation of this crate in one list, which the README's table is held against.
 
 use crate::{
-    activity::{DeleteActivity, DeleteHistoryItem, ListActivities, PutActivity, PutHistoryItem},
+    activity::{
+        DeleteActivity, DeleteHistoryItem, ListActivities, PutActivity, PutHistoryItem,
+        RecentActivities,
+    },
     external::{
         AddActivities, CreateConnection, DeleteConnection, DeleteItem, GetConnection, GetItem,
         GetOperation, GetQuota, GetSchema, ListConnections, PutItem, RegisterSchema,
@@ -27,6 +30,7 @@ pub const ALL: &[Route] = &[
     AddActivities::ROUTE,
     PutActivity::ROUTE,
     ListActivities::ROUTE,
+    RecentActivities::ROUTE,
     DeleteActivity::ROUTE,
     PutHistoryItem::ROUTE,
     DeleteHistoryItem::ROUTE,

@@ -5,12 +5,12 @@ mod support;
 use std::time::Duration;
 
 use graphfeed_core::{
-    activity::ListActivities,
+    activity::{ActivityOptions, LastModified, ListActivities, RecentActivities, StoredActivity},
     external::{
         AwaitSchema, EnsureSchema, EnsuredSchema, PropertyType, Schema, SchemaProperty,
         SchemaRegistered,
     },
-    protocol::{Cause, Error},
+    protocol::{Cause, Endpoint, Error, Page},
     types::{ConnectionId, OperationId, Rule},
 };
 use support::{Line, asynchronous, blocking, line, play, run};
@@ -18,14 +18,18 @@ use support::{Line, asynchronous, blocking, line, play, run};
 const ROOT: &str = "https://graph.microsoft.com/v1.0";
 const LIST: (&str, &str) = ("GET", "/v1.0/me/activities");
 
-/// The ids on each page, and the error that ended them.
+/// The ids on each page of a plain list, and the error that ended them.
 fn pages(lines: &[Line]) -> (Vec<Vec<String>>, Option<Error>) {
+    pages_of(&ListActivities::new(), lines)
+}
+
+fn pages_of<E: Endpoint<Output = Page<StoredActivity>>>(
+    first: &E,
+    lines: &[Line],
+) -> (Vec<Vec<String>>, Option<Error>) {
     fn gather(
         found: &mut (Vec<Vec<String>>, Option<Error>),
-        page: Result<
-            graphfeed_core::protocol::Page<graphfeed_core::activity::StoredActivity>,
-            Error,
-        >,
+        page: Result<Page<StoredActivity>, Error>,
     ) {
         match page {
             Ok(page) => found.0.push(page.value.iter().map(|entry| entry.id.to_string()).collect()),
@@ -36,7 +40,7 @@ fn pages(lines: &[Line]) -> (Vec<Vec<String>>, Option<Error>) {
         lines,
         |script, clock| {
             let mut found = (Vec::new(), None);
-            for page in blocking(script, clock).pages(&ListActivities::new()) {
+            for page in blocking(script, clock).pages(first) {
                 gather(&mut found, page);
             }
             found
@@ -44,7 +48,7 @@ fn pages(lines: &[Line]) -> (Vec<Vec<String>>, Option<Error>) {
         |script, clock| {
             pollster::block_on(async {
                 let mut found = (Vec::new(), None);
-                let mut pages = asynchronous(script, clock).pages(&ListActivities::new());
+                let mut pages = asynchronous(script, clock).pages(first);
                 while let Some(page) = pages.next().await {
                     gather(&mut found, page);
                 }
@@ -74,6 +78,24 @@ fn pages_follow_their_links_byte_for_byte_past_empty_ones() {
         line(("GET", "?b"), 200, page(&["3"], None)),
     ]);
     assert_eq!(found, [vec!["1", "2"], vec![], vec!["3"]]);
+    assert!(error.is_none());
+}
+
+#[test]
+fn options_are_asked_for_once_and_the_link_says_the_rest() {
+    let since = LastModified::after("2018-01-22T21:45:00.347Z".parse().unwrap());
+    let options = ActivityOptions::new().filter(since).expand_history_items();
+    let asked = "/me/activities/recent?$filter=lastModifiedDateTime%20gt%20\
+                 2018-01-22T21%3A45%3A00.347Z&$expand=historyItems";
+    let next = "/me/activities/recent?$skiptoken=a";
+    let (found, error) = pages_of(
+        &RecentActivities::new().with(options),
+        &[
+            line(("GET", asked), 200, page(&[], Some(&format!("{ROOT}{next}")))),
+            line(("GET", next), 200, page(&["1"], None)),
+        ],
+    );
+    assert_eq!(found, [vec![], vec!["1"]]);
     assert!(error.is_none());
 }
 

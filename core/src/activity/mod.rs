@@ -6,12 +6,14 @@
 //! the server's.
 
 mod history;
+mod options;
 mod user_activity;
 
 pub use history::{ActivityHistoryItem, DeleteHistoryItem, PutHistoryItem, StoredHistoryItem};
+pub use options::{ActivityOptions, LastModified};
 pub use user_activity::{
-    DeleteActivity, ImageInfo, ListActivities, PutActivity, StoredActivity, UserActivity,
-    UserActivityBuilder, VisualInfo,
+    DeleteActivity, ImageInfo, ListActivities, PutActivity, RecentActivities, StoredActivity,
+    UserActivity, UserActivityBuilder, VisualInfo,
 };
 
 use http::StatusCode;

@@ -3,11 +3,13 @@
 
 use serde::Serialize;
 
-use super::{ActivityHistoryItem, CLOUDS, PERMISSIONS, Put, Status, StoredHistoryItem};
+use super::{
+    ActivityHistoryItem, ActivityOptions, CLOUDS, PERMISSIONS, Put, Status, StoredHistoryItem,
+};
 use crate::{
     protocol::{
-        Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Repeat, Route, ServiceRoot,
-        write_json,
+        Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Query, Repeat, Route,
+        ServiceRoot, write_json,
     },
     types::{AppActivityId, BuildError, FaultList, RawJson, Timestamp, UserActivityId, resource},
 };
@@ -322,14 +324,24 @@ impl Endpoint for PutActivity<'_> {
 /// `GET /me/activities`: the activities of this app and user
 /// ([document](https://learn.microsoft.com/graph/api/projectrome-get-activities)).
 ///
-/// A page may be empty and still have a next one.
+/// A page may be empty and still have a next one. [`ActivityOptions`] say how many, which, and
+/// whether with their history.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ListActivities {}
+pub struct ListActivities {
+    options: ActivityOptions,
+}
 
 impl ListActivities {
     /// Asks for the first page.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Asks with these options.
+    #[must_use]
+    pub fn with(mut self, options: ActivityOptions) -> Self {
+        self.options = options;
+        self
     }
 }
 
@@ -341,6 +353,70 @@ impl Endpoint for ListActivities {
         .lane(Lane::SignedInUser);
 
     fn args(&self, _: &mut PathArgs<'_>) {}
+
+    fn query(&self, query: &mut Query<'_>) {
+        self.options.write(query);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Page<StoredActivity>, DecodeError> {
+        answer.resource()
+    }
+}
+
+/// `GET /me/activities/recent`: what the user was at last, newest first
+/// ([document](https://learn.microsoft.com/graph/api/projectrome-get-recent-activities)).
+///
+/// The service looks for the newest history items and answers with their activities, in the order
+/// of each one's latest. So an activity without history is not there, and
+/// [`ListActivities`] is where to find it. A page may be empty and still have a next one. The
+/// path is the document's, without the parentheses that OData gives a function.
+///
+/// ```
+/// use graphfeed_core::activity::{ActivityOptions, LastModified, RecentActivities};
+/// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+///
+/// let since = LastModified::after("2018-01-22T21:45:00.347Z".parse()?);
+/// let recent = RecentActivities::new()
+///     .with(ActivityOptions::new().expand_history_items_filtered(since));
+/// let request = recent.request(&ServiceRoot::v1())?;
+/// assert_eq!(
+///     request.uri(),
+///     "https://graph.microsoft.com/v1.0/me/activities/recent?$expand=historyItems\
+///      %28%24filter%3DlastModifiedDateTime%20gt%202018-01-22T21%3A45%3A00.347Z%29",
+/// );
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecentActivities {
+    options: ActivityOptions,
+}
+
+impl RecentActivities {
+    /// Asks for the first page.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks with these options.
+    #[must_use]
+    pub fn with(mut self, options: ActivityOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+impl Endpoint for RecentActivities {
+    type Output = Page<StoredActivity>;
+    const ROUTE: Route = Route::get("Recent activities", "/me/activities/recent")
+        .clouds(CLOUDS)
+        .permissions(PERMISSIONS)
+        .lane(Lane::SignedInUser);
+
+    fn args(&self, _: &mut PathArgs<'_>) {}
+
+    fn query(&self, query: &mut Query<'_>) {
+        self.options.write(query);
+    }
 
     fn parse(answer: &Answer<'_>) -> Result<Page<StoredActivity>, DecodeError> {
         answer.resource()
