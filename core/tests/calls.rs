@@ -7,13 +7,13 @@ use bytes::Bytes;
 use graphfeed_core::{
     ROUTES,
     activity::{
-        ActivityHistoryItem, ListActivities, PutActivity, PutHistoryItem, UserActivity,
-        UserActivityBuilder, VisualInfo,
+        ActivityHistoryItem, ListActivities, PutActivity, PutHistoryItem, RecentActivities,
+        UserActivity, UserActivityBuilder, VisualInfo,
     },
     client::{Client, Failure, SendOptions, VirtualClock},
     external::{
-        Acl, AddActivities, ExternalActivity, ExternalConnection, ExternalItem,
-        ExternalItemContent, GetConnection, GetItem, Identity, PutItem,
+        Acl, AddActivities, ExternalActivity, ExternalActivityType, ExternalConnection,
+        ExternalItem, ExternalItemContent, GetConnection, GetItem, Identity, IdentityType, PutItem,
     },
     machine::Policy,
     protocol::{
@@ -149,6 +149,27 @@ fn an_item_needs_somebody_who_may_see_it_and_a_property() {
 }
 
 #[test]
+fn a_sensitivity_label_is_refused_where_a_cloud_has_none() {
+    let connection = connection();
+    let item = ExternalItem::builder(ItemId::new("T1").unwrap())
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("title", "t")
+        .sensitivity_label(Guid::from(5))
+        .build()
+        .unwrap();
+    let put = PutItem::new(&connection, &item);
+    for cloud in [Cloud::UsGovL4, Cloud::UsGovL5] {
+        let root = ServiceRoot::new(cloud, Version::V1);
+        let place = [(Rule::Cloud, "$.informationProtectionLabel".to_owned())];
+        assert_eq!(broken(put.request(&root)), place);
+    }
+    let request = put.request(&ServiceRoot::v1()).unwrap();
+    assert!(request.body().ends_with(
+        br#""informationProtectionLabel":{"sensitivityLabelId":"00000000-0000-0000-0000-000000000005"}}"#
+    ));
+}
+
+#[test]
 fn a_user_activity_tells_all_that_is_missing() {
     let id = AppActivityId::new("a").unwrap();
     assert_eq!(
@@ -214,6 +235,7 @@ fn what_appends_is_not_repeated_and_what_replaces_is() {
         (PutActivity::new(&deep).repeat(), Repeat::OnlyIfUnsent),
         (PutHistoryItem::new(&id, Guid::from(1), &history).repeat(), Repeat::Freely),
         (ListActivities::new().repeat(), Repeat::Freely),
+        (RecentActivities::new().repeat(), Repeat::Freely),
     ] {
         assert_eq!(repeat, expected);
     }
@@ -343,10 +365,35 @@ fn any_success_will_do_for_an_item() {
 #[test]
 fn an_error_in_the_place_of_an_item_is_no_item() {
     let (connection, item) = (connection(), item());
-    let put = PutItem::new(&connection, &item);
-    let error = answered(&put, 200, r#"{"error":{"code":"odd"}}"#).unwrap_err();
-    assert!(matches!(error.cause(), Cause::Unreadable { .. }));
-    assert_eq!(error.applied(), Applied::Yes);
+    let body = r#"{"error":{"code":"odd"}}"#;
+    for error in [answered(&PutItem::new(&connection, &item), 200, body).unwrap_err()] {
+        assert!(matches!(error.cause(), Cause::Unreadable { .. }));
+        assert_eq!(error.applied(), Applied::Yes);
+    }
+}
+
+#[test]
+fn an_item_is_read_with_its_label_and_its_activities() {
+    let body = r##"{"id":"T1","informationProtectionLabel":{"sensitivityLabelId":"L","new":1},
+        "activities":[{"@odata.type":"#microsoft.graph.externalConnectors.externalActivity",
+        "id":"a","type":"viewed","startDateTime":"2021-04-06T18:04:31.033Z",
+        "performedBy":{"type":"user","id":"u","displayName":null}},{}]}"##;
+    let (connection, id) = (connection(), ItemId::new("T1").unwrap());
+    let stored = answered(&GetItem::new(&connection, &id), 200, body).unwrap();
+    assert!(stored.other.is_empty());
+    let label = stored.information_protection_label.as_ref().unwrap();
+    assert_eq!(label.sensitivity_label_id.as_deref(), Some("L"));
+    let [viewed, bare] = &stored.activities.as_ref().unwrap()[..] else { panic!("{stored:?}") };
+    assert_eq!(viewed.id.as_deref(), Some("a"));
+    assert_eq!(viewed.kind, Some(ExternalActivityType::Viewed));
+    assert_eq!(viewed.start_date_time, Some(at("2021-04-06T18:04:31.033Z")));
+    let by = viewed.performed_by.as_ref().unwrap();
+    assert_eq!((by.id.as_deref(), &by.kind), (Some("u"), &Some(IdentityType::User)));
+    assert_eq!(bare.kind, None);
+    assert_eq!(
+        serde_json::to_value(&stored).unwrap(),
+        serde_json::from_str::<serde_json::Value>(body).unwrap()
+    );
 }
 
 #[test]

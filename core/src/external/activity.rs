@@ -14,7 +14,7 @@ use crate::{
     },
     types::{
         BuildError, ConnectionId, ExternalGroupId, Fault, Guid, ItemId, RawJson, Rule, Timestamp,
-        UNKNOWN_FUTURE_VALUE, open_enum,
+        UNKNOWN_FUTURE_VALUE, open_enum, resource,
     },
 };
 
@@ -161,6 +161,35 @@ impl Serialize for ExternalActivity {
         members.serialize_field("startDateTime", &self.start_date_time)?;
         members.serialize_field("performedBy", &self.performed_by)?;
         members.end()
+    }
+}
+
+resource! {
+    /// An activity as an answer would show it. Activities are documented as written and never
+    /// read back.
+    pub struct StoredExternalActivity {
+        optional {
+            /// The id, if the service tells one.
+            id: String = "id",
+            /// What was done.
+            kind: ExternalActivityType = "type",
+            /// When.
+            start_date_time: Timestamp = "startDateTime",
+            /// By whom.
+            performed_by: StoredIdentity = "performedBy",
+        }
+    }
+}
+
+resource! {
+    /// An identity as the service answers with it.
+    pub struct StoredIdentity {
+        optional {
+            /// The object id or external group id.
+            id: String = "id",
+            /// What it is.
+            kind: IdentityType = "type",
+        }
     }
 }
 
@@ -424,9 +453,13 @@ mod tests {
     #[test]
     fn all_stored_gives_the_results() {
         let sent = [activity(1)];
-        let body = json!({"value": [result(1, Value::Null)]}).to_string();
+        let mut result = result(1, Value::Null);
+        result["performedBy"] = json!({"type": "user", "id": "u"});
+        let body = json!({"value": [result]}).to_string();
         let stored = answered(&sent, 200, &body).unwrap().value.into_result().unwrap();
         assert_eq!(stored.len(), 1);
+        let by = stored[0].performed_by.as_ref().unwrap();
+        assert_eq!((by.id.as_deref(), &by.kind), (Some("u"), &Some(IdentityType::User)));
         assert_eq!(stored[0].kind, Some(ExternalActivityType::Viewed));
     }
 

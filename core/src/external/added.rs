@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{ExternalActivity, ExternalActivityType};
+use super::{ExternalActivity, ExternalActivityType, StoredIdentity};
 use crate::{
     protocol::{Advice, PublicError},
     types::{Timestamp, resource},
@@ -24,6 +24,8 @@ resource! {
             kind: ExternalActivityType = "type",
             /// When.
             start_date_time: Timestamp = "startDateTime",
+            /// By whom, if the service tells it.
+            performed_by: StoredIdentity = "performedBy",
             /// Why it was not stored.
             error: PublicError = "error",
         }

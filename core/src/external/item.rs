@@ -5,14 +5,14 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Acl, CLOUDS, ExternalActivity, Properties, PropertyValue, READ_ITEM, StoredAcl,
-    StoredProperties, WRITE_ITEM, acl::AclIn, work_or_application,
+    StoredExternalActivity, StoredProperties, WRITE_ITEM, acl::AclIn, work_or_application,
 };
 use crate::{
     protocol::{
-        Answer, DecodeError, DecodeKind, Deleted, Endpoint, Lane, PathArgs, Repeat, Route,
+        Answer, DecodeError, DecodeKind, Deleted, Endpoint, Lane, OnlyIn, PathArgs, Repeat, Route,
         ServiceRoot, Version, write_json,
     },
-    types::{BuildError, ConnectionId, FaultList, ItemId, Rule, open_enum, resource},
+    types::{BuildError, Change, ConnectionId, FaultList, Guid, ItemId, Rule, open_enum, resource},
 };
 
 /// An item that is to be created or replaced: whole, for a PUT overwrites what is there.
@@ -22,9 +22,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalItem {
     id: ItemId,
+    members: Members,
+}
+
+/// What a body says of an item: everything in a PUT, a part in a PATCH. Lists that are empty are
+/// not said.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Members {
     acl: Vec<Acl>,
     properties: Properties,
-    content: Option<ExternalItemContent>,
+    content: Change<ExternalItemContent>,
+    sensitivity_label: Change<Guid>,
     activities: Vec<ExternalActivity>,
 }
 
@@ -46,15 +54,7 @@ impl ExternalItem {
     /// # Ok::<(), graphfeed_core::types::BuildError>(())
     /// ```
     pub fn builder(id: ItemId) -> ExternalItemBuilder {
-        ExternalItemBuilder {
-            item: Self {
-                id,
-                acl: Vec::new(),
-                properties: Properties::default(),
-                content: None,
-                activities: Vec::new(),
-            },
-        }
+        ExternalItemBuilder { item: Self { id, members: Members::default() } }
     }
 
     /// The id.
@@ -64,22 +64,27 @@ impl ExternalItem {
 
     /// Who may see it.
     pub fn acl(&self) -> &[Acl] {
-        &self.acl
+        &self.members.acl
     }
 
     /// Its properties.
     pub fn properties(&self) -> &Properties {
-        &self.properties
+        &self.members.properties
     }
 
     /// Its full text.
     pub fn content(&self) -> Option<&ExternalItemContent> {
-        self.content.as_ref()
+        self.members.content.set()
+    }
+
+    /// The id of its sensitivity label.
+    pub fn sensitivity_label(&self) -> Option<Guid> {
+        self.members.sensitivity_label.set().copied()
     }
 
     /// The activities sent along with it.
     pub fn activities(&self) -> &[ExternalActivity] {
-        &self.activities
+        &self.members.activities
     }
 }
 
@@ -93,14 +98,14 @@ pub struct ExternalItemBuilder {
 impl ExternalItemBuilder {
     /// Adds an entry of the access control list; at least one is needed.
     pub fn acl(mut self, entry: Acl) -> Self {
-        self.item.acl.push(entry);
+        self.item.members.acl.push(entry);
         self
     }
 
     /// Adds a property; at least one is needed. The value's type must be the one that the
     /// registered schema declares.
     pub fn property(mut self, name: impl AsRef<str>, value: impl Into<PropertyValue>) -> Self {
-        self.item.properties.push(name.as_ref(), value.into());
+        self.item.members.properties.push(name.as_ref(), value.into());
         self
     }
 
@@ -118,14 +123,22 @@ impl ExternalItemBuilder {
 
     /// Sets the full text.
     pub fn content(mut self, content: ExternalItemContent) -> Self {
-        self.item.content = Some(content);
+        self.item.members.content = content.into();
+        self
+    }
+
+    /// Labels the item with the sensitivity label of this id (`informationProtectionLabel`). It is
+    /// in the metadata of the service and in no document, and the US government's clouds do not
+    /// have it: an item with one is refused for them.
+    pub fn sensitivity_label(mut self, id: Guid) -> Self {
+        self.item.members.sensitivity_label = id.into();
         self
     }
 
     /// Sends an activity along. The service appends it each time, so that a PUT with activities
     /// is not repeated when its fate is unknown.
     pub fn activity(mut self, activity: ExternalActivity) -> Self {
-        self.item.activities.push(activity);
+        self.item.members.activities.push(activity);
         self
     }
 
@@ -137,13 +150,17 @@ impl ExternalItemBuilder {
     /// that is broken, with its place.
     pub fn build(self) -> Result<ExternalItem, BuildError> {
         let mut faults = FaultList::default();
-        if self.item.acl.is_empty() {
-            let detail = "nobody could see the item; add who may, such as Acl::everyone(tenant)";
-            faults.push(Rule::AclRequired, "$.acl", detail);
-        }
-        self.item.properties.check(&mut faults);
+        check_acl(&self.item.members.acl, &mut faults);
+        self.item.members.properties.check(&mut faults);
         faults.finish()?;
         Ok(self.item)
+    }
+}
+
+fn check_acl(acl: &[Acl], faults: &mut FaultList) {
+    if acl.is_empty() {
+        let detail = "nobody could see the item; add who may, such as Acl::everyone(tenant)";
+        faults.push(Rule::AclRequired, "$.acl", detail);
     }
 }
 
@@ -190,11 +207,25 @@ impl ExternalItemContent {
     }
 }
 
-/// An item as one version writes it. The id stands in the path, not in the body, as in the
-/// documents' examples.
-struct ItemIn<'a>(&'a ExternalItem, Version);
+impl Members {
+    /// Writes the body for this version and cloud. The id stands in the path, not in the body, as
+    /// in the documents' examples.
+    fn write(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let mut faults = FaultList::default();
+        self.properties.check_available(to, &mut faults);
+        if !self.sensitivity_label.is_leave() {
+            let place = || "$.informationProtectionLabel".to_owned();
+            OnlyIn::Commercial.check(to, place, "a sensitivity label", &mut faults);
+        }
+        faults.finish()?;
+        write_json(&MembersIn(self, to.version()), out)
+    }
+}
 
-impl Serialize for ItemIn<'_> {
+/// Members as one version writes them.
+struct MembersIn<'a>(&'a Members, Version);
+
+impl Serialize for MembersIn<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         struct Entries<'a>(&'a [Acl], Version);
 
@@ -204,15 +235,30 @@ impl Serialize for ItemIn<'_> {
             }
         }
 
-        let Self(item, version) = self;
-        let mut members = to.serialize_struct("externalItem", 4)?;
-        members.serialize_field("acl", &Entries(&item.acl, *version))?;
-        members.serialize_field("properties", &item.properties)?;
-        if let Some(content) = &item.content {
-            members.serialize_field("content", content)?;
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Label<'a> {
+            sensitivity_label_id: &'a Guid,
         }
-        if !item.activities.is_empty() {
-            members.serialize_field("activities", &item.activities)?;
+
+        let Self(said, version) = self;
+        let mut members = to.serialize_struct("externalItem", 5)?;
+        if !said.acl.is_empty() {
+            members.serialize_field("acl", &Entries(&said.acl, *version))?;
+        }
+        if !said.properties.is_empty() {
+            members.serialize_field("properties", &said.properties)?;
+        }
+        if !said.content.is_leave() {
+            members.serialize_field("content", &said.content)?;
+        }
+        if !said.sensitivity_label.is_leave() {
+            let id = said.sensitivity_label.set();
+            let label = id.map(|sensitivity_label_id| Label { sensitivity_label_id });
+            members.serialize_field("informationProtectionLabel", &label)?;
+        }
+        if !said.activities.is_empty() {
+            members.serialize_field("activities", &said.activities)?;
         }
         members.end()
     }
@@ -230,6 +276,26 @@ resource! {
             properties: StoredProperties = "properties",
             /// Its full text.
             content: StoredContent = "content",
+            /// How sensitive it is.
+            information_protection_label: StoredInformationProtectionLabel
+                = "informationProtectionLabel",
+            /// What people did with it: an empty list, where answers were seen with one, for
+            /// activities are documented as written and never read.
+            activities: Vec<StoredExternalActivity> = "activities",
+        }
+    }
+}
+
+impl StoredItem {
+    /// Reads what writing an item is answered with: the item, or nothing.
+    fn if_any(answer: &Answer<'_>) -> Result<Option<Self>, DecodeError> {
+        match answer.resource_if_any()? {
+            Some(Self { id: None, properties: None, other, .. })
+                if other.get("error").is_some() =>
+            {
+                Err(DecodeError::new(DecodeKind::Shape, "it holds an error in place of an item"))
+            }
+            stored => Ok(stored),
         }
     }
 }
@@ -242,6 +308,17 @@ resource! {
             value: String = "value",
             /// What the text is.
             kind: ExternalItemContentType = "type",
+        }
+    }
+}
+
+resource! {
+    /// How sensitive an item is, as the service answers with it. In the metadata of the service,
+    /// and in no document.
+    pub struct StoredInformationProtectionLabel {
+        optional {
+            /// The id of the sensitivity label, a GUID.
+            sensitivity_label_id: String = "sensitivityLabelId",
         }
     }
 }
@@ -302,29 +379,18 @@ impl Endpoint for PutItem<'_> {
     }
 
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        let mut faults = FaultList::default();
-        self.item.properties.check_available(to, &mut faults);
-        faults.finish()?;
-        write_json(&ItemIn(self.item, to.version()), out)
+        self.item.members.write(to, out)
     }
 
     fn repeat(&self) -> Repeat {
-        match self.item.activities.is_empty() {
+        match self.item.members.activities.is_empty() {
             true => Repeat::Freely,
             false => Repeat::OnlyIfUnsent,
         }
     }
 
     fn parse(answer: &Answer<'_>) -> Result<Option<StoredItem>, DecodeError> {
-        let stored: Option<StoredItem> = answer.resource_if_any()?;
-        match stored {
-            Some(StoredItem { id: None, properties: None, other, .. })
-                if other.get("error").is_some() =>
-            {
-                Err(DecodeError::new(DecodeKind::Shape, "it holds an error in place of an item"))
-            }
-            stored => Ok(stored),
-        }
+        StoredItem::if_any(answer)
     }
 }
 

@@ -24,7 +24,10 @@ mod search_settings;
 mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
-pub use activity::{AddActivities, ExternalActivity, ExternalActivityType, Identity, IdentityType};
+pub use activity::{
+    AddActivities, ExternalActivity, ExternalActivityType, Identity, IdentityType,
+    StoredExternalActivity, StoredIdentity,
+};
 pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
 pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
 pub use await_connection::{AwaitGone, AwaitReady};
@@ -39,7 +42,7 @@ pub use ensure::{
 };
 pub use item::{
     DeleteItem, ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType,
-    GetItem, PutItem, StoredContent, StoredItem,
+    GetItem, PutItem, StoredContent, StoredInformationProtectionLabel, StoredItem,
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue};
