@@ -7,7 +7,7 @@ use crate::{
     },
     external::{
         AddActivities, CreateConnection, DeleteConnection, DeleteItem, GetConnection, GetItem,
-        GetOperation, GetQuota, GetSchema, ListConnections, PutItem, RegisterSchema,
+        GetOperation, GetQuota, GetSchema, ListConnections, PatchItem, PutItem, RegisterSchema,
         UpdateConnection,
     },
     protocol::{Endpoint, Route},
@@ -26,6 +26,7 @@ pub const ALL: &[Route] = &[
     GetOperation::ROUTE,
     PutItem::ROUTE,
     GetItem::ROUTE,
+    PatchItem::ROUTE,
     DeleteItem::ROUTE,
     AddActivities::ROUTE,
     PutActivity::ROUTE,

@@ -13,7 +13,8 @@ use graphfeed_core::{
     client::{Client, Failure, SendOptions, VirtualClock},
     external::{
         Acl, AddActivities, ExternalActivity, ExternalActivityType, ExternalConnection,
-        ExternalItem, ExternalItemContent, GetConnection, GetItem, Identity, IdentityType, PutItem,
+        ExternalItem, ExternalItemContent, GetConnection, GetItem, Identity, IdentityType,
+        ItemUpdate, PatchItem, PropertyValue, PutItem,
     },
     machine::Policy,
     protocol::{
@@ -21,8 +22,8 @@ use graphfeed_core::{
         Repeat, Route, ServiceRoot, Version, write_json,
     },
     types::{
-        AccessToken, AppActivityId, BuildError, ConnectionId, Fault, Guid, ItemId, RawJson, Rule,
-        Timestamp, UserActivityId,
+        AccessToken, AppActivityId, BuildError, Change, ConnectionId, Fault, Guid, ItemId, RawJson,
+        Rule, Timestamp, UserActivityId,
     },
 };
 
@@ -149,6 +150,114 @@ fn an_item_needs_somebody_who_may_see_it_and_a_property() {
 }
 
 #[test]
+fn an_update_says_what_changes_and_nothing_else() {
+    let (connection, id) = (connection(), ItemId::new("T1").unwrap());
+    let body = |update: ItemUpdate| {
+        let patch = PatchItem::new(&connection, &id, &update);
+        String::from_utf8(patch.request(&ServiceRoot::v1()).unwrap().body().to_vec()).unwrap()
+    };
+    let new = ItemUpdate::builder;
+    let label = Guid::from(5);
+    for (update, written) in [
+        (
+            new().replace_acl([Acl::user(Guid::from(7)).deny()]),
+            r#"{"acl":[{"type":"user","value":"00000000-0000-0000-0000-000000000007","accessType":"deny"}]}"#,
+        ),
+        (
+            new().replace_properties([("title", PropertyValue::from("Käse")), ("n", 1.into())]),
+            r#"{"properties":{"title@odata.type":"String","title":"Käse","n":1}}"#,
+        ),
+        (
+            new().content(ExternalItemContent::html("<p>")),
+            r#"{"content":{"value":"<p>","type":"html"}}"#,
+        ),
+        (new().content(Change::Null), r#"{"content":null}"#),
+        (
+            new().sensitivity_label(label),
+            r#"{"informationProtectionLabel":{"sensitivityLabelId":"00000000-0000-0000-0000-000000000005"}}"#,
+        ),
+        (
+            new().sensitivity_label(Change::Null).content(ExternalItemContent::text("x")),
+            r#"{"content":{"value":"x","type":"text"},"informationProtectionLabel":null}"#,
+        ),
+        (
+            new().replace_properties([("a", "1")]).replace_properties([("b", "2")]),
+            r#"{"properties":{"b":"2"}}"#,
+        ),
+    ] {
+        assert_eq!(body(update.build().unwrap()), written);
+    }
+}
+
+#[test]
+fn an_update_that_names_all_members_is_written_like_the_whole_item() {
+    let (connection, text) = (connection(), ExternalItemContent::text("x"));
+    let item = ExternalItem::builder(ItemId::new("T1").unwrap())
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("title", "t")
+        .property("tags", ["a", "b"])
+        .content(text.clone())
+        .sensitivity_label(Guid::from(5))
+        .build()
+        .unwrap();
+    let properties = item.properties().iter().map(|(name, value)| (name, value.clone()));
+    let update = ItemUpdate::builder()
+        .replace_acl(item.acl().to_vec())
+        .replace_properties(properties)
+        .content(text)
+        .sensitivity_label(Guid::from(5))
+        .build()
+        .unwrap();
+    assert_eq!((update.acl(), update.properties()), (item.acl(), item.properties()));
+    assert_eq!(update.content().set(), item.content());
+    assert_eq!(update.sensitivity_label().set().copied(), item.sensitivity_label());
+    let root = ServiceRoot::v1();
+    let put = PutItem::new(&connection, &item).request(&root).unwrap();
+    let patch = PatchItem::new(&connection, item.id(), &update).request(&root).unwrap();
+    assert_eq!(patch.body(), put.body());
+    assert_eq!(patch.uri(), put.uri());
+    assert_eq!((put.method().as_str(), patch.method().as_str()), ("PUT", "PATCH"));
+}
+
+#[test]
+fn an_update_changes_something_and_keeps_the_rules_of_an_item() {
+    let new = ItemUpdate::builder;
+    assert_eq!(broken(new().build()), [(Rule::UpdateEmpty, "$".to_owned())]);
+    assert_eq!(
+        broken(new().content(Change::Leave).sensitivity_label(Change::Leave).build()),
+        [(Rule::UpdateEmpty, "$".to_owned())]
+    );
+    // An empty list is not the same as none: nobody means to leave what is to be replaced.
+    let nothing: [(&str, &str); 0] = [];
+    assert_eq!(
+        broken(new().replace_acl([]).replace_properties(nothing).build()),
+        [
+            (Rule::AclRequired, "$.acl".to_owned()),
+            (Rule::PropertyRequired, "$.properties".to_owned())
+        ]
+    );
+    let odd = [("due date", f64::NAN), ("a", 1.0), ("A", 2.0)];
+    assert_eq!(
+        broken(new().replace_properties(odd).build()),
+        [
+            (Rule::PropertyName, "$.properties['due date']".to_owned()),
+            (Rule::PropertyFinite, "$.properties['due date']".to_owned()),
+            (Rule::PropertyTwice, "$.properties.A".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn an_update_of_an_item_is_refused_in_beta() {
+    let (connection, id) = (connection(), ItemId::new("T1").unwrap());
+    let update = ItemUpdate::builder().content(Change::Null).build().unwrap();
+    let patch = PatchItem::new(&connection, &id, &update);
+    let beta = ServiceRoot::new(Cloud::Global, Version::Beta);
+    assert_eq!(broken(patch.request(&beta)), [(Rule::Version, "service root".to_owned())]);
+    assert!(patch.request(&ServiceRoot::v1()).is_ok());
+}
+
+#[test]
 fn a_sensitivity_label_is_refused_where_a_cloud_has_none() {
     let connection = connection();
     let item = ExternalItem::builder(ItemId::new("T1").unwrap())
@@ -157,11 +266,14 @@ fn a_sensitivity_label_is_refused_where_a_cloud_has_none() {
         .sensitivity_label(Guid::from(5))
         .build()
         .unwrap();
+    let unlabelled = ItemUpdate::builder().sensitivity_label(Change::Null).build().unwrap();
     let put = PutItem::new(&connection, &item);
+    let patch = PatchItem::new(&connection, item.id(), &unlabelled);
     for cloud in [Cloud::UsGovL4, Cloud::UsGovL5] {
         let root = ServiceRoot::new(cloud, Version::V1);
         let place = [(Rule::Cloud, "$.informationProtectionLabel".to_owned())];
         assert_eq!(broken(put.request(&root)), place);
+        assert_eq!(broken(patch.request(&root)), place);
     }
     let request = put.request(&ServiceRoot::v1()).unwrap();
     assert!(request.body().ends_with(
@@ -223,6 +335,7 @@ fn what_appends_is_not_repeated_and_what_replaces_is() {
         .activity(viewed.clone())
         .build()
         .unwrap();
+    let update = ItemUpdate::builder().content(Change::Null).build().unwrap();
     let plain = user_activity().build().unwrap();
     let history = ActivityHistoryItem::started(at("2026-01-01T00:00:00Z"));
     let deep = user_activity().history_item(history.clone()).build().unwrap();
@@ -236,6 +349,7 @@ fn what_appends_is_not_repeated_and_what_replaces_is() {
         (PutHistoryItem::new(&id, Guid::from(1), &history).repeat(), Repeat::Freely),
         (ListActivities::new().repeat(), Repeat::Freely),
         (RecentActivities::new().repeat(), Repeat::Freely),
+        (PatchItem::new(&connection, item.id(), &update).repeat(), Repeat::Freely),
     ] {
         assert_eq!(repeat, expected);
     }
@@ -350,6 +464,8 @@ fn errors_read_as_a_sentence_with_the_real_cause() {
 fn any_success_will_do_for_an_item() {
     let (connection, item) = (connection(), item());
     let put = PutItem::new(&connection, &item);
+    let update = ItemUpdate::builder().content(Change::Null).build().unwrap();
+    let patch = PatchItem::new(&connection, item.id(), &update);
     for (status, body, has_item) in [
         (200, "", false),
         (201, "", false),
@@ -359,14 +475,19 @@ fn any_success_will_do_for_an_item() {
         (200, r#"{"id":"T1","activities":[]}"#, true),
     ] {
         assert_eq!(answered(&put, status, body).unwrap().is_some(), has_item);
+        assert_eq!(answered(&patch, status, body).unwrap().is_some(), has_item);
     }
 }
 
 #[test]
 fn an_error_in_the_place_of_an_item_is_no_item() {
     let (connection, item) = (connection(), item());
+    let update = ItemUpdate::builder().content(Change::Null).build().unwrap();
     let body = r#"{"error":{"code":"odd"}}"#;
-    for error in [answered(&PutItem::new(&connection, &item), 200, body).unwrap_err()] {
+    for error in [
+        answered(&PutItem::new(&connection, &item), 200, body).unwrap_err(),
+        answered(&PatchItem::new(&connection, item.id(), &update), 200, body).unwrap_err(),
+    ] {
         assert!(matches!(error.cause(), Cause::Unreadable { .. }));
         assert_eq!(error.applied(), Applied::Yes);
     }

@@ -164,6 +164,136 @@ fn check_acl(acl: &[Acl], faults: &mut FaultList) {
     }
 }
 
+/// A change of an item that is there, for [`PatchItem`]: what it names becomes as it says, what it
+/// does not name stays.
+///
+/// Made by [`builder`](Self::builder); one that exists changes something, and what it says keeps
+/// the rules of an [`ExternalItem`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemUpdate {
+    members: Members,
+}
+
+impl ItemUpdate {
+    /// Starts an update that changes nothing yet.
+    ///
+    /// ```
+    /// use graphfeed_core::external::{ItemUpdate, PropertyValue};
+    /// use graphfeed_core::types::Change;
+    ///
+    /// // The item has these two properties then, no others, and no text.
+    /// let update = ItemUpdate::builder()
+    ///     .replace_properties([("title", PropertyValue::from("Solved")), ("priority", 3.into())])
+    ///     .content(Change::Null)
+    ///     .build()?;
+    /// assert_eq!(update.properties().len(), 2);
+    /// assert!(update.acl().is_empty(), "who may see it stays");
+    /// # Ok::<(), graphfeed_core::types::BuildError>(())
+    /// ```
+    pub fn builder() -> ItemUpdateBuilder {
+        ItemUpdateBuilder::default()
+    }
+
+    /// Who may see the item from now on; empty if that stays as it is.
+    pub fn acl(&self) -> &[Acl] {
+        &self.members.acl
+    }
+
+    /// All properties that the item has from now on; empty if they stay as they are.
+    pub fn properties(&self) -> &Properties {
+        &self.members.properties
+    }
+
+    /// What becomes of its full text.
+    pub fn content(&self) -> &Change<ExternalItemContent> {
+        &self.members.content
+    }
+
+    /// What becomes of its sensitivity label.
+    pub fn sensitivity_label(&self) -> Change<Guid> {
+        self.members.sensitivity_label
+    }
+}
+
+/// Gathers the parts of an [`ItemUpdate`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "an update exists only after build()"]
+pub struct ItemUpdateBuilder {
+    acl: Option<Vec<Acl>>,
+    properties: Option<Properties>,
+    content: Change<ExternalItemContent>,
+    sensitivity_label: Change<Guid>,
+}
+
+impl ItemUpdateBuilder {
+    /// Replaces the whole access control list: entries that are not given here are gone. At least
+    /// one is needed.
+    pub fn replace_acl(mut self, entries: impl IntoIterator<Item = Acl>) -> Self {
+        self.acl = Some(entries.into_iter().collect());
+        self
+    }
+
+    /// Replaces all the properties: those that are not given here are gone. At least one is
+    /// needed.
+    pub fn replace_properties<N: AsRef<str>, V: Into<PropertyValue>>(
+        mut self,
+        properties: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let mut all = Properties::default();
+        for (name, value) in properties {
+            all.push(name.as_ref(), value.into());
+        }
+        self.properties = Some(all);
+        self
+    }
+
+    /// Replaces the full text. That [`Change::Null`] takes it away is assumed.
+    pub fn content(mut self, content: impl Into<Change<ExternalItemContent>>) -> Self {
+        self.content = content.into();
+        self
+    }
+
+    /// Replaces the sensitivity label, as
+    /// [of a whole item](ExternalItemBuilder::sensitivity_label). That an update may name it, and
+    /// that [`Change::Null`] takes it away, is assumed.
+    pub fn sensitivity_label(mut self, id: impl Into<Change<Guid>>) -> Self {
+        self.sensitivity_label = id.into();
+        self
+    }
+
+    /// The update.
+    ///
+    /// # Errors
+    /// [`Rule::UpdateEmpty`] when it changes nothing. Of the acl and the properties that it
+    /// replaces, every rule that is broken, as for [a whole item](ExternalItemBuilder::build).
+    pub fn build(self) -> Result<ItemUpdate, BuildError> {
+        let Self { acl, properties, content, sensitivity_label } = self;
+        let mut faults = FaultList::default();
+        if acl.is_none()
+            && properties.is_none()
+            && content.is_leave()
+            && sensitivity_label.is_leave()
+        {
+            faults.push(Rule::UpdateEmpty, "$", "changes nothing; say what becomes different");
+        }
+        if let Some(acl) = &acl {
+            check_acl(acl, &mut faults);
+        }
+        if let Some(properties) = &properties {
+            properties.check(&mut faults);
+        }
+        faults.finish()?;
+        let members = Members {
+            acl: acl.unwrap_or_default(),
+            properties: properties.unwrap_or_default(),
+            content,
+            sensitivity_label,
+            activities: Vec::new(),
+        };
+        Ok(ItemUpdate { members })
+    }
+}
+
 open_enum! {
     /// What the text of an item is.
     pub enum ExternalItemContentType {
@@ -425,6 +555,81 @@ impl Endpoint for GetItem<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<StoredItem, DecodeError> {
         answer.resource()
+    }
+}
+
+/// `PATCH /external/connections/{connection}/items/{item}`: changes a part of an item that is
+/// there
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalitem-update)).
+///
+/// It creates nothing, and what the update does not name stays, where [`PutItem`] would take it
+/// away. But an acl or properties that it does name replace the stored ones whole: an entry or a
+/// property that is left out is gone.
+///
+/// v1.0 only. The beta page has a PUT with the same words, where another beta page says that a PUT
+/// overwrites the whole item; as half an item sent there could lose the other half, beta is
+/// refused. The answer is the updated item; an empty one is assumed to be as good.
+///
+/// ```
+/// use graphfeed_core::external::{Acl, ItemUpdate, PatchItem};
+/// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{ConnectionId, Guid, ItemId};
+///
+/// let (connection, item) = (ConnectionId::new("contosohr")?, ItemId::new("TSP228082938")?);
+/// let tenant = Guid::new("67a141d8-cf4e-4528-ba07-bed21bfacd2d")?;
+/// let update = ItemUpdate::builder().replace_acl([Acl::everyone(tenant)]).build()?;
+/// let request = PatchItem::new(&connection, &item, &update).request(&ServiceRoot::v1())?;
+/// assert_eq!(request.method(), "PATCH");
+/// assert_eq!(
+///     request.uri(),
+///     "https://graph.microsoft.com/v1.0/external/connections/contosohr/items/TSP228082938",
+/// );
+/// assert_eq!(
+///     request.body(),
+///     r#"{"acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","accessType":"grant"}]}"#,
+/// );
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PatchItem<'a> {
+    connection: &'a ConnectionId,
+    item: &'a ItemId,
+    update: &'a ItemUpdate,
+}
+
+impl<'a> PatchItem<'a> {
+    /// Changes `item` of `connection` by `update`.
+    pub fn new(connection: &'a ConnectionId, item: &'a ItemId, update: &'a ItemUpdate) -> Self {
+        Self { connection, item, update }
+    }
+}
+
+impl Endpoint for PatchItem<'_> {
+    type Output = Option<StoredItem>;
+    const ROUTE: Route =
+        Route::patch("Update item", "/external/connections/{connection}/items/{item}")
+            .versions(&[Version::V1])
+            .clouds(CLOUDS)
+            .permissions(work_or_application(WRITE_ITEM))
+            .lane(Lane::Connection);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.item);
+    }
+
+    fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        self.update.members.write(to, out)
+    }
+
+    /// It says what the members become, not by how much they change, and appends nothing: twice
+    /// comes to the same as once.
+    fn repeat(&self) -> Repeat {
+        Repeat::Freely
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Option<StoredItem>, DecodeError> {
+        StoredItem::if_any(answer)
     }
 }
 

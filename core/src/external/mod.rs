@@ -42,7 +42,8 @@ pub use ensure::{
 };
 pub use item::{
     DeleteItem, ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType,
-    GetItem, PutItem, StoredContent, StoredInformationProtectionLabel, StoredItem,
+    GetItem, ItemUpdate, ItemUpdateBuilder, PatchItem, PutItem, StoredContent,
+    StoredInformationProtectionLabel, StoredItem,
 };
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue};
