@@ -125,6 +125,7 @@ pub(crate) fn argument(name: &str, value: &str, behaviour: &Behaviour, findings:
     }
     match name {
         "item" => item_id(value, "item id", behaviour, findings),
+        "group" => external_group_id(value, "group id", findings),
         "historyItem" => {
             guid(value, "history item id", "a history item id", findings);
         }

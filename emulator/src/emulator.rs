@@ -21,7 +21,7 @@ use crate::{
     faults::{Fault, FaultError},
     findings::Report,
     incoming::Arrival,
-    model::{Item, ItemActivity, UserActivity},
+    model::{Group, Item, ItemActivity, UserActivity},
     options::Options,
     record::{Count, Entry},
     service::Service,
@@ -144,6 +144,11 @@ impl Emulator {
         let service = self.service();
         let item = service.item(connection, item);
         item.map(|item| item.activities.clone()).unwrap_or_default()
+    }
+
+    /// Copies of the external groups of a connection with their members, by id.
+    pub fn groups(&self, connection: &str) -> Vec<Group> {
+        self.service().groups(connection).cloned().collect()
     }
 
     /// Copies of the user activities with their history items, oldest first.

@@ -128,8 +128,8 @@ pub use emulator::Emulator;
 pub use faults::{Effect, End, Fault, FaultError, Requests, RetryAfter};
 pub use findings::Report;
 pub use model::{
-    AclEntry, ActivityOwner, ConnectionState, Content, HistoryItem, Item, ItemActivity, Property,
-    PropertyType, UserActivity,
+    AclEntry, ActivityOwner, ConnectionState, Content, Group, GroupMember, HistoryItem, Item,
+    ItemActivity, Property, PropertyType, UserActivity,
 };
 pub use options::{
     Behaviour, HistoryDates, ItemAnswer, MissingContent, Options, SchemaAnswer, Switch, Verdict,

@@ -151,6 +151,30 @@ pub struct ItemActivity {
     pub performed_by_id: String,
 }
 
+/// An external group as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Group {
+    /// The id that the client chose.
+    pub id: String,
+    /// Its name, if it has one.
+    pub display_name: Option<String>,
+    /// Its description, if it has one.
+    pub description: Option<String>,
+    /// Its members, in the order of arrival. No answer has them.
+    pub members: Vec<GroupMember>,
+}
+
+/// A member of an external group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupMember {
+    /// The type in the words of v1.0: `user`, `group` or `externalGroup`.
+    pub kind: &'static str,
+    /// A user, group or external group id.
+    pub id: String,
+}
+
 /// A schema that was registered, or is about to be.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Schema {
@@ -215,6 +239,7 @@ pub(crate) struct Connection {
     pub(crate) schema: Option<Schema>,
     pub(crate) operations: Vec<SchemaOperation>,
     pub(crate) items: BTreeMap<String, Item>,
+    pub(crate) groups: BTreeMap<String, Group>,
 }
 
 impl Connection {

@@ -298,6 +298,16 @@ behaviour! {
     /// The v1.0 metadata has no such member; that it is refused is an inference.
     identity_source_v1 "identity-source-v1" [IdentitySource]: Verdict = Verdict::Refuse;
 
+    /// An external group that becomes its own member, also by way of others.
+    ///
+    /// No document says; nobody could be meant by it.
+    group_cycle "group-cycle" [GroupCycle]: Verdict = Verdict::Refuse;
+
+    /// An external group as a member that the connection does not have.
+    ///
+    /// No document says in which order groups and members come.
+    group_unknown "group-unknown" [GroupUnknown]: Verdict = Verdict::Report;
+
     /// `-` and `_` in an item id.
     ///
     /// Documented are letters and digits, samples by Microsoft use both.

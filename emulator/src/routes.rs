@@ -19,6 +19,12 @@ pub(crate) enum Action {
     GetItem,
     DeleteItem,
     AddActivities,
+    CreateGroup,
+    GetGroup,
+    UpdateGroup,
+    DeleteGroup,
+    AddMember,
+    RemoveMember,
     PutActivity,
     ListActivities,
     DeleteActivity,
@@ -75,7 +81,10 @@ pub(crate) const ROUTES: &[Route] = {
     const SCHEMA: &str = "/external/connections/{connection}/schema";
     const OPERATION: &str = "/external/connections/{connection}/operations/{operation}";
     const ITEM: &str = "/external/connections/{connection}/items/{item}";
+    const GROUPS: &str = "/external/connections/{connection}/groups";
     const GROUP: &str = "/external/connections/{connection}/groups/{group}";
+    const MEMBERS: &str = "/external/connections/{connection}/groups/{group}/members";
+    const MEMBER: &str = "/external/connections/{connection}/groups/{group}/members/{member}";
     const HISTORY: &str = "/me/activities/{activity}/historyItems/{historyItem}";
     &[
         here("POST", "connection", CONNECTIONS, CONNECTION_WRITE, CreateConnection),
@@ -105,22 +114,12 @@ pub(crate) const ROUTES: &[Route] = {
             ADD_ACTIVITIES,
             AddActivities,
         ),
-        missing("POST", "group", "/external/connections/{connection}/groups", ITEM_WRITE),
-        missing("GET", "group", GROUP, ITEM_READ),
-        missing("PATCH", "group", GROUP, ITEM_WRITE),
-        missing("DELETE", "group", GROUP, ITEM_WRITE),
-        missing(
-            "POST",
-            "member",
-            "/external/connections/{connection}/groups/{group}/members",
-            ITEM_WRITE,
-        ),
-        missing(
-            "DELETE",
-            "member",
-            "/external/connections/{connection}/groups/{group}/members/{member}",
-            ITEM_WRITE,
-        ),
+        here("POST", "group", GROUPS, ITEM_WRITE, CreateGroup),
+        here("GET", "group", GROUP, ITEM_READ, GetGroup),
+        here("PATCH", "group", GROUP, ITEM_WRITE, UpdateGroup),
+        here("DELETE", "group", GROUP, ITEM_WRITE, DeleteGroup),
+        here("POST", "member", MEMBERS, ITEM_WRITE, AddMember),
+        here("DELETE", "member", MEMBER, ITEM_WRITE, RemoveMember),
         Route {
             query: &["$expand"],
             ..here("GET", "activities", "/me/activities", USER_ACTIVITY, ListActivities)
@@ -282,8 +281,8 @@ mod tests {
             nearest(method, &segments).map(|route| (route.method, route.path))
         };
         assert_eq!(
-            nearest("GET", "/external/connections/c/groups/g"),
-            Some(("GET", "/external/connections/{connection}"))
+            nearest("GET", "/external/connections/c/groups/g/members"),
+            Some(("POST", "/external/connections/{connection}/groups/{group}/members"))
         );
         assert_eq!(
             nearest("POST", "/external/connections/c/items"),
@@ -294,8 +293,8 @@ mod tests {
             Some(("POST", "/external/connections/{connection}/items/{item}/addActivities"))
         );
         assert_eq!(
-            nearest("POST", "/external/connections/c/groups"),
-            Some(("POST", "/external/connections"))
+            nearest("POST", "/external/connections/c/fullRefresh"),
+            Some(("POST", "/external/connections/{connection}/groups"))
         );
         assert_eq!(
             nearest("PATCH", "/external/connections/c/items/i"),

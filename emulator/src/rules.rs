@@ -47,7 +47,7 @@ rules! {
     ItemId "item-id" BAD_REQUEST,
     /// An `id` in the body of an item is the one in the URL.
     ItemIdMismatch "item-id-mismatch" BAD_REQUEST,
-    /// An external group id is `[A-Za-z0-9_-]{1,128}`.
+    /// An external group id is `[A-Za-z0-9_-]{1,128}`, and stays what it is.
     ExternalGroupId "external-group-id" BAD_REQUEST,
     /// A GUID is written with hyphens, `8-4-4-4-12` hexadecimal digits.
     Guid "guid" BAD_REQUEST,
@@ -95,6 +95,10 @@ rules! {
     SchemaBaseType "schema-base-type" BAD_REQUEST,
     /// A schema has 1 to 128 properties.
     SchemaSize "schema-size" BAD_REQUEST,
+    /// An external group is not its own member, however far removed.
+    GroupCycle "group-cycle" BAD_REQUEST,
+    /// An external group that is a member exists.
+    GroupUnknown "group-unknown" BAD_REQUEST,
     /// The body is no longer than the limit.
     BodySize "body-size" PAYLOAD_TOO_LARGE,
     /// The body is JSON, at most 100 levels deep, no member twice.

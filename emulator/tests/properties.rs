@@ -11,12 +11,15 @@ use support::{
     Bench, ITEM, SCHEMA, activities, activity, faults_of, item, item_with, user_activity,
 };
 
-const ROUTES: [(&str, &str); 8] = [
+const ROUTES: [(&str, &str); 11] = [
     ("POST", "/v1.0/external/connections"),
     ("PATCH", "/beta/external/connections/contosohr/schema"),
     ("PUT", ITEM),
     ("PUT", "/beta/external/connections/contosohr/items/TSP228082938"),
     ("POST", "/v1.0/external/connections/contosohr/items/TSP228082938/addActivities"),
+    ("POST", "/v1.0/external/connections/contosohr/groups"),
+    ("PATCH", "/beta/external/connections/contosohr/groups/teamx"),
+    ("POST", "/beta/external/connections/contosohr/groups/teamx/members"),
     ("PUT", "/v1.0/me/activities/a"),
     ("GET", "/v1.0/me/activities"),
     ("DELETE", "/v1.0/me/activities/a"),
@@ -26,8 +29,9 @@ const ROUTES: [(&str, &str); 8] = [
 fn state(bench: &Bench) -> String {
     let service = bench.emulator.service();
     let items: Vec<_> = service.items("contosohr").collect();
+    let groups: Vec<_> = service.groups("contosohr").collect();
     let activities: Vec<_> = service.user_activities().collect();
-    format!("{items:?}{activities:?}")
+    format!("{items:?}{groups:?}{activities:?}")
 }
 
 /// Sends what a client could send, and checks what holds for any answer.
@@ -102,6 +106,8 @@ fn json() -> impl Strategy<Value = Value> {
             "historyItems",
             "name",
             "baseType",
+            "displayName",
+            "identitySource",
         ])
         .prop_map(str::to_owned),
     ];
@@ -119,6 +125,8 @@ fn good() -> Vec<String> {
     let created = activity("created", "2026-01-02T03:04:05Z", support::USER);
     vec![
         r#"{"id":"abc","name":"a"}"#.to_owned(),
+        r#"{"id":"abc","displayName":"a","description":null}"#.to_owned(),
+        r#"{"id":"abc","type":"group","identitySource":"external"}"#.to_owned(),
         SCHEMA.to_owned(),
         item(
             r#""title@odata.type":"String","title":"ä","priority":1,"due":"2026-01-02T03:04:05Z""#,
@@ -136,6 +144,7 @@ fn bench() -> Bench {
     let bench = Bench::ready();
     bench.expect(200, "PUT", ITEM, item(r#""title":"before""#));
     bench.expect(201, "PUT", "/v1.0/me/activities/a", user_activity("a", ""));
+    bench.expect(201, "POST", "/v1.0/external/connections/contosohr/groups", r#"{"id":"teamx"}"#);
     bench
 }
 
@@ -161,7 +170,7 @@ proptest! {
 
     #[test]
     fn any_damage_to_a_good_body_is_answered(
-        which in 0..6_usize,
+        which in 0..8_usize,
         at in any::<prop::sample::Index>(),
         with in prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",:0-.".to_vec())],
         cut in any::<bool>(),
@@ -182,7 +191,7 @@ proptest! {
             prop_oneof![
                 prop::sample::select(vec![
                     "v1.0", "beta", "external", "connections", "contosohr", "items", "schema",
-                    "TSP228082938", "addActivities", "operations", "me", "activities",
+                    "TSP228082938", "groups", "teamx", "members", "addActivities", "operations", "me", "activities",
                     "historyItems", "", ".", "..", "%", "%2", "%2F", "%ff", "$batch",
                 ])
                 .prop_map(str::to_owned),

@@ -58,8 +58,8 @@ fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
         ("GET", "/beta/me/activities/recent", "yet", "GET /v1.0/me/activities"),
         (
             "POST",
-            "/v1.0/external/connections/contosohr/groups",
-            "yet",
+            "/v1.0/external/connections/contosohr/fullRefresh/start",
+            "start;",
             "is POST /v1.0/external/connections",
         ),
         ("GET", "/beta/me/drive", "GET /beta/me/drive;", "GET /v1.0/me/activities"),

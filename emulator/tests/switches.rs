@@ -27,6 +27,8 @@ fn cases() -> Vec<(&'static str, &'static str, &'static str, String, String)> {
     let source =
         format!(r#""type":"user","value":"{USER}","identitySource":"azureActiveDirectory""#);
     let schema = format!("{CONTOSO}/schema");
+    let members = format!("{CONTOSO}/groups/teamx/members");
+    let nested = |id: &str| format!(r#"{{"id":"{id}","type":"externalGroup"}}"#);
     vec![
         put("annotation-order", r#""tags":["a"],"tags@odata.type":"Collection(String)""#),
         put("annotation-hash", r##""title@odata.type":"#String","title":"a""##),
@@ -35,6 +37,8 @@ fn cases() -> Vec<(&'static str, &'static str, &'static str, String, String)> {
         put("null-property", r#""title":null"#),
         acl("everyone-literal", r#""type":"everyone","value":"everyone""#),
         acl("identity-source-v1", &source),
+        ("group-cycle", "refuse", "POST", members.clone(), nested("teamx")),
+        ("group-unknown", "refuse", "POST", members, nested("teamy")),
         ("item-id-punctuation", "refuse", "GET", format!("{CONTOSO}/items/a-b"), String::new()),
         acl("enum-case", &format!(r#""type":"User","value":"{USER}""#)),
         put("date-without-offset", r#""due":"2026-01-02T03:04:05""#),
@@ -65,6 +69,7 @@ fn a_refusal_that_a_switch_decides_has_its_rule_and_ends_with_its_name() {
         });
         let made = r#"{"id":"contosohr","name":"Contoso HR"}"#;
         bench.expect(201, "POST", "/v1.0/external/connections", made);
+        bench.expect(201, "POST", &format!("{CONTOSO}/groups"), r#"{"id":"teamx"}"#);
         if switch != "schema-properties" {
             bench.expect(202, "PATCH", &format!("{CONTOSO}/schema"), SCHEMA);
         }

@@ -1,13 +1,15 @@
 //! Reads external items and the activities on them. Their properties are read in `property`.
 //!
 //! Sources: put-items (v1.0 and beta), addActivities, resources externalItem, acl,
-//! externalItemContent, externalActivity and identity, API limits.
+//! externalItemContent and externalActivity, API limits.
 
-use super::{Form, Found, Member, Need, Reader, Shape, Words};
+use super::{
+    Form, Found, Member, Need, Reader, Shape, Words,
+    identity::{IDENTITY, IDENTITY_SOURCE},
+};
 use crate::{
     check::{self, shown},
     findings::{Finding, Findings, Refusal, by_switch},
-    incoming::Version,
     json::{Json, Kind},
     model::{AclEntry, Content, Item, ItemActivity, Schema},
     path::Path,
@@ -34,9 +36,6 @@ const ACL_TYPE: Words = Words {
     name: "aclType",
     known: &["user", "group", "everyone", "everyoneExceptGuests", "externalGroup"],
 };
-
-const IDENTITY_SOURCE: Words =
-    Words { name: "identitySourceType", known: &["azureActiveDirectory", "external"] };
 
 const ACL: Shape = Shape {
     name: "an acl entry",
@@ -79,18 +78,6 @@ const ACTIVITY: Shape = Shape {
         Member("type", Need::Required, Form::Word(&ACTIVITY_TYPE)),
         Member("startDateTime", Need::Required, Form::Date),
         Member("performedBy", Need::Required, Form::Object),
-    ],
-};
-
-const IDENTITY_TYPE: Words =
-    Words { name: "identityType", known: &["user", "group", "externalGroup"] };
-
-const IDENTITY: Shape = Shape {
-    name: "an identity",
-    odata_type: "microsoft.graph.externalConnectors.identity",
-    members: &[
-        Member("id", Need::Required, Form::Text),
-        Member("type", Need::Required, Form::AnyText),
     ],
 };
 
@@ -157,33 +144,7 @@ impl Reader<'_> {
 
     fn acl_entry(&mut self, json: Json<'_>, path: &Path<'_>) -> Option<AclEntry> {
         let found = self.members(json, path, &ACL)?;
-        let mut kind = found.word("type", &ACL_TYPE);
-        let source = found.word("identitySource", &IDENTITY_SOURCE);
-        let place = path.name("identitySource");
-        if found.is_sent("identitySource") && self.version == Version::V1 {
-            let verdict = self.behaviour.identity_source_v1;
-            self.findings.judge(verdict, "identity-source-v1", Rule::IdentitySource, place, || {
-                "v1.0 has no identitySource; leave it out, and write an external group as \
-                 type externalGroup"
-                    .to_owned()
-            });
-        } else {
-            match (source, kind) {
-                (Some("external"), Some(other)) if other != "group" => {
-                    let message = format!("identitySource external goes with group, not {other}");
-                    self.refuse(Rule::IdentitySource, place, message);
-                }
-                (Some("azureActiveDirectory"), Some("externalGroup")) => {
-                    let message = "an externalGroup is not in azureActiveDirectory; \
-                                   leave identitySource out";
-                    self.refuse(Rule::IdentitySource, place, message);
-                }
-                _ => {}
-            }
-        }
-        if source == Some("external") && kind == Some("group") {
-            kind = Some("externalGroup");
-        }
+        let kind = self.sourced(&found, found.word("type", &ACL_TYPE), path);
         let (kind, value) = (kind?, found.text("value")?);
         let place = path.name("value");
         match kind {
@@ -333,32 +294,12 @@ impl Reader<'_> {
         let found = self.members(json, path, &ACTIVITY)?;
         let place = path.name("performedBy");
         let by = found.get("performedBy");
-        let by = by.and_then(|by| self.members(by, &place, &IDENTITY))?;
-        let kind = by.text("type").and_then(|kind| match &*kind {
-            // The page of the resource spells it so; the metadata has externalGroup.
-            "externalgroup" => Some("externalGroup"),
-            other if self.word(other, &place.name("type"), &IDENTITY_TYPE) => {
-                IDENTITY_TYPE.find_in_any_case(other)
-            }
-            _ => None,
-        });
-        let id = by.text("id");
-        let place = place.name("id");
-        match (kind, &id) {
-            (Some("externalGroup"), Some(id)) => {
-                check::external_group_id(id, place, &mut self.findings);
-            }
-            (Some(kind), Some(id)) => {
-                let what = format!("the object id of a {kind}");
-                check::guid(id, place, &what, &mut self.findings);
-            }
-            _ => {}
-        }
+        let by = by.and_then(|by| self.identity(by, &place, &IDENTITY))?;
         Some(ItemActivity {
             kind: found.word("type", &ACTIVITY_TYPE)?,
             start_date_time: found.text("startDateTime")?,
-            performed_by_kind: kind?,
-            performed_by_id: id?,
+            performed_by_kind: by.kind,
+            performed_by_id: by.id,
         })
     }
 }

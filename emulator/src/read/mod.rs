@@ -3,6 +3,8 @@
 
 mod activity;
 mod connection;
+mod group;
+mod identity;
 mod item;
 mod property;
 
@@ -20,6 +22,7 @@ use crate::{
 };
 
 pub(crate) use activity::HistoryId;
+pub(crate) use group::SentMember;
 pub(crate) use item::ActivityVerdict;
 
 /// The members that a type has.

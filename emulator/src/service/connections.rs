@@ -39,6 +39,7 @@ impl Run<'_> {
             schema: None,
             operations: Vec::new(),
             items: Default::default(),
+            groups: Default::default(),
         };
         let answer = Answer::object(StatusCode::CREATED, |body| {
             body.text("@odata.context", &context(call, "external/connections/$entity"));

@@ -5,6 +5,7 @@
 mod activities;
 mod authorize;
 mod connections;
+mod groups;
 mod items;
 mod tokens;
 
@@ -25,7 +26,7 @@ use crate::{
     identity::{self, Endpoint, Platform, Refused},
     ids::Ids,
     incoming::{self, Arrival, Call, Version},
-    model::{Connection, ConnectionState, Item, Store, UserActivity},
+    model::{Connection, ConnectionState, Group, Item, Store, UserActivity},
     options::{Options, Versions},
     record::{Count, Entry, Record},
     routes::{Action, Lane, Route},
@@ -255,6 +256,12 @@ impl Service {
             Action::GetItem => run.get_item(&call),
             Action::DeleteItem => run.delete_item(&call),
             Action::AddActivities => run.add_activities(&call),
+            Action::CreateGroup => run.create_group(&call),
+            Action::GetGroup => run.get_group(&call),
+            Action::UpdateGroup => run.update_group(&call),
+            Action::DeleteGroup => run.delete_group(&call),
+            Action::AddMember => run.add_member(&call),
+            Action::RemoveMember => run.remove_member(&call),
             Action::PutActivity => run.put_activity(&call),
             Action::ListActivities => run.list_activities(&call),
             Action::DeleteActivity => run.delete_activity(&call),
@@ -349,6 +356,11 @@ impl Service {
     /// An item.
     pub fn item(&self, connection: &str, item: &str) -> Option<&Item> {
         self.connection(connection)?.items.get(item)
+    }
+
+    /// The external groups of a connection with their members, by id.
+    pub fn groups(&self, connection: &str) -> impl Iterator<Item = &Group> {
+        self.connection(connection).into_iter().flat_map(|connection| connection.groups.values())
     }
 
     /// The user activities, oldest first.

@@ -37,16 +37,19 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
     let body = item_with(r#""content":{"type":"html","value":"<p>before</p>"}"#);
     bench.expect(200, "PUT", ITEM, body);
     let before = bench.expect(200, "GET", ITEM, "").json;
+    bench.expect(201, "POST", &format!("{CONTOSO}/groups"), r#"{"id":"teamx"}"#);
+    let groups = bench.emulator.groups("contosohr");
 
     let mut seen = BTreeSet::new();
-    let groups = [
+    let cases = [
         items::cases(),
         others::activities_on_items(),
+        others::groups(),
         others::user_activities(),
         others::connections(),
         others::other_statuses(),
     ];
-    for case in groups.into_iter().flatten() {
+    for case in cases.into_iter().flatten() {
         let answer = bench.refused(case.method, &case.target, case.body, &case.faults);
         assert_eq!(answer.status, case.status, "{}", answer.text);
         seen.extend(case.faults.iter().map(|(rule, _)| *rule));
@@ -55,12 +58,13 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
     assert_eq!(bench.expect(200, "GET", ITEM, "").json, before);
     assert_eq!(bench.emulator.items("contosohr").len(), 1);
     assert_eq!(bench.emulator.item_activities("contosohr", "TSP228082938"), []);
+    assert_eq!(bench.emulator.groups("contosohr"), groups);
     assert_eq!(bench.emulator.user_activities(), []);
     let connections = bench.expect(200, "GET", CONNECTIONS, "").json;
     assert_eq!(connections["value"].as_array().map(Vec::len), Some(1));
 
     // These need another request, another state or another switch, and have tests of their own.
-    seen.extend(["annotation-order", "connection-state", "content-type", "token"]);
+    seen.extend(["annotation-order", "connection-state", "content-type", "group-unknown", "token"]);
     // In tests/authorization.rs and tests/faults.rs.
     seen.extend(["connection-owner", "fault", "permission", "token-claims", "token-kind"]);
     let all: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();

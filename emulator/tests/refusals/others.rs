@@ -177,6 +177,73 @@ pub(super) fn connections() -> Vec<Case> {
     ]
 }
 
+pub(super) fn groups() -> Vec<Case> {
+    const GROUPS: &str = "/v1.0/external/connections/contosohr/groups";
+    const TEAM: &str = "/v1.0/external/connections/contosohr/groups/teamx";
+    const MEMBERS: &str = "/v1.0/external/connections/contosohr/groups/teamx/members";
+    let member = |id: &str, kind: &str, rule, place| {
+        case("POST", MEMBERS, format!(r#"{{"id":"{id}","type":"{kind}"}}"#), &[(rule, place)])
+    };
+    let missing = |method, target: &str, body: &str, place| {
+        let faults = [("not-found", place)];
+        Case { status: 404, ..case(method, target.replace("teamx", "none"), body, &faults) }
+    };
+    let good = format!(r#"{{"id":"{USER}","type":"user"}}"#);
+    vec![
+        case("POST", GROUPS, r#"{"displayName":"a"}"#, &[("member-required", "$.id")]),
+        case("POST", GROUPS, r#"{"id":null}"#, &[("member-required", "$.id")]),
+        case("POST", GROUPS, r#"{"id":7}"#, &[("member-type", "$.id")]),
+        case("POST", GROUPS, r#"{"id":""}"#, &[("external-group-id", "$.id")]),
+        case("POST", GROUPS, r#"{"id":"a b"}"#, &[("external-group-id", "$.id")]),
+        case(
+            "POST",
+            GROUPS,
+            format!(r#"{{"id":"{}"}}"#, "a".repeat(129)),
+            &[("external-group-id", "$.id")],
+        ),
+        case("POST", GROUPS, r#"{"id":"a","displayName":1}"#, &[("member-type", "$.displayName")]),
+        case("POST", GROUPS, r#"{"id":"a","members":[]}"#, &[("member-unknown", "$.members")]),
+        case("PATCH", TEAM, r#"{"id":"teamy"}"#, &[("external-group-id", "$.id")]),
+        case("PATCH", TEAM, r#"{"description":[]}"#, &[("member-type", "$.description")]),
+        case("GET", format!("{GROUPS}/a.b"), "", &[("external-group-id", "group id")]),
+        member("john", "user", "guid", "$.id"),
+        member("teamy", "group", "guid", "$.id"),
+        member("a.b", "externalGroup", "external-group-id", "$.id"),
+        member("", "externalGroup", "member-required", "$.id"),
+        member(USER, "everyone", "enum-value", "$.type"),
+        member(USER, "unknownFutureValue", "unknown-future-value", "$.type"),
+        member("teamx", "externalGroup", "group-cycle", "$.id"),
+        case("POST", MEMBERS, format!(r#"{{"id":"{USER}"}}"#), &[("member-required", "$.type")]),
+        case(
+            "POST",
+            MEMBERS,
+            r#"{"id":"teamy","type":"group","identitySource":"external"}"#,
+            &[("identity-source", "$.identitySource")],
+        ),
+        case(
+            "POST",
+            MEMBERS.replace("v1.0", "beta"),
+            r#"{"id":"teamy","type":"user","identitySource":"external"}"#,
+            &[("identity-source", "$.identitySource"), ("guid", "$.id")],
+        ),
+        missing("GET", TEAM, "", "group id"),
+        missing("PATCH", TEAM, "{}", "group id"),
+        missing("DELETE", TEAM, "", "group id"),
+        missing("POST", MEMBERS, &good, "group id"),
+        missing("DELETE", &format!("{MEMBERS}/{USER}"), "", "group id"),
+        Case {
+            status: 404,
+            ..case("DELETE", format!("{MEMBERS}/{USER}"), "", &[("not-found", "member id")])
+        },
+        Case {
+            status: 409,
+            ..case("POST", GROUPS, r#"{"id":"teamx"}"#, &[("already-exists", "$.id")])
+        },
+        Case { status: 405, ..case("GET", GROUPS, "", &[("method", "path")]) },
+        Case { status: 405, ..case("GET", MEMBERS, "", &[("method", "path")]) },
+    ]
+}
+
 pub(super) fn other_statuses() -> Vec<Case> {
     let with = |status, case: Case| Case { status, ..case };
     let good = || item(r#""title":"a""#);
