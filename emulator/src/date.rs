@@ -80,10 +80,19 @@ impl Moment {
         self.seconds - earlier.seconds - borrow
     }
 
+    /// What answers show of it: whole milliseconds.
+    pub(crate) fn millis(self) -> Self {
+        Self { nanos: self.nanos / 1_000_000 * 1_000_000, ..self }
+    }
+
     /// As answers write it: milliseconds, trailing zeros cut, `Z`.
     pub(crate) fn graph(self) -> String {
-        let millis = self.nanos / 1_000_000;
-        let fraction = format!(".{millis:03}");
+        self.millis().exact()
+    }
+
+    /// To the last digit, trailing zeros cut, `Z`.
+    pub(crate) fn exact(self) -> String {
+        let fraction = format!(".{:09}", self.nanos);
         format!("{}{}Z", self.bare(), fraction.trim_end_matches(['0', '.']))
     }
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Request, Uri, header};
 
 use crate::{
     check::{self, cut, shown},
@@ -43,6 +43,8 @@ pub(crate) struct Call<'r> {
     pub(crate) query: Vec<(String, String)>,
     /// Scheme and authority as the client named them.
     pub(crate) origin: String,
+    /// The target, byte for byte.
+    pub(crate) uri: &'r Uri,
     body: Option<Json<'r>>,
     /// What was noticed and let pass so far.
     pub(crate) reports: Vec<Finding>,
@@ -119,6 +121,7 @@ impl<'r> Call<'r> {
             args,
             query,
             origin: target.origin,
+            uri: request.uri(),
             body,
             reports: findings.reports,
         })
@@ -258,7 +261,7 @@ fn read_json(body: &[u8]) -> Result<Json<'_>, Refusal> {
 }
 
 /// The query options of a request. One that the route does not know is not ignored, for its
-/// answer would be wrong; one without `$` means nothing to OData and is.
+/// answer would be wrong; one without `$` means nothing to OData and is. Each comes once.
 fn query_options(query: &str, route: &Route) -> Result<Vec<(String, String)>, Refusal> {
     let mut options = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -281,6 +284,13 @@ fn query_options(query: &str, route: &Route) -> Result<Vec<(String, String)>, Re
                     route.path,
                     cut(&name),
                 ),
+            ));
+        }
+        if name.starts_with('$') && options.iter().any(|(known, _)| *known == name) {
+            return Err(Refusal::new(
+                Rule::QueryOption,
+                format!("query {name}"),
+                "the option is there twice; send it once",
             ));
         }
         options.push((name, value));

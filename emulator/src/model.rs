@@ -278,6 +278,8 @@ pub struct UserActivity {
     pub history_items: Vec<HistoryItem>,
     /// Whose it is. None: tokens are not checked.
     pub owner: Option<ActivityOwner>,
+    /// Higher than that of each that was there before it.
+    pub(crate) number: u64,
     pub(crate) stamps: Stamps,
 }
 

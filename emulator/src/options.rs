@@ -3,7 +3,10 @@
 //! Every default here stands where the documents are silent or disagree; what they say in words
 //! is no switch. [`Behaviour`] and the table of its switches are written from one list.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    num::NonZeroUsize,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::{authorization::Authorization, early::EarlyCalls, faults::Fault, rules::Rule};
 
@@ -184,6 +187,19 @@ impl Setting for usize {
     }
     fn word(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Setting for Option<NonZeroUsize> {
+    const VALUES: &'static str = "none, or a whole number from 1";
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "none" => Some(None),
+            word => word.parse().ok().map(Some),
+        }
+    }
+    fn word(&self) -> String {
+        self.map_or("none".to_owned(), |number| number.to_string())
     }
 }
 
@@ -393,6 +409,17 @@ behaviour! {
     /// The shape of a schema in an answer. The example wraps it in `value`
     /// (schema-get).
     schema_answer "schema-answer": SchemaAnswer = SchemaAnswer::Bare;
+
+    /// The most entries of a page: of connections, and of activities, where `$top` can only
+    /// lower it.
+    ///
+    /// Documented is that pages there are, not how long they get (the page on paging).
+    page_size "page-size": Option<NonZeroUsize> = None;
+
+    /// Whether a list begins with a page that is empty and has a next one.
+    ///
+    /// Documented for activities, where others' are taken out of a page (get-activities).
+    empty_page "empty-page": bool = false;
 
     /// The longest body that is accepted, in bytes. Documented are 4 MB.
     body_limit "body-limit" [BodySize]: usize = 4_000_000;

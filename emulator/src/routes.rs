@@ -27,6 +27,7 @@ pub(crate) enum Action {
     RemoveMember,
     PutActivity,
     ListActivities,
+    RecentActivities,
     DeleteActivity,
     PutHistoryItem,
     DeleteHistoryItem,
@@ -85,10 +86,14 @@ pub(crate) const ROUTES: &[Route] = {
     const GROUP: &str = "/external/connections/{connection}/groups/{group}";
     const MEMBERS: &str = "/external/connections/{connection}/groups/{group}/members";
     const MEMBER: &str = "/external/connections/{connection}/groups/{group}/members/{member}";
+    const ACTIVITY_QUERY: &[&str] = &["$expand", "$filter", "$top", "$skiptoken"];
     const HISTORY: &str = "/me/activities/{activity}/historyItems/{historyItem}";
     &[
         here("POST", "connection", CONNECTIONS, CONNECTION_WRITE, CreateConnection),
-        here("GET", "connections", CONNECTIONS, CONNECTION_READ, ListConnections),
+        Route {
+            query: &["$skiptoken"],
+            ..here("GET", "connections", CONNECTIONS, CONNECTION_READ, ListConnections)
+        },
         here("GET", "connection", CONNECTION, CONNECTION_READ, GetConnection),
         missing("PATCH", "connection", CONNECTION, CONNECTION_WRITE),
         here("DELETE", "connection", CONNECTION, CONNECTION_WRITE, DeleteConnection),
@@ -121,11 +126,17 @@ pub(crate) const ROUTES: &[Route] = {
         here("POST", "member", MEMBERS, ITEM_WRITE, AddMember),
         here("DELETE", "member", MEMBER, ITEM_WRITE, RemoveMember),
         Route {
-            query: &["$expand"],
+            query: ACTIVITY_QUERY,
             ..here("GET", "activities", "/me/activities", USER_ACTIVITY, ListActivities)
         },
-        missing("GET", "recent", "/me/activities/recent", USER_ACTIVITY),
-        missing("GET", "recent", "/me/activities/recent()", USER_ACTIVITY),
+        Route {
+            query: ACTIVITY_QUERY,
+            ..here("GET", "recent", "/me/activities/recent", USER_ACTIVITY, RecentActivities)
+        },
+        Route {
+            query: ACTIVITY_QUERY,
+            ..here("GET", "recent", "/me/activities/recent()", USER_ACTIVITY, RecentActivities)
+        },
         here("PUT", "activity", "/me/activities/{appActivityId}", USER_ACTIVITY, PutActivity),
         here("DELETE", "activity", "/me/activities/{activity}", USER_ACTIVITY, DeleteActivity),
         here("PUT", "historyItem", HISTORY, USER_ACTIVITY, PutHistoryItem),
@@ -270,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_literal_is_preferred_only_for_its_own_method() {
-        assert_eq!(route("GET", "/me/activities/recent"), None);
+        assert_eq!(route("GET", "/me/activities/recent"), Some(Action::RecentActivities));
         assert_eq!(route("PUT", "/me/activities/recent"), Some(Action::PutActivity));
     }
 
@@ -300,7 +311,7 @@ mod tests {
             nearest("PATCH", "/external/connections/c/items/i"),
             Some(("PUT", "/external/connections/{connection}/items/{item}"))
         );
-        assert_eq!(nearest("GET", "/me/activities/recent"), Some(("GET", "/me/activities")));
+        assert_eq!(nearest("GET", "/me/activities/1"), Some(("GET", "/me/activities")));
         assert_eq!(nearest("GET", "/planet"), None);
     }
 

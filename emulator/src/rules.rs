@@ -119,6 +119,8 @@ rules! {
     DateTime "date-time" BAD_REQUEST,
     /// The operation exists in this version.
     Version "version" BAD_REQUEST,
+    /// A query option is one of those documented, and has a value that it takes.
+    QueryOption "query-option" BAD_REQUEST,
     /// The state of the connection allows the operation.
     ConnectionState "connection-state" BAD_REQUEST,
     /// A bearer token is sent.

@@ -1,7 +1,7 @@
 //! The core's requests, judged by the emulator, which has never seen the core's code: no id can
 //! change a route, what is written can be read back, and nothing we write draws even a remark.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use graphfeed_core::{
     activity::{
@@ -282,6 +282,42 @@ fn what_is_deleted_is_gone_and_deleting_it_again_does_no_harm() {
         assert_eq!(emulator.user_activities(), []);
         assert_eq!(client.send(&delete).unwrap(), Deleted::NotFound);
         assert_eq!(emulator.reports(), []);
+    }
+}
+
+#[test]
+fn pages_are_followed_to_their_end_though_the_first_is_empty() {
+    for version in [Version::V1, Version::Beta] {
+        let behaviour = Behaviour {
+            page_size: NonZeroUsize::new(2),
+            empty_page: true,
+            ..emulator().options().behaviour.clone()
+        };
+        let emulator = Emulator::new(Options { behaviour, ..Options::default() });
+        let client = client(&emulator, version);
+        for id in ["a", "b", "c", "d", "e"] {
+            let activity = UserActivity::builder(AppActivityId::new(id).unwrap())
+                .activity_source_host("https://contoso.com")
+                .activation_url("https://www.contoso.com/")
+                .visual_elements(VisualInfo::new(id))
+                .build()
+                .unwrap();
+            client.send(&PutActivity::new(&activity)).unwrap();
+        }
+        let pages = client.pages(&ListActivities::new());
+        let pages: Vec<Vec<String>> = pages
+            .map(|page| page.unwrap().value)
+            .map(|page| page.into_iter().filter_map(|each| each.app_activity_id).collect())
+            .collect();
+        assert_eq!(pages, [vec![], vec!["e", "d"], vec!["c", "b"], vec!["a"]]);
+
+        for id in ["abc", "abd", "abe"] {
+            let made = ExternalConnection::new(ConnectionId::new(id).unwrap(), "A").unwrap();
+            client.send(&CreateConnection::new(&made)).unwrap();
+        }
+        let pages = client.pages(&ListConnections::new());
+        let sizes: Vec<usize> = pages.map(|page| page.unwrap().value.len()).collect();
+        assert_eq!(sizes, [0, 2, 1]);
     }
 }
 

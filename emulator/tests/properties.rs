@@ -192,7 +192,7 @@ proptest! {
                 prop::sample::select(vec![
                     "v1.0", "beta", "external", "connections", "contosohr", "items", "schema",
                     "TSP228082938", "groups", "teamx", "members", "addActivities", "operations", "me", "activities",
-                    "historyItems", "", ".", "..", "%", "%2", "%2F", "%ff", "$batch",
+                    "historyItems", "recent", "", ".", "..", "%", "%2", "%2F", "%ff", "$batch",
                 ])
                 .prop_map(str::to_owned),
                 "[ -~]{0,6}",
@@ -205,6 +205,35 @@ proptest! {
         let bench = bench();
         let target = format!("/{}{query}", parts.join("/"));
         judge(&bench, method, &target, item(r#""title":"a""#))?;
+    }
+
+    #[test]
+    fn any_query_is_answered(
+        options in prop::collection::vec(
+            (
+                prop::sample::select(vec!["$top", "$filter", "$expand", "$skiptoken", "%24top", "x"]),
+                prop::collection::vec(
+                    prop_oneof![
+                        prop::sample::select(vec![
+                            "lastModifiedDateTime", "+gt+", "%20lt%20", "+and+", "historyItems",
+                            "($filter=", ")", "2026-01-02T03:04:05Z", "1", "%24filter%3d",
+                            "+and+seal+eq+", "true", "%ff",
+                        ])
+                        .prop_map(str::to_owned),
+                        "[!-~]{0,6}",
+                    ],
+                    0..8,
+                ),
+            ),
+            0..4,
+        ),
+    ) {
+        let bench = bench();
+        let option = |(name, parts): &(&str, Vec<String>)| format!("{name}={}", parts.concat());
+        let query = options.iter().map(option).collect::<Vec<_>>().join("&");
+        for path in ["/v1.0/me/activities", "/beta/me/activities/recent()"] {
+            judge(&bench, "GET", &format!("{path}?{query}"), "")?;
+        }
     }
 
     /// The emulator's own routing gives back any id that is escaped, and only that.

@@ -55,7 +55,12 @@ fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
     let routes = [
         ("PATCH", ITEM, "yet", "PUT /v1.0/external/connections/{connection}/items/{item}"),
         ("POST", "/v1.0/$batch", "yet", "/v1.0/external/connections"),
-        ("GET", "/beta/me/activities/recent", "yet", "GET /v1.0/me/activities"),
+        (
+            "GET",
+            "/beta/me/activities/1/historyItems",
+            "historyItems;",
+            "PUT /v1.0/me/activities/{activity}/historyItems/{historyItem}",
+        ),
         (
             "POST",
             "/v1.0/external/connections/contosohr/fullRefresh/start",
@@ -93,6 +98,9 @@ fn an_id_of_any_length_leaves_a_message_short() {
         (400, "GET", format!("{connections}/contosohr/items/{long}%")),
         (400, "GET", format!("{connections}/contosohr/items/{long}%ff")),
         (400, "GET", format!("{connections}?{long}=%ff")),
+        (400, "GET", format!("/v1.0/me/activities?$expand={long}")),
+        (400, "GET", format!("/v1.0/me/activities/recent?$filter={long}")),
+        (400, "GET", format!("/v1.0/me/activities?$top={long}")),
     ];
     for (status, method, target) in requests {
         let answer = bench.expect(status, method, &target, "");
@@ -102,7 +110,6 @@ fn an_id_of_any_length_leaves_a_message_short() {
     for (status, target) in [
         (501, format!("/v1.0/{long}")),
         (501, format!("{connections}?${long}")),
-        (501, format!("/v1.0/me/activities?$expand={long}")),
         (405, format!("{connections}/contosohr/items/{long}/addActivities")),
     ] {
         let answer = bench.expect(status, "GET", &target, "");

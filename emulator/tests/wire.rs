@@ -193,3 +193,21 @@ fn an_address_in_use_is_an_error() {
     let error = Server::start(bench.emulator, server.address()).expect_err("in use");
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
 }
+
+#[test]
+fn a_link_to_the_next_page_leads_back_here() {
+    let bench = Bench::empty();
+    for id in ["a", "b"] {
+        bench.expect(201, "PUT", &format!("/v1.0/me/activities/{id}"), user_activity(id, ""));
+    }
+    let server = start(&bench);
+    let mut raw = Raw::open(server.address());
+    let page = raw.exchange("GET", "/v1.0/me/activities?$top=1", "").body;
+    let (_, rest) = page.split_once(r#""@odata.nextLink":"http://here.test"#).expect(&page);
+    let (link, rest) = rest.split_once('"').expect(&page);
+    assert!(rest.contains(r#""appActivityId":"b""#), "{page}");
+    let page = raw.exchange("GET", link, "");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains(r#""appActivityId":"a""#), "{}", page.body);
+    assert!(!page.body.contains("nextLink"), "{}", page.body);
+}

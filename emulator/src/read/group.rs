@@ -34,8 +34,7 @@ const MEMBER: Shape = Shape {
     ],
 };
 
-/// What was sent of an external group. A text that is none was not sent, one that is some none was
-/// sent as null.
+/// What was sent of an external group. None: it was not sent. Some of none: it was null.
 #[derive(Debug, Default)]
 pub(crate) struct SentGroup {
     pub(crate) id: String,

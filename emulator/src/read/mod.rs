@@ -7,6 +7,7 @@ mod group;
 mod identity;
 mod item;
 mod property;
+mod query;
 
 use std::fmt::Display;
 

@@ -1,15 +1,15 @@
 //! User activities and their history items.
 //!
-//! Sources: the pages projectrome-put-activity, -get-activities,
+//! Sources: the pages projectrome-put-activity, -get-activities, -get-recent-activities,
 //! -delete-activity, -put-historyitem, -delete-historyitem.
 
 use http::StatusCode;
 
-use super::{Run, authorize::Caller, context};
+use super::{Run, authorize::Caller, context, pages::Newest};
 use crate::{
     answer::Answer,
-    check::{cut, shown},
-    date,
+    check::shown,
+    date::{self, Moment},
     findings::Refusal,
     incoming::Call,
     model::{ActivityOwner, HistoryItem, Stamps, UserActivity},
@@ -50,12 +50,14 @@ impl Run<'_> {
             }
             None => {
                 let id = self.ids.activity();
+                let number = self.store.activities.last().map_or(0, |last| last.number + 1);
                 self.store.activities.push(UserActivity {
                     id,
                     app_activity_id: sent.app_activity_id,
                     members: sent.members,
                     history_items: Vec::new(),
                     owner,
+                    number,
                     stamps: Stamps { created: now, modified: now },
                 });
                 let last = self.store.activities.len() - 1;
@@ -79,34 +81,42 @@ impl Run<'_> {
     }
 
     pub(super) fn list_activities(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let mut expand = false;
-        for (name, value) in &call.query {
-            match (&**name, &**value) {
-                ("$expand", "historyItems") => expand = true,
-                ("$expand", other) => {
-                    return Err(Refusal::new(
-                        Rule::NotImplemented,
-                        "query",
-                        format!(
-                            "$expand={} is not implemented; $expand=historyItems is",
-                            cut(other)
-                        ),
-                    ));
-                }
-                _ => {}
-            }
-        }
+        let metadata = "users('me')/activities";
+        self.activities(call, metadata, |activity| Some(activity.stamps.modified))
+    }
+
+    /// Those with history only, in the order of their newest history item.
+    pub(super) fn recent_activities(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        self.activities(call, "Collection(userActivity)", |activity| {
+            activity.history_items.iter().map(|item| item.stamps.modified).max()
+        })
+    }
+
+    /// A page of the activities that have a time, the latest first.
+    fn activities(
+        &mut self,
+        call: &Call<'_>,
+        metadata: &str,
+        time: impl Fn(&UserActivity) -> Option<Moment>,
+    ) -> Result<Answer, Refusal> {
+        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let asked = reader.activity_query(&call.query);
+        self.accept(reader.findings)?;
+
         let dates = self.options.behaviour.history_dates;
         let owner = self.activity_owner();
-        let mut newest: Vec<&UserActivity> = self.store.activities.iter().rev().collect();
-        newest.retain(|activity| activity.owner == owner);
-        newest.sort_by_key(|activity| std::cmp::Reverse(activity.stamps.modified));
+        let all = self.store.activities.iter();
+        let own = all.filter(|it| it.owner == owner && asked.filter.has(it.stamps.modified));
+        let placed = own.filter_map(|it| Some((Newest::new(time(it)?, it.number), it)));
+        let page = self.page(call, asked.top, placed)?;
         Ok(Answer::object(StatusCode::OK, |body| {
-            body.text("@odata.context", &context(call, "users('me')/activities"));
-            body.objects("value", newest, |each, activity| {
+            body.text("@odata.context", &context(call, metadata));
+            page.write(body, |each, activity| {
                 write_activity(each, activity);
-                if expand {
-                    each.objects("historyItems", &activity.history_items, |each, item| {
+                if let Some(filter) = &asked.expand {
+                    let items = activity.history_items.iter();
+                    let items = items.filter(|item| filter.has(item.stamps.modified));
+                    each.objects("historyItems", items, |each, item| {
                         write_history_item(each, item, dates);
                     });
                 }

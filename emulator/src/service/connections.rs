@@ -5,7 +5,7 @@
 
 use http::{StatusCode, header};
 
-use super::{Run, context};
+use super::{Run, context, pages::ById};
 use crate::{
     answer::Answer,
     check::shown,
@@ -49,15 +49,14 @@ impl Run<'_> {
         Ok(answer)
     }
 
-    pub(super) fn list_connections(&mut self, call: &Call<'_>) -> Answer {
-        Answer::object(StatusCode::OK, |body| {
+    pub(super) fn list_connections(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let all = self.store.connections.values();
+        let seen = all.filter(|connection| self.reaches(connection));
+        let page = self.page(call, None, seen.map(|it| (ById(it.id.clone()), it)))?;
+        Ok(Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, "external/connections"));
-            let all = self.store.connections.values();
-            let seen = all.filter(|connection| self.reaches(connection));
-            body.objects("value", seen, |each, connection| {
-                write_connection(each, connection, call.version);
-            });
-        })
+            page.write(body, |each, connection| write_connection(each, connection, call.version));
+        }))
     }
 
     pub(super) fn get_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {

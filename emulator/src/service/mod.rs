@@ -7,6 +7,7 @@ mod authorize;
 mod connections;
 mod groups;
 mod items;
+mod pages;
 mod tokens;
 
 use std::{borrow::Cow, collections::VecDeque, time::Duration};
@@ -246,7 +247,7 @@ impl Service {
         };
         match call.action {
             Action::CreateConnection => run.create_connection(&call),
-            Action::ListConnections => Ok(run.list_connections(&call)),
+            Action::ListConnections => run.list_connections(&call),
             Action::GetConnection => run.get_connection(&call),
             Action::DeleteConnection => run.delete_connection(&call),
             Action::RegisterSchema => run.register_schema(&call),
@@ -264,6 +265,7 @@ impl Service {
             Action::RemoveMember => run.remove_member(&call),
             Action::PutActivity => run.put_activity(&call),
             Action::ListActivities => run.list_activities(&call),
+            Action::RecentActivities => run.recent_activities(&call),
             Action::DeleteActivity => run.delete_activity(&call),
             Action::PutHistoryItem => run.put_history_item(&call),
             Action::DeleteHistoryItem => run.delete_history_item(&call),

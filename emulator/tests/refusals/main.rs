@@ -46,6 +46,7 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
         others::activities_on_items(),
         others::groups(),
         others::user_activities(),
+        others::queries(),
         others::connections(),
         others::other_statuses(),
     ];

@@ -115,6 +115,73 @@ pub(super) fn user_activities() -> Vec<Case> {
     ]
 }
 
+pub(super) fn queries() -> Vec<Case> {
+    let list = |query: &str, places: &[&'static str]| {
+        let faults: Vec<_> = places.iter().map(|place| ("query-option", *place)).collect();
+        let recent = query.len() % 2 == 0;
+        let path = if recent { "/v1.0/me/activities/recent" } else { "/beta/me/activities" };
+        case("GET", format!("{path}?{query}"), "", &faults)
+    };
+    let mut cases = vec![
+        list("$top=1&$top=1", &["query $top"]),
+        list("$top=0&$filter=&$expand=activity", &["query $top", "query $filter", "query $expand"]),
+        list("$skiptoken=", &["query $skiptoken"]),
+        list("$skiptoken=5", &["query $skiptoken"]),
+        // The example of the documents: a link that this service has not made.
+        list(
+            "$skiptoken=%24filter%3dlastModifiedDateTime+lt+2018-02-26T18%3a06%3a19.365Z",
+            &["query $skiptoken"],
+        ),
+        case(
+            "GET",
+            format!("{CONNECTIONS}?$skiptoken=contosohr"),
+            "",
+            &[("query-option", "query $skiptoken")],
+        ),
+    ];
+    for top in ["", "0", "-1", "%2B1", "1.0", "five", "1%20", "0x1"] {
+        cases.push(list(&format!("$top={top}"), &["query $top"]));
+    }
+    let time = "2018-01-22T21:45:00.347Z";
+    for filter in [
+        "",
+        "x",
+        &format!("lastModifiedDateTime+ge+{time}"),
+        &format!("lastModifiedDateTime+le+{time}"),
+        &format!("lastModifiedDateTime+eq+{time}"),
+        &format!("lastModifiedDateTime+GT+{time}"),
+        &format!("lastmodifieddatetime+gt+{time}"),
+        &format!("createdDateTime+gt+{time}"),
+        &format!("{time}+lt+lastModifiedDateTime"),
+        &format!("(lastModifiedDateTime+gt+{time})"),
+        &format!("not+lastModifiedDateTime+gt+{time}"),
+        &format!("lastModifiedDateTime+gt+{time}+or+lastModifiedDateTime+lt+{time}"),
+        &format!("lastModifiedDateTime+gt+{time}+and+"),
+        "lastModifiedDateTime+gt+'2018-01-22T21:45:00.347Z'",
+        "lastModifiedDateTime+gt+2018-01-22",
+        "lastModifiedDateTime+gt+2018-01-22T21:45:00",
+        // A space, that is.
+        "lastModifiedDateTime+gt+2018-01-22T21:45:00+01:00",
+    ] {
+        cases.push(list(&format!("$filter={filter}"), &["query $filter"]));
+        let nested = format!("$expand=historyItems($filter={filter})");
+        cases.push(list(&nested, &["query $expand"]));
+    }
+    for expand in [
+        "",
+        "historyitems",
+        "activity",
+        "historyItems()",
+        "historyItems($top=1)",
+        "historyItems,historyItems",
+        &format!("historyItems($filter=lastModifiedDateTime+gt+{time};$top=1)"),
+        &format!("historyItems($filter=lastModifiedDateTime+gt+{time}"),
+    ] {
+        cases.push(list(&format!("$expand={expand}"), &["query $expand"]));
+    }
+    cases
+}
+
 pub(super) fn connections() -> Vec<Case> {
     let create = |id: &str, name: &str, rule, place| {
         case("POST", CONNECTIONS, format!(r#"{{"id":"{id}","name":"{name}"}}"#), &[(rule, place)])
@@ -302,7 +369,11 @@ pub(super) fn other_statuses() -> Vec<Case> {
         with(405, case("POST", ITEM, good(), &[("method", "path")])),
         with(501, case("GET", format!("{CONTOSO}/items"), "", &[("not-implemented", "path")])),
         with(501, case("PATCH", ITEM, good(), &[("not-implemented", "path")])),
-        with(501, case("GET", "/v1.0/me/activities?$top=5", "", &[("not-implemented", "query")])),
+        with(501, case("GET", "/v1.0/me/activities?$skip=5", "", &[("not-implemented", "query")])),
+        with(
+            501,
+            case("GET", format!("{CONNECTIONS}?$top=5"), "", &[("not-implemented", "query")]),
+        ),
         with(501, case("GET", "/v1.0/users/a/activities", "", &[("not-implemented", "path")])),
         with(501, case("GET", "/external/connections", "", &[("not-implemented", "path")])),
         with(400, case("GET", "/v2.0/external/connections", "", &[("version", "path")])),
