@@ -304,6 +304,9 @@ fn a_connection_belongs_to_who_created_it() {
         ("GET", ITEM, String::new()),
         ("DELETE", ITEM, String::new()),
         ("POST", &format!("{ITEM}/addActivities"), r#"{"activities":[]}"#.to_owned()),
+        ("POST", &format!("{HR}/groups"), r#"{"id":"teamx"}"#.to_owned()),
+        ("GET", &format!("{HR}/groups/teamx"), String::new()),
+        ("POST", &format!("{HR}/groups/teamx/members"), "{}".to_owned()),
         ("DELETE", HR, String::new()),
     ] {
         let answer = send(&bench, &other, method, target, &body);
@@ -311,6 +314,7 @@ fn a_connection_belongs_to_who_created_it() {
     }
     assert_eq!(list(&other), json!([]));
     assert_eq!(bench.emulator.items("contosohr")[0].properties[0].json, r#""a""#);
+    assert_eq!(bench.emulator.groups("contosohr"), []);
     let body = r#"{"id":"contosohr","name":"Mine"}"#;
     refused(
         &send(&bench, &other, "POST", CONNECTIONS, body),

@@ -355,6 +355,15 @@ fn a_429_holds_its_lane_and_a_503_only_its_own_call() {
     send(&bench, "DELETE", "/v1.0/me/activities/1");
     assert_eq!(bench.emulator.early_calls().len(), 1);
 
+    // Groups have one lane, whichever the connection.
+    let bench = scripted(&["POST group: 429 retry-after=10 times=1"]);
+    let groups = "/v1.0/external/connections/contosohr/groups";
+    assert_eq!(bench.send("POST", groups, r#"{"id":"teamx"}"#).status, 429);
+    send(&bench, "GET", "/v1.0/external/connections/contosohr");
+    assert_eq!(bench.emulator.early_calls(), []);
+    send(&bench, "GET", &format!("{other}/groups/teamx"));
+    assert_eq!(bench.emulator.early_calls().len(), 1);
+
     let bench = scripted(&["PUT item: 503 retry-after=10 times=1"]);
     assert_eq!(put_as(&bench, "a", "1"), 503);
     assert_eq!(put_as(&bench, "b", "1"), 200);

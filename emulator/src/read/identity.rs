@@ -21,7 +21,7 @@ pub(super) const IDENTITY: Shape = Shape {
     ],
 };
 
-/// An identity that is known.
+/// An identity with all that it needs.
 pub(super) struct Known {
     /// The type in the words of v1.0.
     pub(super) kind: &'static str,
