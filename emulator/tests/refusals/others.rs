@@ -116,10 +116,13 @@ pub(super) fn user_activities() -> Vec<Case> {
 }
 
 pub(super) fn queries() -> Vec<Case> {
+    let lists = ["/v1.0/me/activities", "/beta/me/activities", "/v1.0/me/activities/recent"];
+    lists.into_iter().flat_map(queries_of).collect()
+}
+
+fn queries_of(path: &str) -> Vec<Case> {
     let list = |query: &str, places: &[&'static str]| {
         let faults: Vec<_> = places.iter().map(|place| ("query-option", *place)).collect();
-        let recent = query.len() % 2 == 0;
-        let path = if recent { "/v1.0/me/activities/recent" } else { "/beta/me/activities" };
         case("GET", format!("{path}?{query}"), "", &faults)
     };
     let mut cases = vec![
