@@ -6,15 +6,17 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{AddedActivities, CLOUDS, ExternalActivityResult, WRITE_ITEM};
+use super::{
+    AddedActivities, CLOUDS, ExternalActivityResult, Identity, StoredIdentity, WRITE_ITEM,
+};
 use crate::{
     protocol::{
         Answer, DecodeError, DecodeKind, Endpoint, Lane, Page, PathArgs, Permission, Permissions,
         Route, ServiceRoot, write_json,
     },
     types::{
-        BuildError, ConnectionId, ExternalGroupId, Fault, Guid, ItemId, RawJson, Rule, Timestamp,
-        UNKNOWN_FUTURE_VALUE, open_enum, resource,
+        BuildError, ConnectionId, Fault, ItemId, RawJson, Rule, Timestamp, UNKNOWN_FUTURE_VALUE,
+        open_enum, resource,
     },
 };
 
@@ -29,54 +31,6 @@ open_enum! {
         Created = "created",
         /// Commented on it.
         Commented = "commented",
-    }
-}
-
-open_enum! {
-    /// What an identity is.
-    pub enum IdentityType {
-        /// An Entra user.
-        User = "user",
-        /// An Entra group.
-        Group = "group",
-        /// A group of the connector's own.
-        ExternalGroup = "externalGroup",
-    }
-}
-
-/// Who did something
-/// ([identity](https://learn.microsoft.com/graph/api/resources/externalconnectors-identity)).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Identity {
-    #[serde(rename = "type")]
-    kind: IdentityType,
-    id: Box<str>,
-}
-
-impl Identity {
-    /// An Entra user, by object id.
-    pub fn user(object_id: Guid) -> Self {
-        Self { kind: IdentityType::User, id: object_id.to_string().into() }
-    }
-
-    /// An Entra group, by object id.
-    pub fn group(object_id: Guid) -> Self {
-        Self { kind: IdentityType::Group, id: object_id.to_string().into() }
-    }
-
-    /// An external group of the same connection.
-    pub fn external_group(id: &ExternalGroupId) -> Self {
-        Self { kind: IdentityType::ExternalGroup, id: id.as_str().into() }
-    }
-
-    /// What it is.
-    pub fn kind(&self) -> &IdentityType {
-        &self.kind
-    }
-
-    /// The object id or external group id.
-    pub fn id(&self) -> &str {
-        &self.id
     }
 }
 
@@ -177,18 +131,6 @@ resource! {
             start_date_time: Timestamp = "startDateTime",
             /// By whom.
             performed_by: StoredIdentity = "performedBy",
-        }
-    }
-}
-
-resource! {
-    /// An identity as the service answers with it.
-    pub struct StoredIdentity {
-        optional {
-            /// The object id or external group id.
-            id: String = "id",
-            /// What it is.
-            kind: IdentityType = "type",
         }
     }
 }
@@ -295,14 +237,7 @@ struct SentActivity {
     #[serde(rename = "type")]
     kind: ExternalActivityType,
     start_date_time: Timestamp,
-    performed_by: SentIdentity,
-}
-
-#[derive(Deserialize)]
-struct SentIdentity {
-    #[serde(rename = "type")]
-    kind: IdentityType,
-    id: Box<str>,
+    performed_by: Identity,
 }
 
 impl Sent {
@@ -310,7 +245,7 @@ impl Sent {
         let activity = |SentActivity { kind, start_date_time, performed_by }| ExternalActivity {
             kind,
             start_date_time,
-            performed_by: Identity { kind: performed_by.kind, id: performed_by.id },
+            performed_by,
         };
         self.activities.into_iter().map(activity).collect()
     }
@@ -326,6 +261,7 @@ mod tests {
     use crate::{
         external::ActivityFailure,
         protocol::{Advice, Applied, Cause, Error, Limits, Reply},
+        types::Guid,
     };
 
     fn connection() -> ConnectionId {

@@ -14,6 +14,7 @@ mod added;
 mod await_connection;
 mod connection;
 mod ensure;
+mod identity;
 mod item;
 mod operation;
 mod property;
@@ -24,10 +25,7 @@ mod search_settings;
 mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
-pub use activity::{
-    AddActivities, ExternalActivity, ExternalActivityType, Identity, IdentityType,
-    StoredExternalActivity, StoredIdentity,
-};
+pub use activity::{AddActivities, ExternalActivity, ExternalActivityType, StoredExternalActivity};
 pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
 pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
 pub use await_connection::{AwaitGone, AwaitReady};
@@ -40,6 +38,7 @@ pub use connection::{
 pub use ensure::{
     CreateConnectionOnce, CreatedConnection, EnsureConnection, EnsureSchema, EnsuredSchema, Made,
 };
+pub use identity::{Identity, IdentityType, StoredIdentity};
 pub use item::{
     DeleteItem, ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType,
     GetItem, ItemUpdate, ItemUpdateBuilder, PatchItem, PutItem, StoredContent,
