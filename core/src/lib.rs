@@ -15,7 +15,7 @@
 //! | --- | --- |
 //! | [`types`] | vocabulary: validated ids, open enumerations, timestamps, secrets, refusals |
 //! | [`protocol`] | what a call is, whatever the resource: root, route, endpoint, call, errors |
-//! | [`external`] | connections, schemas, items, activities on items |
+//! | [`external`] | connections, schemas, items, activities on items, groups |
 //! | [`activity`] | a user's activities and their history |
 //! | [`machine`] | what happens over time: repeats, throttling, tokens, calls that belong together |
 //! | [`client`] | what turns the machines' steps into sends and waits: the [`Transport`](client::Transport) trait and the drivers |

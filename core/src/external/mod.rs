@@ -14,6 +14,7 @@ mod added;
 mod await_connection;
 mod connection;
 mod ensure;
+mod group;
 mod identity;
 mod item;
 mod operation;
@@ -37,6 +38,10 @@ pub use connection::{
 };
 pub use ensure::{
     CreateConnectionOnce, CreatedConnection, EnsureConnection, EnsureSchema, EnsuredSchema, Made,
+};
+pub use group::{
+    AddMember, CreateGroup, DeleteGroup, ExternalGroup, GetGroup, GroupUpdate, RemoveMember,
+    StoredGroup, UpdateGroup,
 };
 pub use identity::{Identity, IdentityType, StoredIdentity};
 pub use item::{
@@ -76,6 +81,11 @@ const WRITE_ITEM: Permission =
 const READ_ITEM: Permission = Permission::least(
     &["ExternalItem.ReadWrite.OwnedBy"],
     &["ExternalItem.Read.All", "ExternalItem.ReadWrite.All"],
+);
+// Microsoft's list of permissions marks two as least: neither allows all that the other does.
+const READ_GROUP: Permission = Permission::least(
+    &["ExternalItem.Read.All", "ExternalItem.ReadWrite.OwnedBy"],
+    &["ExternalItem.ReadWrite.All"],
 );
 
 /// A work account or an application with the same permission; a personal account never.

@@ -1,0 +1,619 @@
+//! Groups of the connector's own, and their members
+//! ([externalGroup](https://learn.microsoft.com/graph/api/resources/externalconnectors-externalgroup)).
+//!
+//! No document tells how to list groups or members: whoever has to know what is there keeps a
+//! record.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CLOUDS, Identity, READ_GROUP, StoredIdentity, WRITE_ITEM, work_or_application};
+use crate::{
+    protocol::{
+        Answer, Created, DecodeError, Deleted, Endpoint, Lane, PathArgs, Repeat, Route,
+        ServiceRoot, write_json,
+    },
+    types::{BuildError, Change, ConnectionId, ExternalGroupId, Fault, Rule, resource},
+};
+
+/// A group that is to be created: people who belong together in the source system, so that an
+/// [`Acl`](super::Acl) can name them all at once.
+///
+/// ```
+/// use graphfeed_core::external::ExternalGroup;
+/// use graphfeed_core::types::ExternalGroupId;
+///
+/// let group = ExternalGroup::new(ExternalGroupId::new("31bea3d537902000")?)
+///     .display_name("Contoso Marketing")
+///     .description("The product marketing team");
+/// assert_eq!(group.id().as_str(), "31bea3d537902000");
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalGroup {
+    id: ExternalGroupId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+impl ExternalGroup {
+    /// A group with an id, which stays.
+    pub fn new(id: ExternalGroupId) -> Self {
+        Self { id, display_name: None, description: None }
+    }
+
+    /// The name that people see.
+    #[must_use]
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.display_name = Some(name.into());
+        self
+    }
+
+    /// What the group is.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// The id.
+    pub fn id(&self) -> &ExternalGroupId {
+        &self.id
+    }
+}
+
+/// What is to change about a group. What is not named stays; that `null` takes a text away is
+/// assumed, for the documents only call both optional.
+///
+/// ```
+/// use graphfeed_core::external::GroupUpdate;
+/// use graphfeed_core::types::Change;
+///
+/// let update = GroupUpdate::new().display_name("Marketing").description(Change::Null);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupUpdate {
+    #[serde(skip_serializing_if = "Change::is_leave")]
+    display_name: Change<String>,
+    #[serde(skip_serializing_if = "Change::is_leave")]
+    description: Change<String>,
+}
+
+impl GroupUpdate {
+    /// An update that changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Changes the name that people see.
+    #[must_use]
+    pub fn display_name(mut self, name: impl Into<Change<String>>) -> Self {
+        self.display_name = name.into();
+        self
+    }
+
+    /// Changes the description.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<Change<String>>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.display_name.is_leave() && self.description.is_leave()
+    }
+}
+
+resource! {
+    /// A group as the service answers with it, without its members.
+    pub struct StoredGroup {
+        optional {
+            /// The id.
+            id: String = "id",
+            /// The name that people see.
+            display_name: String = "displayName",
+            /// What the group is.
+            description: String = "description",
+        }
+    }
+}
+
+/// `POST /external/connections/{connection}/groups`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-post-groups)).
+///
+/// A tenant has room for 100,000 external groups. A group that is there already (409) is left as
+/// it is; where the call was repeated, it may be that an attempt before made it.
+///
+/// ```
+/// use graphfeed_core::external::{CreateGroup, ExternalGroup};
+/// use graphfeed_core::protocol::{Created, Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{ConnectionId, ExternalGroupId};
+///
+/// let connection = ConnectionId::new("contosohr")?;
+/// let group = ExternalGroup::new(ExternalGroupId::new("teamx")?).display_name("Team X");
+/// let request = CreateGroup::new(&connection, &group).request(&ServiceRoot::v1())?;
+/// assert_eq!(request.body(), r#"{"id":"teamx","displayName":"Team X"}"#);
+///
+/// let conflict = http::Response::builder().status(409).body("".into())?;
+/// assert_eq!(CreateGroup::response(&request, conflict)?.value, Created::AlreadyExists);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct CreateGroup<'a> {
+    connection: &'a ConnectionId,
+    group: &'a ExternalGroup,
+}
+
+impl<'a> CreateGroup<'a> {
+    /// Creates `group` in `connection`.
+    pub fn new(connection: &'a ConnectionId, group: &'a ExternalGroup) -> Self {
+        Self { connection, group }
+    }
+}
+
+impl Endpoint for CreateGroup<'_> {
+    type Output = Created<StoredGroup>;
+    const ROUTE: Route = Route::post("Create group", "/external/connections/{connection}/groups")
+        .clouds(CLOUDS)
+        .permissions(work_or_application(WRITE_ITEM))
+        .lane(Lane::Groups)
+        .success(&[201])
+        .reads(&[409]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+    }
+
+    fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        write_json(self.group, out)
+    }
+
+    // The id is the caller's: a second time finds the group there and changes nothing.
+    fn repeat(&self) -> Repeat {
+        Repeat::Freely
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Created<StoredGroup>, DecodeError> {
+        Created::parse(answer)
+    }
+}
+
+/// `GET /external/connections/{connection}/groups/{group}`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-get)).
+///
+/// The answer does not name the members.
+#[derive(Clone, Copy, Debug)]
+pub struct GetGroup<'a> {
+    connection: &'a ConnectionId,
+    group: &'a ExternalGroupId,
+}
+
+impl<'a> GetGroup<'a> {
+    /// Asks for `group` of `connection`.
+    pub fn new(connection: &'a ConnectionId, group: &'a ExternalGroupId) -> Self {
+        Self { connection, group }
+    }
+}
+
+impl Endpoint for GetGroup<'_> {
+    type Output = StoredGroup;
+    const ROUTE: Route =
+        Route::get("Get group", "/external/connections/{connection}/groups/{group}")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(READ_GROUP))
+            .lane(Lane::Groups);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.group);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<StoredGroup, DecodeError> {
+        answer.resource()
+    }
+}
+
+/// `PATCH /external/connections/{connection}/groups/{group}`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-update)).
+///
+/// Name and description only. An update that changes nothing is refused
+/// ([`Rule::UpdateEmpty`]).
+#[derive(Clone, Copy, Debug)]
+pub struct UpdateGroup<'a> {
+    connection: &'a ConnectionId,
+    group: &'a ExternalGroupId,
+    update: &'a GroupUpdate,
+}
+
+impl<'a> UpdateGroup<'a> {
+    /// Makes `update` to `group` of `connection`.
+    pub fn new(
+        connection: &'a ConnectionId,
+        group: &'a ExternalGroupId,
+        update: &'a GroupUpdate,
+    ) -> Self {
+        Self { connection, group, update }
+    }
+}
+
+impl Endpoint for UpdateGroup<'_> {
+    type Output = ();
+    const ROUTE: Route =
+        Route::patch("Update group", "/external/connections/{connection}/groups/{group}")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(WRITE_ITEM))
+            .lane(Lane::Groups)
+            .success(&[204]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.group);
+    }
+
+    fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        if self.update.is_empty() {
+            let detail = "changes nothing; give a displayName or a description";
+            return Err(Fault::new(Rule::UpdateEmpty, "$", detail).into());
+        }
+        write_json(self.update, out)
+    }
+
+    // It says what the texts become, not how they differ: a second time sets the same.
+    fn repeat(&self) -> Repeat {
+        Repeat::Freely
+    }
+
+    fn parse(_: &Answer<'_>) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+/// `DELETE /external/connections/{connection}/groups/{group}`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-delete)).
+///
+/// Its members go with it. What becomes of an acl or a group that names it is not documented.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteGroup<'a> {
+    connection: &'a ConnectionId,
+    group: &'a ExternalGroupId,
+}
+
+impl<'a> DeleteGroup<'a> {
+    /// Deletes `group` of `connection`.
+    pub fn new(connection: &'a ConnectionId, group: &'a ExternalGroupId) -> Self {
+        Self { connection, group }
+    }
+}
+
+impl Endpoint for DeleteGroup<'_> {
+    type Output = Deleted;
+    const ROUTE: Route =
+        Route::delete("Delete group", "/external/connections/{connection}/groups/{group}")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(WRITE_ITEM))
+            .lane(Lane::Groups)
+            .success(&[204])
+            .reads(&[404]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.group);
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
+        Deleted::parse(answer)
+    }
+}
+
+/// `POST /external/connections/{connection}/groups/{group}/members`
+/// ([v1.0](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-post-members),
+/// [beta](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-post-members?view=graph-rest-beta),
+/// which Microsoft does not support in production).
+///
+/// A member that is there already (409) is left as it is. An external group can be a member of
+/// another one of the same connection.
+///
+/// The body is the same in both versions. For beta that is assumed: the table of its document
+/// asks for an `identitySource`, and for an external group for `type` `group`, but its examples,
+/// its [identity](https://learn.microsoft.com/graph/api/resources/externalconnectors-identity?view=graph-rest-beta)
+/// and the metadata know neither.
+///
+/// ```
+/// use graphfeed_core::external::{AddMember, Identity};
+/// use graphfeed_core::protocol::{Created, Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{ConnectionId, ExternalGroupId, Guid};
+///
+/// let (connection, group) = (ConnectionId::new("contosohr")?, ExternalGroupId::new("teamx")?);
+/// let ann = Identity::user(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?);
+/// let request = AddMember::new(&connection, &group, &ann).request(&ServiceRoot::v1())?;
+/// assert_eq!(
+///     request.uri(),
+///     "https://graph.microsoft.com/v1.0/external/connections/contosohr/groups/teamx/members",
+/// );
+/// let answer = http::Response::builder().status(201).body(request.body().clone())?;
+/// let Created::Now(added) = AddMember::response(&request, answer)?.value else { panic!() };
+/// assert_eq!(added.kind.as_ref(), Some(ann.kind()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct AddMember<'a> {
+    connection: &'a ConnectionId,
+    group: &'a ExternalGroupId,
+    member: &'a Identity,
+}
+
+impl<'a> AddMember<'a> {
+    /// Adds `member` to `group` of `connection`.
+    pub fn new(
+        connection: &'a ConnectionId,
+        group: &'a ExternalGroupId,
+        member: &'a Identity,
+    ) -> Self {
+        Self { connection, group, member }
+    }
+}
+
+impl Endpoint for AddMember<'_> {
+    type Output = Created<StoredIdentity>;
+    const ROUTE: Route =
+        Route::post("Add member", "/external/connections/{connection}/groups/{group}/members")
+            .clouds(CLOUDS)
+            .permissions(work_or_application(WRITE_ITEM))
+            .lane(Lane::Groups)
+            .success(&[201])
+            .reads(&[409]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.group);
+    }
+
+    fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
+        write_json(self.member, out)
+    }
+
+    // A second time finds the member there and changes nothing.
+    fn repeat(&self) -> Repeat {
+        Repeat::Freely
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Created<StoredIdentity>, DecodeError> {
+        Created::parse(answer)
+    }
+}
+
+/// `DELETE /external/connections/{connection}/groups/{group}/members/{member}`
+/// ([document](https://learn.microsoft.com/graph/api/externalconnectors-identity-delete)).
+///
+/// The path names the member by its id alone, whatever its type.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoveMember<'a> {
+    connection: &'a ConnectionId,
+    group: &'a ExternalGroupId,
+    member: &'a Identity,
+}
+
+impl<'a> RemoveMember<'a> {
+    /// Removes `member` from `group` of `connection`.
+    pub fn new(
+        connection: &'a ConnectionId,
+        group: &'a ExternalGroupId,
+        member: &'a Identity,
+    ) -> Self {
+        Self { connection, group, member }
+    }
+}
+
+impl Endpoint for RemoveMember<'_> {
+    type Output = Deleted;
+    const ROUTE: Route = Route::delete(
+        "Remove member",
+        "/external/connections/{connection}/groups/{group}/members/{member}",
+    )
+    .clouds(CLOUDS)
+    .permissions(work_or_application(WRITE_ITEM))
+    .lane(Lane::Groups)
+    .success(&[204])
+    .reads(&[404]);
+
+    fn args(&self, path: &mut PathArgs<'_>) {
+        path.push(self.connection);
+        path.push(self.group);
+        path.push(self.member.id());
+    }
+
+    fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
+        Deleted::parse(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        external::IdentityType,
+        protocol::{Cause, Cloud, Error, Version},
+        types::Guid,
+    };
+
+    const USER: &str = "e811976d-83df-4cbd-8b9b-5215b18aa874";
+
+    fn connection() -> ConnectionId {
+        ConnectionId::new("contosohr").unwrap()
+    }
+
+    fn id() -> ExternalGroupId {
+        ExternalGroupId::new("teamx").unwrap()
+    }
+
+    fn ann() -> Identity {
+        Identity::user(Guid::new(USER).unwrap())
+    }
+
+    /// Method, path below the connection, and body.
+    fn sent<E: Endpoint>(endpoint: &E) -> (String, String, Value) {
+        let root = ServiceRoot::v1();
+        let request = endpoint.request(&root).unwrap();
+        let beta = endpoint.request(&ServiceRoot::new(root.cloud(), Version::Beta)).unwrap();
+        assert_eq!(request.body(), beta.body());
+        let uri = request.uri().to_string();
+        let path = uri.split_once("/v1.0/external/connections/contosohr").unwrap().1.to_owned();
+        let body = match request.body().is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(request.body()).unwrap(),
+        };
+        (request.method().to_string(), path, body)
+    }
+
+    fn answered<E: Endpoint>(endpoint: &E, status: u16, body: &str) -> Result<E::Output, Error> {
+        let request = endpoint.request(&ServiceRoot::v1()).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let answer = http::Response::builder().status(status).body(body).unwrap();
+        E::response(&request, answer).map(|reply| reply.value)
+    }
+
+    #[test]
+    fn each_operation_is_sent_as_documented_in_both_versions() {
+        let (connection, id, ann) = (connection(), id(), ann());
+        let group = ExternalGroup::new(id.clone()).display_name("Team X").description("d");
+        let update = GroupUpdate::new().display_name("Y").description(Change::Null);
+        let other = Identity::external_group(&ExternalGroupId::new("1431b9c38ee647f6a").unwrap());
+        for (sent, method, path, body) in [
+            (
+                sent(&CreateGroup::new(&connection, &group)),
+                "POST",
+                "/groups",
+                json!({"id": "teamx", "displayName": "Team X", "description": "d"}),
+            ),
+            (
+                sent(&CreateGroup::new(&connection, &ExternalGroup::new(id.clone()))),
+                "POST",
+                "/groups",
+                json!({"id": "teamx"}),
+            ),
+            (sent(&GetGroup::new(&connection, &id)), "GET", "/groups/teamx", Value::Null),
+            (
+                sent(&UpdateGroup::new(&connection, &id, &update)),
+                "PATCH",
+                "/groups/teamx",
+                json!({"displayName": "Y", "description": null}),
+            ),
+            (sent(&DeleteGroup::new(&connection, &id)), "DELETE", "/groups/teamx", Value::Null),
+            (
+                sent(&AddMember::new(&connection, &id, &ann)),
+                "POST",
+                "/groups/teamx/members",
+                json!({"id": USER, "type": "user"}),
+            ),
+            (
+                sent(&AddMember::new(&connection, &id, &other)),
+                "POST",
+                "/groups/teamx/members",
+                json!({"id": "1431b9c38ee647f6a", "type": "externalGroup"}),
+            ),
+            (
+                sent(&RemoveMember::new(&connection, &id, &ann)),
+                "DELETE",
+                "/groups/teamx/members/e811976d-83df-4cbd-8b9b-5215b18aa874",
+                Value::Null,
+            ),
+        ] {
+            assert_eq!(sent, (method.to_owned(), path.to_owned(), body));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_in_full() {
+        let (connection, id, ann) = (connection(), id(), ann());
+        let group = ExternalGroup::new(id.clone());
+        let stored = r#"{"@odata.context":"x","id":"teamx","displayName":"Team X","description":null,"size":7}"#;
+        let created = answered(&CreateGroup::new(&connection, &group), 201, stored).unwrap();
+        let got = answered(&GetGroup::new(&connection, &id), 200, stored).unwrap();
+        assert_eq!(
+            (got.id.as_deref(), got.display_name.as_deref()),
+            (Some("teamx"), Some("Team X"))
+        );
+        assert_eq!(got.description, None);
+        assert_eq!(
+            serde_json::to_value(&got).unwrap(),
+            serde_json::from_str::<Value>(stored).unwrap()
+        );
+        assert_eq!(created, Created::Now(got));
+
+        let member = r#"{"id":"teamy","type":"externalgroup","identitySource":"external"}"#;
+        let added = answered(&AddMember::new(&connection, &id, &ann), 201, member).unwrap();
+        let Created::Now(added) = added else { panic!("{added:?}") };
+        assert_eq!(
+            (added.id.as_deref(), added.kind),
+            (Some("teamy"), Some(IdentityType::ExternalGroup))
+        );
+        assert_eq!(added.other.get("identitySource").unwrap().get(), "\"external\"");
+    }
+
+    #[test]
+    fn what_is_so_already_is_told_apart_and_no_error() {
+        let (connection, id, ann) = (connection(), id(), ann());
+        let group = ExternalGroup::new(id.clone());
+        let create = CreateGroup::new(&connection, &group);
+        let add = AddMember::new(&connection, &id, &ann);
+        let delete = DeleteGroup::new(&connection, &id);
+        let remove = RemoveMember::new(&connection, &id, &ann);
+        assert_eq!(answered(&create, 409, "no JSON").unwrap(), Created::AlreadyExists);
+        assert_eq!(answered(&add, 409, "").unwrap(), Created::AlreadyExists);
+        for (status, deleted) in [(204, Deleted::Now), (404, Deleted::NotFound)] {
+            assert_eq!(answered(&delete, status, "").unwrap(), deleted);
+            assert_eq!(answered(&remove, status, "").unwrap(), deleted);
+        }
+        let status = |error: Error| error.status().unwrap().as_u16();
+        assert_eq!(status(answered(&create, 404, "").unwrap_err()), 404);
+        assert_eq!(status(answered(&add, 404, "").unwrap_err()), 404);
+        assert_eq!(status(answered(&delete, 409, "").unwrap_err()), 409);
+        assert_eq!(status(answered(&remove, 409, "").unwrap_err()), 409);
+        let empty = answered(&create, 201, "").unwrap_err();
+        assert!(matches!(empty.cause(), Cause::Unreadable { .. }));
+    }
+
+    #[test]
+    fn an_update_answers_with_nothing_and_changes_something() {
+        let (connection, id) = (connection(), id());
+        let update = GroupUpdate::new().description("d");
+        let update = UpdateGroup::new(&connection, &id, &update);
+        answered(&update, 204, "").unwrap();
+        assert_eq!(answered(&update, 404, "").unwrap_err().status().unwrap(), 404);
+        let nothing = GroupUpdate::new().description(Change::Leave);
+        let refused =
+            UpdateGroup::new(&connection, &id, &nothing).request(&ServiceRoot::v1()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "$: changes nothing; give a displayName or a description [update-empty]"
+        );
+    }
+
+    #[test]
+    fn everything_about_groups_may_be_repeated_and_shares_a_lane() {
+        fn check<E: Endpoint>(endpoint: &E) {
+            assert_eq!(endpoint.repeat(), Repeat::Freely, "{}", E::ROUTE.name);
+            let call = endpoint.call(&ServiceRoot::v1()).unwrap();
+            assert_eq!(call.lane(), (Lane::Groups, ""));
+            for (cloud, has) in
+                [(Cloud::UsGovL4, true), (Cloud::UsGovL5, true), (Cloud::China, false)]
+            {
+                let request = endpoint.request(&ServiceRoot::new(cloud, Version::V1));
+                assert_eq!(request.is_ok(), has);
+            }
+        }
+        let (connection, id, ann) = (connection(), id(), ann());
+        check(&CreateGroup::new(&connection, &ExternalGroup::new(id.clone())));
+        check(&GetGroup::new(&connection, &id));
+        check(&UpdateGroup::new(&connection, &id, &GroupUpdate::new().display_name("x")));
+        check(&DeleteGroup::new(&connection, &id));
+        check(&AddMember::new(&connection, &id, &ann));
+        check(&RemoveMember::new(&connection, &id, &ann));
+    }
+}
