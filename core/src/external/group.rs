@@ -62,6 +62,32 @@ impl ExternalGroup {
     pub fn id(&self) -> &ExternalGroupId {
         &self.id
     }
+
+    /// The update that makes this group of `old`, if there is anything to change.
+    pub(super) fn since(&self, old: &Self) -> Option<GroupUpdate> {
+        let change = |new: &Option<String>, old: &Option<String>| match new {
+            _ if new == old => Change::Leave,
+            Some(new) => Change::Set(new.clone()),
+            None => Change::Null,
+        };
+        let update = GroupUpdate {
+            display_name: change(&self.display_name, &old.display_name),
+            description: change(&self.description, &old.description),
+        };
+        (!update.is_empty()).then_some(update)
+    }
+
+    /// What the group is after an update.
+    pub(super) fn update(&mut self, update: &GroupUpdate) {
+        for (member, change) in [
+            (&mut self.display_name, &update.display_name),
+            (&mut self.description, &update.description),
+        ] {
+            if !change.is_leave() {
+                *member = change.set().cloned();
+            }
+        }
+    }
 }
 
 /// What is to change about a group. What is not named stays; that `null` takes a text away is
@@ -615,5 +641,23 @@ mod tests {
         check(&DeleteGroup::new(&connection, &id));
         check(&AddMember::new(&connection, &id, &ann));
         check(&RemoveMember::new(&connection, &id, &ann));
+    }
+
+    #[test]
+    fn an_update_makes_the_one_group_of_the_other() {
+        let texts = [None, Some("a"), Some("b")];
+        let group = |(name, description): (Option<&str>, Option<&str>)| ExternalGroup {
+            id: id(),
+            display_name: name.map(str::to_owned),
+            description: description.map(str::to_owned),
+        };
+        let all = || texts.into_iter().flat_map(|name| texts.map(|other| (name, other)));
+        for (old, new) in all().flat_map(|old| all().map(move |new| (old, new))) {
+            let (mut from, to) = (group(old), group(new));
+            let update = to.since(&from);
+            assert_eq!(update.is_none(), old == new);
+            from.update(&update.unwrap_or_default());
+            assert_eq!(from, to);
+        }
     }
 }

@@ -15,6 +15,7 @@ mod await_connection;
 mod connection;
 mod ensure;
 mod group;
+mod group_plan;
 mod identity;
 mod item;
 mod operation;
@@ -42,6 +43,10 @@ pub use ensure::{
 pub use group::{
     AddMember, CreateGroup, DeleteGroup, ExternalGroup, GetGroup, GroupUpdate, RemoveMember,
     StoredGroup, UpdateGroup,
+};
+pub use group_plan::{
+    AppliedGroupPlan, GroupCounts, GroupPlan, GroupStep, GroupStepFailed, GroupStepOutcome,
+    GroupWithMembers,
 };
 pub use identity::{Identity, IdentityType, StoredIdentity};
 pub use item::{

@@ -77,7 +77,9 @@ pub(crate) trait Logic {
 #[derive(Debug)]
 pub(crate) struct Sequence<L: Logic> {
     logic: L,
-    exchange: Exchange<L::Answer>,
+    // None where there is nothing to call, and then this is what it comes to.
+    exchange: Option<Exchange<L::Answer>>,
+    nothing: Option<L::Output>,
     policy: Policy,
     random: Random,
     deadline: Tick,
@@ -87,12 +89,27 @@ pub(crate) struct Sequence<L: Logic> {
 impl<L: Logic> Sequence<L> {
     pub(crate) fn new(logic: L, first: Call<L::Answer>, start: &Start) -> Self {
         let mut random = Random::new(start.seed);
+        let exchange = Exchange::new(first, &start.policy, random.next(), start.now);
         Self {
             logic,
-            exchange: Exchange::new(first, &start.policy, random.next(), start.now),
+            exchange: Some(exchange),
+            nothing: None,
             policy: start.policy.clone(),
             random,
             deadline: start.now + start.policy.total,
+            over: false,
+        }
+    }
+
+    /// Where there is nothing to call.
+    pub(crate) fn nothing(logic: L, output: L::Output, start: &Start) -> Self {
+        Self {
+            logic,
+            exchange: None,
+            nothing: Some(output),
+            policy: start.policy.clone(),
+            random: Random::new(start.seed),
+            deadline: start.now,
             over: false,
         }
     }
@@ -108,11 +125,15 @@ impl<L: Logic> Machine for Sequence<L> {
     type Output = L::Output;
 
     fn poll(&mut self, now: Tick, shared: &mut Shared) -> Step<L::Output> {
-        if self.over {
-            return Step::Wait(Tick::MAX);
+        if let Some(output) = self.nothing.take_if(|_| !self.over) {
+            self.over = true;
+            return Step::Done(Ok(output));
         }
         loop {
-            let outcome = match self.exchange.poll(now, shared) {
+            let Some(exchange) = self.exchange.as_mut().filter(|_| !self.over) else {
+                return Step::Wait(Tick::MAX);
+            };
+            let outcome = match exchange.poll(now, shared) {
                 Step::Token(need) => return Step::Token(need),
                 Step::Send(attempt) => return Step::Send(attempt),
                 Step::Wait(until) => return Step::Wait(until),
@@ -125,7 +146,7 @@ impl<L: Logic> Machine for Sequence<L> {
                     let start = not_before.max(now);
                     policy.total = policy.total.min(self.deadline.since(start));
                     let seed = self.random.next();
-                    self.exchange = Exchange::new(call, &policy, seed, start);
+                    self.exchange = Some(Exchange::new(call, &policy, seed, start));
                 }
                 Next::Done(result) => {
                     self.over = true;
@@ -142,11 +163,15 @@ impl<L: Logic> Machine for Sequence<L> {
         response: http::Response<Bytes>,
         shared: &mut Shared,
     ) {
-        self.exchange.on_response(ticket, now, response, shared);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.on_response(ticket, now, response, shared);
+        }
     }
 
     fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
-        self.exchange.on_failure(ticket, now, failure, shared);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.on_failure(ticket, now, failure, shared);
+        }
     }
 
     fn on_token(
@@ -156,11 +181,15 @@ impl<L: Logic> Machine for Sequence<L> {
         token: Result<Token, TokenError>,
         shared: &mut Shared,
     ) {
-        self.exchange.on_token(lease, now, token, shared);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.on_token(lease, now, token, shared);
+        }
     }
 
     fn abandon(&mut self, shared: &mut Shared) {
-        self.exchange.abandon(shared);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.abandon(shared);
+        }
         self.over = true;
     }
 }
