@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        external::ActivityFailure,
+        external::{ActivityFailure, IdentityType},
         protocol::{Advice, Applied, Cause, Error, Limits, Reply},
         types::Guid,
     };

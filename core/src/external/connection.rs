@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     ActivitySettings, CLOUDS, ComplianceSettings, ConnectionOperation, ConnectionQuota,
-    MANAGE_CONNECTION, READ_CONNECTION, SearchSettings, StoredItem, StoredSchema,
+    MANAGE_CONNECTION, READ_CONNECTION, SearchSettings, StoredGroup, StoredItem, StoredSchema,
     work_or_application,
 };
 use crate::{
@@ -454,6 +454,8 @@ resource! {
             /// How many items it can still take, where an answer has it. Beta only, which
             /// Microsoft does not support in production.
             quota: ConnectionQuota = "quota",
+            /// Its external groups, where an answer has them.
+            groups: Vec<StoredGroup> = "groups",
             /// Its items, where an answer has them.
             items: Vec<StoredItem> = "items",
             /// Its operations, where an answer has them.
