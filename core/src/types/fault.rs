@@ -1,7 +1,8 @@
 //! Why a value or a request was refused before anything was sent.
 //!
 //! Lives here: the list of rules this crate checks (`docs/rules.md` explains each), one
-//! [`Fault`], and [`BuildError`], which carries all the faults of a value at once.
+//! [`Fault`] with its [`Severity`], and [`BuildError`], which carries all the faults of a value at
+//! once.
 
 use std::{borrow::Cow, fmt};
 
@@ -134,10 +135,22 @@ impl fmt::Display for Rule {
     }
 }
 
+/// How much a fault weighs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// The value is refused.
+    #[default]
+    Error,
+    /// The value is taken, but not all that is wanted may come of it.
+    Warning,
+}
+
 /// One broken rule: which, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
+    /// How much it weighs.
+    pub severity: Severity,
     /// The rule that is broken.
     pub rule: Rule,
     /// The place: a JSONPath into the body such as `$.properties.title`, or the name of the
@@ -161,12 +174,29 @@ impl Fault {
         place: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { rule, place: place.into(), detail: detail.into() }
+        Self { severity: Severity::Error, rule, place: place.into(), detail: detail.into() }
+    }
+
+    /// The same as a warning.
+    ///
+    /// ```
+    /// use graphfeed_core::types::{Fault, Rule};
+    ///
+    /// let found = Fault::new(Rule::LabelMissing, "$.properties", "none has a title").as_warning();
+    /// assert_eq!(found.to_string(), "warning: $.properties: none has a title [label-missing]");
+    /// ```
+    #[must_use]
+    pub fn as_warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.severity == Severity::Warning {
+            f.write_str("warning: ")?;
+        }
         write!(f, "{}: {} [{}]", self.place, self.detail, self.rule)
     }
 }

@@ -15,7 +15,7 @@ mod timestamp;
 mod token_claims;
 
 pub use change::Change;
-pub use fault::{BuildError, Fault, Rule};
+pub use fault::{BuildError, Fault, Rule, Severity};
 pub use guid::Guid;
 pub use id::{AppActivityId, ConnectionId, ExternalGroupId, ItemId, OperationId, UserActivityId};
 pub use json::{OtherMembers, RawJson};
