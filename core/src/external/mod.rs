@@ -18,12 +18,15 @@ mod group;
 mod group_plan;
 mod identity;
 mod item;
+mod label;
 mod operation;
 mod property;
 mod quota;
 mod registration;
 mod schema;
 mod search_settings;
+mod schema_check;
+mod schema_property;
 mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
@@ -54,13 +57,15 @@ pub use item::{
     GetItem, ItemUpdate, ItemUpdateBuilder, PatchItem, PutItem, StoredContent,
     StoredInformationProtectionLabel, StoredItem,
 };
+pub use label::Label;
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue};
 pub use quota::{ConnectionQuota, GetQuota};
 pub use registration::{AwaitSchema, SchemaRegistered};
-pub use schema::{
-    GetSchema, Label, PropertyType, RegisterSchema, Schema, SchemaProperty, SchemaRegistration,
-    StoredSchema, StoredSchemaProperty,
+pub use schema::{GetSchema, RegisterSchema, Schema, SchemaRegistration, StoredSchema};
+pub use schema_property::{
+    ImportanceScore, PropertyType, SchemaAttribute, SchemaProperty, StoredRankingHint,
+    StoredSchemaProperty,
 };
 pub use search_settings::{
     BinaryOperator, ComplianceSettings, DisplayTemplate, PropertyRule, RuleOperation,

@@ -5,242 +5,39 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
-    CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, property::check_name, work_or_application,
+    CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, SchemaProperty, StoredSchemaProperty, schema_check,
+    schema_property::member, work_or_application,
 };
 use crate::{
     protocol::{
-        Answer, DecodeError, DecodeKind, Endpoint, Lane, OnlyIn, PathArgs, Route, ServiceRoot,
-        write_json,
+        Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Route, ServiceRoot, write_json,
     },
-    types::{
-        BuildError, ConnectionId, FaultList, OperationId, Rule, UNKNOWN_FUTURE_VALUE, open_enum,
-        resource,
-    },
+    types::{BuildError, ConnectionId, Fault, FaultList, OperationId, Rule, read, resource},
 };
 
-open_enum! {
-    /// The type of a property.
-    pub enum PropertyType {
-        /// A text.
-        String = "string",
-        /// A whole number of 64 bits.
-        Int64 = "int64",
-        /// A floating-point number of 64 bits.
-        Double = "double",
-        /// A point in time.
-        DateTime = "dateTime",
-        /// True or false.
-        Boolean = "boolean",
-        /// Texts.
-        StringCollection = "stringCollection",
-        /// Whole numbers.
-        Int64Collection = "int64Collection",
-        /// Floating-point numbers.
-        DoubleCollection = "doubleCollection",
-        /// Points in time.
-        DateTimeCollection = "dateTimeCollection",
-        /// A person or group. Not in the US government's clouds.
-        Principal = "principal",
-        /// Persons or groups. Not in the US government's clouds.
-        PrincipalCollection = "principalCollection",
-    }
-}
-
-open_enum! {
-    /// What a property means to Search and Copilot
-    /// ([property](https://learn.microsoft.com/graph/api/resources/externalconnectors-property)).
-    /// Copilot wants at least title, url and iconUrl.
-    pub enum Label {
-        /// The title of the item.
-        Title = "title",
-        /// Where the item is.
-        Url = "url",
-        /// Who made it.
-        CreatedBy = "createdBy",
-        /// Who changed it last.
-        LastModifiedBy = "lastModifiedBy",
-        /// Who wrote it.
-        Authors = "authors",
-        /// When it was made.
-        CreatedDateTime = "createdDateTime",
-        /// When it was changed last.
-        LastModifiedDateTime = "lastModifiedDateTime",
-        /// The name of the file.
-        FileName = "fileName",
-        /// The extension of the file.
-        FileExtension = "fileExtension",
-        /// The name of what holds it.
-        ContainerName = "containerName",
-        /// Where that is.
-        ContainerUrl = "containerUrl",
-        /// Its icon.
-        IconUrl = "iconUrl",
-    }
-}
-
-impl PropertyType {
-    /// Refuses what the service at this root does not have.
-    pub(super) fn check_available(
-        &self,
-        to: &ServiceRoot,
-        place: impl FnOnce() -> String,
-        faults: &mut FaultList,
-    ) {
-        if matches!(self, Self::Principal | Self::PrincipalCollection) {
-            OnlyIn::Commercial.check(to, place, format_args!("the type {self}"), faults);
-        }
-    }
-}
-
-/// One property that items may have.
-///
-/// Every flag is off until it is switched on.
+/// The properties that the items of a connection may have: 1 to 128.
 ///
 /// ```
-/// use graphfeed_core::external::{Label, PropertyType, SchemaProperty};
+/// use graphfeed_core::external::{Label, PropertyType, Schema, SchemaProperty};
+/// use graphfeed_core::types::Rule;
 ///
-/// let title = SchemaProperty::new("title", PropertyType::String)
-///     .searchable()
-///     .retrievable()
-///     .label(Label::Title);
-/// assert_eq!(title.name(), "title");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaProperty {
-    name: String,
-    kind: PropertyType,
-    aliases: Vec<String>,
-    labels: Vec<Label>,
-    searchable: bool,
-    queryable: bool,
-    retrievable: bool,
-    refinable: bool,
-}
-
-impl SchemaProperty {
-    /// A property with this name, 1 to 32 ASCII letters and digits. The name is checked with the
-    /// schema.
-    pub fn new(name: impl Into<String>, kind: PropertyType) -> Self {
-        Self {
-            name: name.into(),
-            kind,
-            aliases: Vec::new(),
-            labels: Vec::new(),
-            searchable: false,
-            queryable: false,
-            retrievable: false,
-            refinable: false,
-        }
-    }
-
-    /// Its text is searched in. For `string` and `stringCollection` only, and not together with
-    /// refinable.
-    #[must_use]
-    pub fn searchable(mut self) -> Self {
-        self.searchable = true;
-        self
-    }
-
-    /// It can be named in a query.
-    #[must_use]
-    pub fn queryable(mut self) -> Self {
-        self.queryable = true;
-        self
-    }
-
-    /// It comes back in results.
-    #[must_use]
-    pub fn retrievable(mut self) -> Self {
-        self.retrievable = true;
-        self
-    }
-
-    /// Results can be narrowed by it. It cannot be switched on by a later update.
-    #[must_use]
-    pub fn refinable(mut self) -> Self {
-        self.refinable = true;
-        self
-    }
-
-    /// What it means; a property with a label has to be retrievable.
-    #[must_use]
-    pub fn label(mut self, label: Label) -> Self {
-        self.labels.push(label);
-        self
-    }
-
-    /// Another name for it in queries.
-    #[must_use]
-    pub fn alias(mut self, alias: impl Into<String>) -> Self {
-        self.aliases.push(alias.into());
-        self
-    }
-
-    /// The name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The type.
-    pub fn kind(&self) -> &PropertyType {
-        &self.kind
-    }
-
-    fn check(&self, index: usize, faults: &mut FaultList) {
-        if let Err(why) = check_name(&self.name) {
-            faults.push(Rule::PropertyName, format!("$.properties[{index}].name"), why);
-        }
-        for (at, alias) in self.aliases.iter().enumerate() {
-            if let Err(why) = check_name(alias) {
-                let place = format!("$.properties[{index}].aliases[{at}]");
-                faults.push(Rule::PropertyName, place, why);
-            }
-        }
-        let mut future = |place: String, name: &str| {
-            if name.eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE) {
-                let detail = "unknownFutureValue is only ever read; name the real member";
-                faults.push(Rule::UnknownFutureValue, place, detail);
-            }
-        };
-        future(format!("$.properties[{index}].type"), self.kind.as_str());
-        for (at, label) in self.labels.iter().enumerate() {
-            future(format!("$.properties[{index}].labels[{at}]"), label.as_str());
-        }
-    }
-}
-
-impl Serialize for SchemaProperty {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut members = to.serialize_map(None)?;
-        members.serialize_entry("name", &self.name)?;
-        members.serialize_entry("type", &self.kind)?;
-        for (name, flag) in [
-            ("isSearchable", self.searchable),
-            ("isQueryable", self.queryable),
-            ("isRetrievable", self.retrievable),
-            ("isRefinable", self.refinable),
-        ] {
-            if flag {
-                members.serialize_entry(name, &true)?;
-            }
-        }
-        if !self.labels.is_empty() {
-            members.serialize_entry("labels", &self.labels)?;
-        }
-        if !self.aliases.is_empty() {
-            members.serialize_entry("aliases", &self.aliases)?;
-        }
-        members.end()
-    }
-}
-
-/// The properties that the items of a connection may have: 1 to 128, each name once.
+/// let schema = Schema::new([
+///     SchemaProperty::new("title", PropertyType::String)
+///         .searchable()
+///         .retrievable()
+///         .label(Label::Title),
+///     SchemaProperty::new("due", PropertyType::DateTime).queryable().refinable(),
+/// ])?;
+/// assert_eq!(schema.get("due").map(SchemaProperty::kind), Some(&PropertyType::DateTime));
 ///
-/// ```
-/// use graphfeed_core::external::{PropertyType, Schema, SchemaProperty};
+/// // The service takes it; what is not the best it could be is told apart.
+/// let rules: Vec<Rule> = schema.warnings().iter().map(|warning| warning.rule).collect();
+/// assert_eq!(rules, [Rule::SchemaRefinable, Rule::LabelMissing, Rule::LabelMissing]);
 ///
-/// let schema = Schema::new([SchemaProperty::new("title", PropertyType::String).searchable()])?;
-/// assert_eq!(schema.get("title").map(SchemaProperty::kind), Some(&PropertyType::String));
+/// let number = SchemaProperty::new("votes", PropertyType::Int64).searchable().label(Label::Url);
+/// let refused = Schema::new([number]).unwrap_err();
+/// let rules: Vec<Rule> = refused.faults().iter().map(|fault| fault.rule).collect();
+/// assert_eq!(rules, [Rule::SchemaSearchable, Rule::LabelRetrievable, Rule::LabelType]);
 /// # Ok::<(), graphfeed_core::types::BuildError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,32 +48,25 @@ impl Schema {
     /// open.
     ///
     /// # Errors
-    /// [`Rule::SchemaSize`], [`Rule::PropertyName`], [`Rule::PropertyTwice`] and
-    /// [`Rule::UnknownFutureValue`], all that are broken.
+    /// All the rules that are broken, each with its place: [`Rule::SchemaSize`],
+    /// [`Rule::PropertyName`], [`Rule::PropertyTwice`], [`Rule::UnknownFutureValue`],
+    /// [`Rule::PropertyDescription`], [`Rule::SchemaSearchable`], [`Rule::SchemaRefinable`],
+    /// [`Rule::SchemaExactMatch`], [`Rule::LabelRetrievable`], [`Rule::LabelTwice`],
+    /// [`Rule::LabelType`] and [`Rule::PeopleSchema`].
     pub fn new(properties: impl IntoIterator<Item = SchemaProperty>) -> Result<Self, BuildError> {
         let properties: Vec<_> = properties.into_iter().collect();
         let mut faults = FaultList::default();
-        if !(1..=128).contains(&properties.len()) {
-            let detail = format!(
-                "has {} entries, and a schema 1 to 128; declare what items need",
-                properties.len()
-            );
-            faults.push(Rule::SchemaSize, "$.properties", detail);
-        }
-        for (index, property) in properties.iter().enumerate() {
-            property.check(index, &mut faults);
-            let same = |before: &SchemaProperty| before.name.eq_ignore_ascii_case(&property.name);
-            if properties[..index].iter().any(same) {
-                let place = format!("$.properties[{index}].name");
-                faults.push(
-                    Rule::PropertyTwice,
-                    place,
-                    format!("{} is there twice; leave one out", property.name),
-                );
-            }
-        }
+        schema_check::check(&properties, &mut faults);
         faults.finish()?;
         Ok(Self(properties))
+    }
+
+    /// What the service takes, but makes less of, or perhaps not: the labels that
+    /// [Copilot wants](https://learn.microsoft.com/graph/connecting-external-content-experiences)
+    /// are missing ([`Rule::LabelMissing`]), or a property is refinable whose type the documents
+    /// disagree on ([`Rule::SchemaRefinable`]).
+    pub fn warnings(&self) -> Vec<Fault> {
+        schema_check::warnings(&self.0)
     }
 
     /// The properties.
@@ -343,8 +133,7 @@ impl Endpoint for RegisterSchema<'_> {
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         let mut faults = FaultList::default();
         for (index, property) in self.schema.0.iter().enumerate() {
-            let place = || format!("$.properties[{index}].type");
-            property.kind.check_available(to, place, &mut faults);
+            property.check_available(to, index, &mut faults);
         }
         faults.finish()?;
         write_json(self.schema, out)
@@ -378,30 +167,6 @@ resource! {
     }
 }
 
-resource! {
-    /// A property of a schema as the service answers with it. A flag that is absent is off.
-    pub struct StoredSchemaProperty {
-        optional {
-            /// The name.
-            name: String = "name",
-            /// The type.
-            kind: PropertyType = "type",
-            /// Other names; the service adds one of its own to a refinable property.
-            aliases: Vec<String> = "aliases",
-            /// What it means.
-            labels: Vec<Label> = "labels",
-            /// Whether its text is searched in.
-            is_searchable: bool = "isSearchable",
-            /// Whether it can be named in a query.
-            is_queryable: bool = "isQueryable",
-            /// Whether it comes back in results.
-            is_retrievable: bool = "isRetrievable",
-            /// Whether results can be narrowed by it.
-            is_refinable: bool = "isRefinable",
-        }
-    }
-}
-
 impl StoredSchema {
     /// Whether this is `schema`: the same properties, in whatever order. Aliases that the service
     /// has added do not count.
@@ -412,19 +177,41 @@ impl StoredSchema {
     }
 }
 
-impl StoredSchemaProperty {
-    fn is(&self, property: &SchemaProperty) -> bool {
-        let aliases = self.aliases.as_deref().unwrap_or_default();
-        let labels = self.labels.as_deref().unwrap_or_default();
-        self.name.as_ref() == Some(&property.name)
-            && self.kind.as_ref() == Some(&property.kind)
-            && self.is_searchable.unwrap_or(false) == property.searchable
-            && self.is_queryable.unwrap_or(false) == property.queryable
-            && self.is_retrievable.unwrap_or(false) == property.retrievable
-            && self.is_refinable.unwrap_or(false) == property.refinable
-            && labels.len() == property.labels.len()
-            && property.labels.iter().all(|label| labels.contains(label))
-            && property.aliases.iter().all(|alias| aliases.contains(alias))
+/// The registered schema as one that can be written, such as to add a property to it.
+///
+/// Types and labels that this version does not know are kept. Not so `unknownFutureValue`, behind
+/// which the service hides what a request has not asked for: it cannot be written, so that a schema
+/// with it is refused.
+///
+/// ```
+/// use graphfeed_core::external::{PropertyType, Schema, SchemaProperty, StoredSchema};
+///
+/// let stored: StoredSchema = serde_json::from_str(
+///     r#"{"properties":[{"name":"title","type":"string","isSearchable":true}]}"#,
+/// )?;
+/// let mut properties = Schema::try_from(&stored)?.properties().to_vec();
+/// properties.push(SchemaProperty::new("due", PropertyType::DateTime));
+/// assert_eq!(Schema::new(properties)?.properties().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl TryFrom<&StoredSchema> for Schema {
+    type Error = BuildError;
+
+    /// # Errors
+    /// As [`Schema::new`], and [`Rule::MemberRequired`] where a property has no type.
+    fn try_from(stored: &StoredSchema) -> Result<Self, BuildError> {
+        let stored = stored.properties.as_deref().unwrap_or_default();
+        let mut faults = FaultList::default();
+        for (index, property) in stored.iter().enumerate() {
+            if property.kind.is_none() {
+                let detail = "is missing, or no text; name the type";
+                faults.push(Rule::MemberRequired, member(index, "type"), detail);
+            }
+        }
+        let properties: Vec<_> = stored.iter().map(StoredSchemaProperty::to_written).collect();
+        schema_check::check(&properties, &mut faults);
+        faults.finish()?;
+        Ok(Self(properties))
     }
 }
 
@@ -465,13 +252,19 @@ impl Endpoint for GetSchema<'_> {
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredSchema, DecodeError> {
-        let schema: StoredSchema = answer.resource()?;
-        match schema.other.get("value") {
-            Some(wrapped) if schema.properties.is_none() => wrapped
-                .read()
-                .map_err(|error| DecodeError::new(DecodeKind::Shape, error.to_string())),
-            _ => Ok(schema),
+        let mut schema: StoredSchema = answer.resource()?;
+        let Some(wrapped) = schema.other.get("value").filter(|_| schema.properties.is_none())
+        else {
+            return Ok(schema);
+        };
+        let mut inner: StoredSchema = read(wrapped.get().as_bytes()).map_err(DecodeError::json)?;
+        // What stands around the schema is kept with it.
+        schema.other.remove("value");
+        inner.base_type = inner.base_type.or(schema.base_type);
+        for (name, value) in schema.other.iter() {
+            inner.other.push(name.to_owned().into(), value.clone());
         }
+        Ok(inner)
     }
 }
 
@@ -481,7 +274,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::protocol::{Cause, Cloud, Version};
+    use crate::{
+        external::{ImportanceScore, Label, PropertyType},
+        protocol::{Cause, Cloud, Version},
+    };
 
     #[test]
     fn a_schema_tells_all_its_faults_at_once() {
@@ -497,9 +293,10 @@ mod tests {
             found,
             [
                 (Rule::PropertyName, "$.properties[0].aliases[0]"),
-                (Rule::UnknownFutureValue, "$.properties[1].type"),
                 (Rule::PropertyTwice, "$.properties[1].name"),
+                (Rule::UnknownFutureValue, "$.properties[1].type"),
                 (Rule::PropertyName, "$.properties[2].name"),
+                (Rule::LabelRetrievable, "$.properties[2].isRetrievable"),
                 (Rule::UnknownFutureValue, "$.properties[2].labels[0]"),
             ]
         );
@@ -536,30 +333,93 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_a_cloud_lacks_is_refused_there() {
+    fn what_a_cloud_or_version_lacks_is_refused_there() {
         let id = ConnectionId::new("contosohr").unwrap();
+        let text = |name| SchemaProperty::new(name, PropertyType::String).retrievable();
         let schema = Schema::new([
-            SchemaProperty::new("title", PropertyType::String),
+            text("title").label(Label::Title).label(Label::IconUrl),
             SchemaProperty::new("who", PropertyType::Principal),
             SchemaProperty::new("all", PropertyType::PrincipalCollection),
+            text("box").description("d").label(Label::FileExtension).label(Label::ContainerUrl),
+            text("tags").label(Label::from("labelOfTomorrow")).label(Label::Tags),
+            text("id").exact_match_required(),
+            text("body").searchable().ranking_hint(ImportanceScore::Low),
         ])
         .unwrap();
-        let register = RegisterSchema::new(&id, &schema);
-        assert!(register.request(&ServiceRoot::v1()).is_ok());
-        let dod = ServiceRoot::new(Cloud::UsGovL5, Version::V1);
-        let refused = register.request(&dod).unwrap_err();
+        let refused = |cloud: Cloud, version: Version| {
+            let root = ServiceRoot::new(cloud, version);
+            let refused = RegisterSchema::new(&id, &schema).request(&root).err();
+            let faults = refused.map_or(Vec::new(), |why| why.faults().to_vec());
+            faults.into_iter().map(|fault| (fault.rule, fault.place)).collect::<Vec<_>>()
+        };
+        let found = |of_cloud: bool, of_version: bool| {
+            let cloud =
+                ["[1].type", "[2].type", "[3].description", "[3].labels[1]", "[4].labels[1]"];
+            let version = ["[5].isExactMatchRequired", "[6].rankingHint"];
+            let cloud = cloud.iter().filter(|_| of_cloud).map(|place| (Rule::Cloud, *place));
+            let version = version.iter().filter(|_| of_version).map(|at| (Rule::Version, *at));
+            let place = |(rule, at)| (rule, format!("$.properties{at}").into());
+            cloud.chain(version).map(place).collect::<Vec<_>>()
+        };
+        assert_eq!(refused(Cloud::Global, Version::Beta), found(false, false));
+        assert_eq!(refused(Cloud::Global, Version::V1), found(false, true));
+        assert_eq!(refused(Cloud::UsGovL4, Version::V1), found(true, true));
+        assert_eq!(refused(Cloud::UsGovL5, Version::Beta), found(true, false));
+    }
+
+    #[test]
+    fn a_stored_schema_that_cannot_be_written_says_why() {
+        let stored: StoredSchema = serde_json::from_value(json!({"properties": [
+            {"name": "a", "type": "vector", "labels": ["labelOfTomorrow"], "isRetrievable": true},
+            {"name": "b"},
+            {"type": "unknownFutureValue"},
+        ]}))
+        .unwrap();
+        let refused = Schema::try_from(&stored).unwrap_err();
         let found: Vec<_> =
             refused.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
         assert_eq!(
             found,
-            [(Rule::Cloud, "$.properties[1].type"), (Rule::Cloud, "$.properties[2].type")]
+            [
+                (Rule::MemberRequired, "$.properties[1].type"),
+                (Rule::PropertyName, "$.properties[2].name"),
+                (Rule::UnknownFutureValue, "$.properties[2].type"),
+            ]
         );
+        let empty = StoredSchema::default();
+        assert!(Schema::try_from(&empty).unwrap_err().breaks(Rule::SchemaSize));
+    }
+
+    #[test]
+    fn a_wrapped_schema_is_read_leniently_and_loses_nothing() {
+        let connection = ConnectionId::new("contosohr").unwrap();
+        let request = GetSchema::new(&connection).request(&ServiceRoot::v1()).unwrap();
+        let read =
+            |json: &str| GetSchema::response(&request, http::Response::new(json.to_owned().into()));
+        let wrapped = read(
+            r#"{"@odata.context": "x", "value": {"baseType": "microsoft.graph.externalItem",
+                "new": 1, "properties": [{"name": "a", "type": 7, "aliases": "odd"}]}}"#,
+        );
+        assert_eq!(
+            serde_json::to_value(wrapped.unwrap().value).unwrap(),
+            json!({"@odata.context": "x", "baseType": "microsoft.graph.externalItem", "new": 1,
+                "properties": [{"name": "a", "type": 7, "aliases": "odd"}]})
+        );
+        for shape in [r#"{"value": []}"#, r#"{"value": null}"#] {
+            let error = read(shape).unwrap_err();
+            assert!(
+                matches!(error.cause(), Cause::Unreadable { why, .. } if why.kind() == DecodeKind::Shape)
+            );
+        }
     }
 
     #[test]
     fn a_stored_schema_is_recognised_in_both_shapes() {
         let schema = Schema::new([
-            SchemaProperty::new("title", PropertyType::String).searchable().label(Label::Title),
+            SchemaProperty::new("title", PropertyType::String)
+                .searchable()
+                .retrievable()
+                .label(Label::Title),
             SchemaProperty::new("tags", PropertyType::StringCollection).refinable(),
         ])
         .unwrap();
@@ -573,8 +433,8 @@ mod tests {
         "properties": [
             {"name": "tags", "type": "StringCollection", "isRefinable": true,
              "isSearchable": false, "aliases": ["RefinableString01"], "labels": []},
-            {"name": "title", "type": "string", "isSearchable": true, "labels": ["title"],
-             "description": null},
+            {"name": "title", "type": "string", "isSearchable": true, "isRetrievable": true,
+             "labels": ["title"], "description": null},
         ]});
         assert!(read(stored.clone()).is(&schema));
         assert!(read(json!({ "value": stored })).is(&schema));
