@@ -12,7 +12,7 @@ use graphfeed_core::{
         SchemaProperty,
     },
     protocol::{Applied, Cause, GiveUp},
-    types::ConnectionId,
+    types::{ConnectionId, Rule},
 };
 use support::{Line, line, lost, run};
 
@@ -145,6 +145,32 @@ fn a_schema_is_registered_where_it_is_not_there() {
         ]),
         "begun"
     );
+}
+
+#[test]
+fn what_cannot_be_changed_is_refused_before_anything_is_sent() {
+    const STUCK: &str = r#"{"properties":[{"name":"title","type":"int64"},
+        {"name":"old","type":"string"}]}"#;
+    let (id, schema) = (ConnectionId::new("contosohr").unwrap(), schema());
+    let ensure = EnsureSchema::new(&id, &schema);
+    let (error, _) = run(&ensure, &[line(GET_SCHEMA, 200, STUCK)]);
+    let error = error.unwrap_err();
+    assert_eq!(error.applied(), Applied::No);
+    let Cause::Build(why) = error.cause() else { panic!("{error}") };
+    let found: Vec<_> = why.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
+    assert_eq!(
+        found,
+        [(Rule::SchemaUpdate, "$.properties[0].type"), (Rule::SchemaUpdate, "$.properties")]
+    );
+    assert!(error.to_string().starts_with("Create or update schema: not sent: "), "{error}");
+
+    // What may have been carried out is told first; it is refused the next time.
+    let missing = line(GET_SCHEMA, 404, "");
+    let doubt =
+        [missing, line(PATCH, 504, ""), line(GET, 200, THERE), line(GET_SCHEMA, 200, STUCK)];
+    let (error, _) = run(&ensure, &doubt);
+    let error = error.unwrap_err();
+    assert_eq!((error.status().unwrap().as_u16(), error.applied()), (504, Applied::Maybe));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use http::StatusCode;
 
 use super::{
     ConnectionState, ConnectorTicket, CreateConnection, ExternalConnection, GetConnection,
-    GetSchema, RegisterSchema, Schema, SchemaRegistration, StoredConnection, StoredSchema,
-    UpdateConnection,
+    GetSchema, RegisterSchema, Schema, SchemaPlan, SchemaRegistration, StoredConnection,
+    StoredSchema, UpdateConnection,
 };
 use crate::{
     machine::{Logic, Machine, Next, Policy, Sequence, Start, Task, Tick},
@@ -270,6 +270,10 @@ fn is_missing(error: &Error) -> bool {
 /// Sees to it that a connection has a schema: an equal one is used as it is, another one is
 /// updated, and where there is none it is registered.
 ///
+/// What the service does not let be changed is refused before anything is sent, with the rule
+/// [`SchemaUpdate`](crate::types::Rule::SchemaUpdate), a place and a reason for each, as
+/// [`SchemaPlan`] finds it.
+///
 /// After an attempt of unknown fate it looks at the connection and its schema before it repeats.
 /// That registration has begun says nothing about readiness; ask for the operation.
 #[derive(Clone, Copy, Debug)]
@@ -388,6 +392,23 @@ impl Registration {
         Next::Call(call.clone(), not_before)
     }
 
+    /// Compares what is there with what is wanted.
+    fn found(&mut self, found: StoredSchema, now: Tick) -> Next<SchemaAnswer, EnsuredSchema> {
+        let plan = SchemaPlan::between(&found, &self.wanted);
+        match plan.check() {
+            Ok(()) if plan.is_empty() => Next::Done(Ok(match self.doubt {
+                Some(_) => EnsuredSchema::ProbablyBegun(found),
+                None => EnsuredSchema::Equal(found),
+            })),
+            Ok(()) => self.register(now),
+            // Somebody else has registered it since; what is in doubt matters more.
+            Err(why) => Next::Done(Err(self
+                .doubt
+                .take()
+                .unwrap_or_else(|| Error::build(const { &RegisterSchema::ROUTE }, why)))),
+        }
+    }
+
     /// Registers, or does so again where looking has shown that it was in vain.
     fn register(&mut self, now: Tick) -> Next<SchemaAnswer, EnsuredSchema> {
         let Some(doubt) = &self.doubt else {
@@ -413,13 +434,7 @@ impl Logic for Registration {
     ) -> Next<SchemaAnswer, EnsuredSchema> {
         match (self.at, outcome.map(|reply| reply.value)) {
             (_, Ok(SchemaAnswer::Begun(begun))) => Next::Done(Ok(EnsuredSchema::Begun(begun))),
-            (_, Ok(SchemaAnswer::Schema(found))) if found.is(&self.wanted) => {
-                Next::Done(Ok(match self.doubt {
-                    Some(_) => EnsuredSchema::ProbablyBegun(found),
-                    None => EnsuredSchema::Equal(found),
-                }))
-            }
-            (_, Ok(SchemaAnswer::Schema(_))) => self.register(now),
+            (_, Ok(SchemaAnswer::Schema(found))) => self.found(found, now),
             (Registering::Get, Err(error)) if is_missing(&error) => self.register(now),
             (Registering::Register, Err(error)) => {
                 let provisioning =

@@ -24,9 +24,10 @@ mod property;
 mod quota;
 mod registration;
 mod schema;
-mod search_settings;
 mod schema_check;
+mod schema_plan;
 mod schema_property;
+mod search_settings;
 mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
@@ -63,6 +64,7 @@ pub use property::{Principal, Properties, PropertyValue};
 pub use quota::{ConnectionQuota, GetQuota};
 pub use registration::{AwaitSchema, SchemaRegistered};
 pub use schema::{GetSchema, RegisterSchema, Schema, SchemaRegistration, StoredSchema};
+pub use schema_plan::{PropertyChange, SchemaChange, SchemaPlan, SchemaVerdict};
 pub use schema_property::{
     ImportanceScore, PropertyType, SchemaAttribute, SchemaProperty, StoredRankingHint,
     StoredSchemaProperty,

@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
-    CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, SchemaProperty, StoredSchemaProperty, schema_check,
-    schema_property::member, work_or_application,
+    CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, SchemaPlan, SchemaProperty, StoredSchemaProperty,
+    schema_check, schema_property::member, work_or_application,
 };
 use crate::{
     protocol::{
@@ -168,12 +168,9 @@ resource! {
 }
 
 impl StoredSchema {
-    /// Whether this is `schema`: the same properties, in whatever order. Aliases that the service
-    /// has added do not count.
+    /// Whether this is `schema`: whether [`SchemaPlan::between`] finds nothing to change.
     pub fn is(&self, schema: &Schema) -> bool {
-        let stored = self.properties.as_deref().unwrap_or_default();
-        stored.len() == schema.0.len()
-            && schema.0.iter().all(|property| stored.iter().any(|stored| stored.is(property)))
+        SchemaPlan::between(self, schema).is_empty()
     }
 }
 

@@ -364,18 +364,6 @@ impl StoredSchemaProperty {
         flag.unwrap_or(false)
     }
 
-    pub(super) fn is(&self, property: &SchemaProperty) -> bool {
-        let aliases = self.aliases.as_deref().unwrap_or_default();
-        let labels = self.labels.as_deref().unwrap_or_default();
-        self.name.as_ref() == Some(&property.name)
-            && self.kind.as_ref() == Some(&property.kind)
-            && self.description == property.description
-            && property.attributes().iter().all(|(attribute, on)| self.has(*attribute) == *on)
-            && labels.len() == property.labels.len()
-            && property.labels.iter().all(|label| labels.contains(label))
-            && property.aliases.iter().all(|alias| aliases.contains(alias))
-    }
-
     pub(super) fn importance(&self) -> Option<&ImportanceScore> {
         self.ranking_hint.as_ref()?.importance_score.as_ref()
     }
