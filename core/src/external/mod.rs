@@ -18,6 +18,7 @@ mod group;
 mod group_plan;
 mod identity;
 mod item;
+mod item_check;
 mod label;
 mod operation;
 mod property;

@@ -389,7 +389,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// Where a property is, as a JSONPath.
-fn place(name: &str) -> String {
+pub(super) fn place(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if name.len() <= 64
         && name.bytes().all(plain)

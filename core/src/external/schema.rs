@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
-    CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, SchemaPlan, SchemaProperty, StoredSchemaProperty,
-    schema_check, schema_property::member, work_or_application,
+    CLOUDS, ExternalItem, MANAGE_CONNECTION, READ_CONNECTION, SchemaPlan, SchemaProperty,
+    StoredSchemaProperty, item_check, schema_check, schema_property::member, work_or_application,
 };
 use crate::{
     protocol::{
@@ -67,6 +67,36 @@ impl Schema {
     /// disagree on ([`Rule::SchemaRefinable`]).
     pub fn warnings(&self) -> Vec<Fault> {
         schema_check::warnings(&self.0)
+    }
+
+    /// Checks that an item has only properties that are declared here, of the types declared
+    /// here. The types are compared strictly: a whole number is no `double`.
+    ///
+    /// ```
+    /// use graphfeed_core::external::{Acl, ExternalItem, PropertyType, Schema, SchemaProperty};
+    /// use graphfeed_core::types::{Guid, ItemId};
+    ///
+    /// let schema = Schema::new([SchemaProperty::new("hours", PropertyType::Double)])?;
+    /// let item = ExternalItem::builder(ItemId::new("T1")?)
+    ///     .acl(Acl::user(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))
+    ///     .property("hours", 7)
+    ///     .property("Title", "Error in the payment gateway")
+    ///     .build()?;
+    /// assert_eq!(
+    ///     schema.check_item(&item).unwrap_err().to_string(),
+    ///     "$.properties.hours: is of type int64, and the schema declares double; make it a \
+    ///      floating-point number, 7.0 for 7 [property-type]; \
+    ///      $.properties.Title: is not in the schema; declare it there, or leave it out \
+    ///      [property-undeclared]",
+    /// );
+    /// # Ok::<(), graphfeed_core::types::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rule::PropertyUndeclared`], [`Rule::PropertyType`], and [`Rule::PeopleSchema`] for more
+    /// than 3 addresses of a person: every one that is broken.
+    pub fn check_item(&self, item: &ExternalItem) -> Result<(), BuildError> {
+        item_check::check(item, &self.0)
     }
 
     /// The properties.
@@ -172,13 +202,22 @@ impl StoredSchema {
     pub fn is(&self, schema: &Schema) -> bool {
         SchemaPlan::between(self, schema).is_empty()
     }
+
+    /// Checks an item as [`Schema::check_item`] does, against the schema that is registered. A
+    /// property whose type is not known to this version takes any value.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_item(&self, item: &ExternalItem) -> Result<(), BuildError> {
+        item_check::check(item, self.properties.iter().flatten())
+    }
 }
 
 /// The registered schema as one that can be written, such as to add a property to it.
 ///
 /// Types and labels that this version does not know are kept. Not so `unknownFutureValue`, behind
 /// which the service hides what a request has not asked for: it cannot be written, so that a schema
-/// with it is refused.
+/// with it is refused. [`StoredSchema::check_item`] works with any schema.
 ///
 /// ```
 /// use graphfeed_core::external::{PropertyType, Schema, SchemaProperty, StoredSchema};
@@ -402,6 +441,8 @@ mod tests {
             json!({"@odata.context": "x", "baseType": "microsoft.graph.externalItem", "new": 1,
                 "properties": [{"name": "a", "type": 7, "aliases": "odd"}]})
         );
+        let outside = read(r#"{"baseType": "x", "value": {"properties": []}}"#).unwrap().value;
+        assert_eq!(outside.base_type.as_deref(), Some("x"));
         for shape in [r#"{"value": []}"#, r#"{"value": null}"#] {
             let error = read(shape).unwrap_err();
             assert!(
