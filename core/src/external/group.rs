@@ -143,6 +143,8 @@ resource! {
             display_name: String = "displayName",
             /// What the group is.
             description: String = "description",
+            /// Its members, where an answer has them.
+            members: Vec<StoredIdentity> = "members",
         }
     }
 }
