@@ -78,7 +78,7 @@ fn put_an_item<T: Transport>(root: &ServiceRoot, transport: T) -> Result<Stored,
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)])?;
     let ensured =
         driver.drive(&mut EnsureSchema::new(&id, &schema).start(&start(driver.now()))?)?;
-    if let EnsuredSchema::Begun(registration) = ensured {
+    if let EnsuredSchema::Begun { registration, .. } = ensured {
         let waiting = AwaitSchema::new(id.clone(), registration.operation);
         driver.drive(&mut waiting.start(&start(driver.now()))?)?;
     }

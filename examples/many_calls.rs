@@ -113,7 +113,9 @@ fn connection(loopback: &Loopback) -> Result<ConnectionId, Box<dyn Error>> {
     let wanted = ExternalConnection::new(id.clone(), "Contoso HR")?;
     println!("connection: {}", client.run(&EnsureConnection::new(&wanted))?.made);
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)])?;
-    if let EnsuredSchema::Begun(registration) = client.run(&EnsureSchema::new(&id, &schema))? {
+    if let EnsuredSchema::Begun { registration, .. } =
+        client.run(&EnsureSchema::new(&id, &schema))?
+    {
         client.run(&AwaitSchema::new(id.clone(), registration.operation))?;
     }
     for fault in FAULTS {

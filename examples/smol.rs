@@ -96,7 +96,8 @@ async fn put_items(emulator: Emulator) -> Result<usize, Box<dyn Error>> {
     let wanted = ExternalConnection::new(id.clone(), "Contoso HR")?;
     println!("connection: {}", client.run(&EnsureConnection::new(&wanted)).await?.made);
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)])?;
-    if let EnsuredSchema::Begun(registration) = client.run(&EnsureSchema::new(&id, &schema)).await?
+    if let EnsuredSchema::Begun { registration, .. } =
+        client.run(&EnsureSchema::new(&id, &schema)).await?
     {
         client.run(&AwaitSchema::new(id.clone(), registration.operation)).await?;
     }

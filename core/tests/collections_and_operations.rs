@@ -221,7 +221,7 @@ fn the_location_elsewhere_is_never_asked() {
         line(("PATCH", "/contosohr/schema"), 202, ""),
     ];
     let (begun, _) = run(&EnsureSchema::new(&id, &schema), &lines);
-    let EnsuredSchema::Begun(begun) = begun.unwrap() else { panic!() };
+    let EnsuredSchema::Begun { registration: begun, .. } = begun.unwrap() else { panic!() };
     let lines = [line(
         ("GET", "https://graph.microsoft.com/v1.0/external/connections/contosohr/operations/op1"),
         200,

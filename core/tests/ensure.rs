@@ -120,17 +120,20 @@ fn a_schema_is_registered_where_it_is_not_there() {
     let ensure = EnsureSchema::new(&id, &schema);
     let outcome = |script: &[Line]| match run(&ensure, script).0.unwrap() {
         EnsuredSchema::Equal(_) => "equal",
-        EnsuredSchema::Begun(begun) => {
-            assert_eq!(begun.operation.as_str(), "op1");
-            "begun"
+        EnsuredSchema::Begun { registration, plan, .. } => {
+            assert_eq!(registration.operation.as_str(), "op1");
+            if plan.needs_reingest() { "begun, items again" } else { "begun" }
         }
-        EnsuredSchema::ProbablyBegun(_) => "probably",
+        EnsuredSchema::ProbablyBegun { .. } => "probably",
         other => panic!("{other:?}"),
     };
     let missing = line(GET_SCHEMA, 404, "");
     assert_eq!(outcome(&[line(GET_SCHEMA, 200, EQUAL)]), "equal");
     assert_eq!(outcome(&[missing, line(PATCH, 202, "")]), "begun");
-    assert_eq!(outcome(&[line(GET_SCHEMA, 200, UNLIKE), line(PATCH, 202, "")]), "begun");
+    assert_eq!(
+        outcome(&[line(GET_SCHEMA, 200, UNLIKE), line(PATCH, 202, "")]),
+        "begun, items again"
+    );
     assert_eq!(
         outcome(&[missing, lost(PATCH, true), line(GET, 200, THERE), line(GET_SCHEMA, 200, EQUAL)]),
         "probably"
@@ -184,7 +187,7 @@ fn a_400_while_the_connection_is_provisioned_is_waited_out() {
     }
     script.push(line(PATCH, 202, ""));
     let (outcome, waited) = run(&ensure, &script);
-    assert!(matches!(outcome.unwrap(), EnsuredSchema::Begun(_)));
+    assert!(matches!(outcome.unwrap(), EnsuredSchema::Begun { .. }));
     assert_eq!(waited, Duration::from_secs(15));
 
     let mut script = vec![missing];

@@ -374,7 +374,9 @@ fn a_connection_is_set_up_once_however_often_it_is_ensured() {
 
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
     let (contosohr, ensured) = (connection(), EnsureSchema::new(wanted.id(), &schema));
-    let EnsuredSchema::Begun(begun) = client.run(&ensured).unwrap() else { panic!() };
+    let EnsuredSchema::Begun { registration: begun, .. } = client.run(&ensured).unwrap() else {
+        panic!()
+    };
     let draft = client.send(&GetConnection::new(&contosohr)).unwrap();
     assert_eq!(draft.state, Some(ConnectionState::Draft));
     let waiting = AwaitSchema::new(contosohr.clone(), begun.operation);

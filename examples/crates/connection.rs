@@ -59,17 +59,18 @@ pub(crate) fn set_up<C: Calls>(
     patience: Duration,
     progress: &Progress,
 ) -> Outcome<Setup> {
-    let wanted = ExternalConnection::new(id.clone(), NAME)?
-        .description("The crates that a Rust workspace depends on");
+    let wanted = ExternalConnection::builder(id.clone(), NAME)
+        .description("The crates that a Rust workspace depends on")
+        .build()?;
     let connection = calls.run(&EnsureConnection::new(&wanted))?.made;
     let schema = match calls.run(&EnsureSchema::new(id, schema))? {
-        EnsuredSchema::Begun(registration) => {
+        EnsuredSchema::Begun { registration, .. } => {
             progress.note("waiting for the schema; in a tenant that takes 5 to 15 minutes");
             let waiting = AwaitSchema::new(id.clone(), registration.operation).at_most(patience);
             calls.run(&waiting)?;
             "registered now"
         }
-        EnsuredSchema::ProbablyBegun(_) => "most likely registered now",
+        EnsuredSchema::ProbablyBegun { .. } => "most likely registered now",
         // That it can be read does not say that its registration is over.
         EnsuredSchema::Equal(_) => "there before",
         _ => "there",

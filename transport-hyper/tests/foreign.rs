@@ -48,7 +48,7 @@ async fn a_foreign_location_is_never_asked() {
     let id = ConnectionId::new("contosohr").unwrap();
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
     let begun = client.run(&EnsureSchema::new(&id, &schema)).await.unwrap();
-    let EnsuredSchema::Begun(begun) = begun else { panic!("{begun:?}") };
+    let EnsuredSchema::Begun { registration: begun, .. } = begun else { panic!("{begun:?}") };
     assert!(begun.location.starts_with(elsewhere.url()));
     let waiting = AwaitSchema::new(id, begun.operation);
     let registered = client.run(&waiting).await.unwrap();

@@ -306,10 +306,23 @@ pub enum EnsuredSchema {
     /// The schema was there already, equal to the one wanted.
     Equal(StoredSchema),
     /// Its registration has begun.
-    Begun(SchemaRegistration),
+    #[non_exhaustive]
+    Begun {
+        /// What to wait for, with [`AwaitSchema`](super::AwaitSchema).
+        registration: SchemaRegistration,
+        /// What becomes different, and whether items have to be put again for it.
+        plan: SchemaPlan,
+    },
     /// Its registration has most likely begun: an attempt of unknown fate went out, and now an
-    /// equal schema is there. Its operation is not known; ask for the state of the connection.
-    ProbablyBegun(StoredSchema),
+    /// equal schema is there. Its operation is not known; wait with
+    /// [`AwaitReady`](super::AwaitReady).
+    #[non_exhaustive]
+    ProbablyBegun {
+        /// The schema that is there.
+        stored: StoredSchema,
+        /// What becomes different, and whether items have to be put again for it.
+        plan: SchemaPlan,
+    },
 }
 
 enum SchemaAnswer {
@@ -341,6 +354,7 @@ impl Task for EnsureSchema<'_> {
 
     fn start(&self, start: &Start) -> Result<impl Machine<Output = EnsuredSchema> + Send, Error> {
         let logic = Registration {
+            plan: SchemaPlan::between(&StoredSchema::default(), self.schema),
             wanted: self.schema.clone(),
             register: start.call(&RegisterSchema::new(self.connection, self.schema))?,
             look: start.call(&GetConnection::new(self.connection))?,
@@ -359,6 +373,8 @@ impl Task for EnsureSchema<'_> {
 
 struct Registration {
     wanted: Schema,
+    // From what was there at last, if it was another.
+    plan: SchemaPlan,
     register: Call<SchemaAnswer>,
     look: Call<SchemaAnswer>,
     get: Call<SchemaAnswer>,
@@ -397,10 +413,13 @@ impl Registration {
         let plan = SchemaPlan::between(&found, &self.wanted);
         match plan.check() {
             Ok(()) if plan.is_empty() => Next::Done(Ok(match self.doubt {
-                Some(_) => EnsuredSchema::ProbablyBegun(found),
+                Some(_) => EnsuredSchema::ProbablyBegun { stored: found, plan: self.plan.clone() },
                 None => EnsuredSchema::Equal(found),
             })),
-            Ok(()) => self.register(now),
+            Ok(()) => {
+                self.plan = plan;
+                self.register(now)
+            }
             // Somebody else has registered it since; what is in doubt matters more.
             Err(why) => Next::Done(Err(self
                 .doubt
@@ -433,7 +452,10 @@ impl Logic for Registration {
         now: Tick,
     ) -> Next<SchemaAnswer, EnsuredSchema> {
         match (self.at, outcome.map(|reply| reply.value)) {
-            (_, Ok(SchemaAnswer::Begun(begun))) => Next::Done(Ok(EnsuredSchema::Begun(begun))),
+            (_, Ok(SchemaAnswer::Begun(registration))) => {
+                let plan = self.plan.clone();
+                Next::Done(Ok(EnsuredSchema::Begun { registration, plan }))
+            }
             (_, Ok(SchemaAnswer::Schema(found))) => self.found(found, now),
             (Registering::Get, Err(error)) if is_missing(&error) => self.register(now),
             (Registering::Register, Err(error)) => {
