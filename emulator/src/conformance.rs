@@ -129,7 +129,11 @@ impl Stage {
     fn new(
         serve: impl FnOnce(Emulator) -> io::Result<(Option<Server>, Option<TestCertificate>)>,
     ) -> io::Result<Self> {
-        let behaviour = Behaviour { schema_delay: Duration::ZERO, ..Behaviour::default() };
+        let behaviour = Behaviour {
+            schema_delay: Duration::ZERO,
+            delete_delay: Duration::ZERO,
+            ..Behaviour::default()
+        };
         let emulator = Emulator::new(Options { behaviour, ..Options::default() });
         let (server, certificate) = serve(emulator.clone())?;
         let root = match &server {

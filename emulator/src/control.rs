@@ -10,6 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use crate::{
     faults::Fault,
+    model::ConnectionState,
     service::Service,
     write::{self, Object},
 };
@@ -20,6 +21,7 @@ const PREFIX: &str = "/__emulator";
 #[derive(Clone, Copy, Debug)]
 enum Command {
     State,
+    SetState,
     Faults,
     AddFaults,
     ClearFaults,
@@ -35,10 +37,11 @@ enum Command {
 }
 
 /// The table of commands. A segment in braces is an argument.
-const COMMANDS: [(&str, &str, Command); 13] = {
+const COMMANDS: [(&str, &str, Command); 14] = {
     use Command::*;
     [
         ("GET", "/__emulator", State),
+        ("POST", "/__emulator/connections/{connection}/state", SetState),
         ("GET", "/__emulator/faults", Faults),
         ("POST", "/__emulator/faults", AddFaults),
         ("DELETE", "/__emulator/faults", ClearFaults),
@@ -103,6 +106,14 @@ fn run(
     let text = String::from_utf8_lossy(body);
     match command {
         Command::State => object(|body| write_state(body, service)),
+        Command::SetState => match ConnectionState::of_name(text.trim()) {
+            Some(state) if service.set_connection_state(argument, state) => done(),
+            Some(_) => error(StatusCode::NOT_FOUND, "there is no such connection"),
+            None => error(
+                StatusCode::BAD_REQUEST,
+                "the body is draft, ready, obsolete or limitExceeded",
+            ),
+        },
         Command::Faults => object(|body| write_faults(body, service)),
         Command::AddFaults => match read_faults(&text) {
             Ok(faults) => {

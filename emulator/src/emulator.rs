@@ -21,7 +21,7 @@ use crate::{
     faults::{Fault, FaultError},
     findings::Report,
     incoming::Arrival,
-    model::{Group, Item, ItemActivity, UserActivity},
+    model::{ConnectionState, Group, Item, ItemActivity, UserActivity},
     options::Options,
     record::{Count, Entry},
     service::Service,
@@ -126,6 +126,12 @@ impl Emulator {
     pub fn service(&self) -> MutexGuard<'_, Service> {
         let locked = self.0.service.lock();
         locked.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a connection a state, `obsolete` for example, which no request leads to. See
+    /// [`Service::set_connection_state`].
+    pub fn set_connection_state(&self, connection: &str, state: ConnectionState) -> bool {
+        self.service().set_connection_state(connection, state)
     }
 
     /// Copies of the items of a connection, by id.

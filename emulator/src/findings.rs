@@ -66,6 +66,13 @@ impl Findings {
         }
     }
 
+    /// Lets something pass with a remark.
+    pub(crate) fn report(&mut self, rule: Rule, target: impl Display, message: impl Into<String>) {
+        if self.reports.len() < MOST_FAULTS {
+            self.reports.push(Finding::new(rule, target, message));
+        }
+    }
+
     /// Does what the switch of this name says, whose verdict it is. True if the request may pass.
     pub(crate) fn judge(
         &mut self,
@@ -78,9 +85,7 @@ impl Findings {
         match verdict {
             Verdict::Accept => true,
             Verdict::Report => {
-                if self.reports.len() < MOST_FAULTS {
-                    self.reports.push(Finding::new(rule, target, message()));
-                }
+                self.report(rule, target, message());
                 true
             }
             Verdict::Refuse => {

@@ -45,6 +45,7 @@ pub(crate) struct Call<'r> {
     pub(crate) origin: String,
     /// The target, byte for byte.
     pub(crate) uri: &'r Uri,
+    pub(crate) headers: &'r HeaderMap,
     body: Option<Json<'r>>,
     /// What was noticed and let pass so far.
     pub(crate) reports: Vec<Finding>,
@@ -102,6 +103,16 @@ impl<'r> Call<'r> {
         let mut findings = Findings::default();
         let action =
             route.action.ok_or_else(|| target.not_here(request.method().as_str(), KNOWN))?;
+        if let Some(only) = route.version.filter(|only| *only != target.version) {
+            let message = format!(
+                "{} {} is in {} only; write /{}/",
+                route.method,
+                route.path,
+                only.name(),
+                only.name(),
+            );
+            return Err(Refusal::new(Rule::Version, "path", message));
+        }
         let args = target.args(route, behaviour, &mut findings);
         if !findings.is_clean() {
             return Err(Refusal::of(findings.faults));
@@ -122,6 +133,7 @@ impl<'r> Call<'r> {
             query,
             origin: target.origin,
             uri: request.uri(),
+            headers: request.headers(),
             body,
             reports: findings.reports,
         })
@@ -130,6 +142,13 @@ impl<'r> Call<'r> {
     /// An argument of the path. The routes have as many as the operations ask for.
     pub(crate) fn arg(&self, index: usize) -> &str {
         self.args.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether a header `Prefer` names this preference (RFC 7240).
+    pub(crate) fn prefers(&self, preference: &str) -> bool {
+        let values = self.headers.get_all("prefer").iter();
+        let mut each = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+        each.any(|each| each.trim().eq_ignore_ascii_case(preference))
     }
 
     /// The body. The routes say which operations have one.

@@ -102,6 +102,20 @@ pub struct Item {
     pub activities: Vec<ItemActivity>,
 }
 
+impl Item {
+    /// An item with nothing in it yet.
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            acl: Vec::new(),
+            properties: Vec::new(),
+            content: None,
+            information_protection_label: None,
+            activities: Vec::new(),
+        }
+    }
+}
+
 /// An entry of an acl.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -186,8 +200,19 @@ pub(crate) struct Schema {
 pub(crate) struct Declaration {
     pub(crate) name: String,
     pub(crate) kind: PropertyType,
+    pub(crate) labels: Vec<&'static str>,
+    pub(crate) aliases: Vec<String>,
+    /// The alias that the service gave it when it became refinable.
+    pub(crate) own_alias: Option<String>,
     /// The other members as they were sent, by name.
     pub(crate) members: Vec<(&'static str, String)>,
+}
+
+impl Declaration {
+    /// Whether a flag is on, `isRefinable` for example.
+    pub(crate) fn is(&self, flag: &str) -> bool {
+        self.members.iter().any(|(name, json)| *name == flag && json == "true")
+    }
 }
 
 impl Schema {
@@ -214,13 +239,26 @@ pub enum ConnectionState {
     Draft,
     /// Items can be written.
     Ready,
+    /// It can be read and deleted.
+    Obsolete,
+    /// It is full: no new item until others are deleted.
+    LimitExceeded,
 }
 
 impl ConnectionState {
+    const ALL: [Self; 4] = [Self::Draft, Self::Ready, Self::Obsolete, Self::LimitExceeded];
+
+    /// The state of this name, `limitExceeded` for example.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Draft => "draft",
             Self::Ready => "ready",
+            Self::Obsolete => "obsolete",
+            Self::LimitExceeded => "limitExceeded",
         }
     }
 }
@@ -235,6 +273,10 @@ pub(crate) struct Connection {
     pub(crate) owner: Option<String>,
     /// The members that the client set, as they were sent, by name.
     pub(crate) members: Vec<(&'static str, String)>,
+    /// The state that a test gave it. None: that which its schema and items make.
+    pub(crate) given: Option<ConnectionState>,
+    /// When it is gone, since the origin. None: nobody deletes it.
+    pub(crate) gone: Option<Duration>,
     /// The schema that is registered. A connection with one is ready.
     pub(crate) schema: Option<Schema>,
     pub(crate) operations: Vec<SchemaOperation>,
@@ -243,11 +285,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn state(&self) -> ConnectionState {
-        match self.schema {
-            Some(_) => ConnectionState::Ready,
-            None => ConnectionState::Draft,
+    /// Its state, where it holds at most `quota` items.
+    pub(crate) fn state(&self, quota: Option<usize>) -> ConnectionState {
+        match (self.given, &self.schema) {
+            (Some(state), _) => state,
+            (None, None) => ConnectionState::Draft,
+            (None, Some(_)) if quota.is_some_and(|quota| self.items.len() >= quota) => {
+                ConnectionState::LimitExceeded
+            }
+            (None, Some(_)) => ConnectionState::Ready,
         }
+    }
+
+    /// The schema that is registered last, or will be.
+    pub(crate) fn latest_schema(&self) -> Option<&Schema> {
+        let latest = self.operations.iter().rev();
+        latest.filter_map(|operation| operation.schema.as_ref()).next().or(self.schema.as_ref())
     }
 
     /// Whether the registration of a schema is running.
@@ -328,8 +381,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Completes the registrations that are due.
+    /// Completes the registrations and deletions that are due.
     pub(crate) fn advance(&mut self, now: Duration) {
+        self.connections.retain(|_, connection| connection.gone.is_none_or(|gone| gone > now));
         for connection in self.connections.values_mut() {
             connection.advance(now);
         }

@@ -203,6 +203,19 @@ impl Setting for Option<NonZeroUsize> {
     }
 }
 
+impl Setting for Option<usize> {
+    const VALUES: &'static str = "none|a whole number";
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "none" => Some(None),
+            number => number.parse().ok().map(Some),
+        }
+    }
+    fn word(&self) -> String {
+        self.map_or_else(|| "none".to_owned(), |number| number.to_string())
+    }
+}
+
 impl Setting for Duration {
     const VALUES: &'static str = "seconds";
     fn parse(word: &str) -> Option<Self> {
@@ -420,6 +433,26 @@ behaviour! {
     ///
     /// Documented for activities, where others' are taken out of a page (get-activities).
     empty_page "empty-page": bool = false;
+    /// A refinable property that is neither text nor number. A boolean is refused in any case.
+    ///
+    /// The newer page allows text and numbers only, an older example has a date and a collection
+    /// (manage-schema).
+    refinable_type "refinable-type" [SchemaRefinable]: Verdict = Verdict::Report;
+
+    /// Whether a schema without the labels `title`, `url` and `iconUrl` is reported.
+    ///
+    /// Copilot wants them; nothing says that it is refused.
+    label_missing "label-missing": bool = true;
+
+    /// How long it takes to delete a connection. No document says; the answer is a 202.
+    ///
+    /// Long enough to be seen by who looks at once.
+    delete_delay "delete-delay" [ConnectionState]: Duration = Duration::from_millis(50);
+
+    /// The most items of a connection, which is `limitExceeded` when it has them.
+    ///
+    /// The limits page named 5,000,000 once, and none today.
+    item_quota "item-quota" [ConnectionState]: Option<usize> = None;
 
     /// The longest body that is accepted, in bytes. Documented are 4 MB.
     body_limit "body-limit" [BodySize]: usize = 4_000_000;

@@ -3,7 +3,10 @@
 
 use std::cmp::Reverse;
 
-use crate::access::{self, Access};
+use crate::{
+    access::{self, Access},
+    incoming::Version,
+};
 
 /// What a route that is here does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +14,15 @@ pub(crate) enum Action {
     CreateConnection,
     ListConnections,
     GetConnection,
+    UpdateConnection,
     DeleteConnection,
+    GetQuota,
     RegisterSchema,
     GetSchema,
     GetOperation,
     PutItem,
     GetItem,
+    UpdateItem,
     DeleteItem,
     AddActivities,
     CreateGroup,
@@ -46,6 +52,8 @@ pub(crate) struct Route {
     /// The query options that are understood.
     pub(crate) query: &'static [&'static str],
     pub(crate) takes_body: bool,
+    /// The only version that has it. None: both do.
+    pub(crate) version: Option<Version>,
     /// None: the service has it and the emulator does not.
     pub(crate) action: Option<Action>,
 }
@@ -70,7 +78,16 @@ const fn missing(
     path: &'static str,
     access: Access,
 ) -> Route {
-    Route { method, resource, path, access, query: &[], takes_body: false, action: None }
+    Route {
+        method,
+        resource,
+        path,
+        access,
+        query: &[],
+        takes_body: false,
+        version: None,
+        action: None,
+    }
 }
 
 /// All routes. Where two have the same shape and method, the first is meant.
@@ -79,6 +96,7 @@ pub(crate) const ROUTES: &[Route] = {
     use access::*;
     const CONNECTIONS: &str = "/external/connections";
     const CONNECTION: &str = "/external/connections/{connection}";
+    const QUOTA_OF: &str = "/external/connections/{connection}/quota";
     const SCHEMA: &str = "/external/connections/{connection}/schema";
     const OPERATION: &str = "/external/connections/{connection}/operations/{operation}";
     const ITEM: &str = "/external/connections/{connection}/items/{item}";
@@ -95,15 +113,15 @@ pub(crate) const ROUTES: &[Route] = {
             ..here("GET", "connections", CONNECTIONS, CONNECTION_READ, ListConnections)
         },
         here("GET", "connection", CONNECTION, CONNECTION_READ, GetConnection),
-        missing("PATCH", "connection", CONNECTION, CONNECTION_WRITE),
+        here("PATCH", "connection", CONNECTION, CONNECTION_WRITE, UpdateConnection),
         here("DELETE", "connection", CONNECTION, CONNECTION_WRITE, DeleteConnection),
-        missing("GET", "quota", "/external/connections/{connection}/quota", QUOTA),
+        Route { version: Some(Version::Beta), ..here("GET", "quota", QUOTA_OF, QUOTA, GetQuota) },
         here("PATCH", "schema", SCHEMA, CONNECTION_WRITE, RegisterSchema),
         here("GET", "schema", SCHEMA, CONNECTION_READ, GetSchema),
         here("GET", "operation", OPERATION, CONNECTION_READ, GetOperation),
         here("PUT", "item", ITEM, ITEM_WRITE, PutItem),
         here("GET", "item", ITEM, ITEM_READ, GetItem),
-        missing("PATCH", "item", ITEM, ITEM_WRITE),
+        here("PATCH", "item", ITEM, ITEM_WRITE, UpdateItem),
         here("DELETE", "item", ITEM, ITEM_WRITE, DeleteItem),
         here(
             "POST",
@@ -306,10 +324,6 @@ mod tests {
         assert_eq!(
             nearest("POST", "/external/connections/c/fullRefresh"),
             Some(("POST", "/external/connections/{connection}/groups"))
-        );
-        assert_eq!(
-            nearest("PATCH", "/external/connections/c/items/i"),
-            Some(("PUT", "/external/connections/{connection}/items/{item}"))
         );
         assert_eq!(nearest("GET", "/me/activities/1"), Some(("GET", "/me/activities")));
         assert_eq!(nearest("GET", "/planet"), None);

@@ -59,6 +59,14 @@ rules! {
     PathSegment "path-segment" BAD_REQUEST,
     /// Inside a segment all but RFC 2396 *unreserved* is `%HH`.
     PathEscape "path-escape" BAD_REQUEST,
+    /// `connectorId` and the header `GraphConnectors-Ticket` come together or not at all.
+    ConnectorTicket "connector-ticket" BAD_REQUEST,
+    /// A resolver has base URLs, a closed pattern, and an `itemId` of its groups.
+    UrlResolver "url-resolver" BAD_REQUEST,
+    /// A result template has an id, a priority, an Adaptive Card and rules.
+    DisplayTemplate "display-template" BAD_REQUEST,
+    /// A card for compliance search is of version 1.2 or less, without `${...}`.
+    ComplianceTemplate "compliance-template" BAD_REQUEST,
     /// An item has at least one acl entry.
     AclRequired "acl-required" BAD_REQUEST,
     /// `identitySource` is for beta, and `external` for `group`.
@@ -95,6 +103,26 @@ rules! {
     SchemaBaseType "schema-base-type" BAD_REQUEST,
     /// A schema has 1 to 128 properties.
     SchemaSize "schema-size" BAD_REQUEST,
+    /// What is searchable is text and not refinable.
+    SchemaSearchable "schema-searchable" BAD_REQUEST,
+    /// What is refinable is no boolean.
+    SchemaRefinable "schema-refinable" BAD_REQUEST,
+    /// An exact match is for text that is not searchable.
+    SchemaExactMatch "schema-exact-match" BAD_REQUEST,
+    /// A description has at most 200 characters.
+    PropertyDescription "property-description" BAD_REQUEST,
+    /// A property with a label is retrievable.
+    LabelRetrievable "label-retrievable" BAD_REQUEST,
+    /// A label stands on one property.
+    LabelTwice "label-twice" BAD_REQUEST,
+    /// A label stands on a property of its type.
+    LabelType "label-type" BAD_REQUEST,
+    /// Copilot wants three labels. Only ever reported.
+    LabelMissing "label-missing" BAD_REQUEST,
+    /// The schema of a people connector has an account, no relation and no principal.
+    PeopleSchema "people-schema" BAD_REQUEST,
+    /// What is registered stays.
+    SchemaUpdate "schema-update" BAD_REQUEST,
     /// An external group is not its own member, however far removed.
     GroupCycle "group-cycle" BAD_REQUEST,
     /// An external group that is a member exists.

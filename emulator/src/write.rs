@@ -53,6 +53,19 @@ impl Object<'_> {
         }
     }
 
+    /// An array of strings.
+    pub(crate) fn texts<'t>(&mut self, name: &str, texts: impl IntoIterator<Item = &'t str>) {
+        self.name(name);
+        self.out.push('[');
+        for (index, text) in texts.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(',');
+            }
+            write_text(self.out, text);
+        }
+        self.out.push(']');
+    }
+
     pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
         self.name(name);
         write_object(self.out, fill);
@@ -89,10 +102,12 @@ mod tests {
             o.text_or_null("error", None);
             o.objects("v", [1, 2], |o, n| o.raw("n", &n.to_string()));
             o.object("empty", |_| {});
+            o.texts("t", ["a", "\""]);
+            o.texts("none", []);
         });
         assert_eq!(
             text,
-            r##"{"z@odata.type":"#Collection(String)","z":["a"],"error":null,"v":[{"n":1},{"n":2}],"empty":{}}"##
+            r##"{"z@odata.type":"#Collection(String)","z":["a"],"error":null,"v":[{"n":1},{"n":2}],"empty":{},"t":["a","\""],"none":[]}"##
         );
     }
 }

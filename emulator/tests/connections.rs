@@ -1,8 +1,8 @@
-//! Connections from their creation to their end, and the registration of their schema.
+//! Connections from their creation to their end, and what can be changed meanwhile.
 
 mod support;
 
-use graphfeed_emulator::{ConnectionState, SchemaAnswer};
+use graphfeed_emulator::{ConnectionState, Verdict};
 use serde_json::{Value, json};
 use support::{Bench, ITEM, SCHEMA, item};
 
@@ -53,42 +53,13 @@ fn a_connection_is_draft_then_ready_then_gone() {
 
     let answer = bench.expect(202, "DELETE", ONE, "");
     assert_eq!(answer.text, "");
+    bench.wait(50);
     bench.expect(404, "GET", ONE, "");
     bench.expect(404, "GET", location, "");
     assert_eq!(bench.expect(200, "GET", ALL, "").json["value"], json!([]));
     bench.expect(201, "POST", ALL, body);
     assert_eq!(state(&bench), "draft");
-    bench.expect(404, "GET", ITEM, "");
-}
-
-#[test]
-fn a_schema_comes_back_as_it_was_registered() {
-    let bench = Bench::ready();
-    let schema = bench.expect(200, "GET", &format!("{ONE}/schema"), "").json;
-    assert_eq!(schema["baseType"], "microsoft.graph.externalItem");
-    let properties = schema["properties"].as_array().expect("an array");
-    assert_eq!(properties.len(), 11);
-    assert_eq!(
-        properties[0],
-        json!({
-            "name": "title", "type": "string",
-            "isSearchable": true, "isQueryable": false, "isRetrievable": true, "isRefinable": false,
-            "aliases": [], "labels": ["title"],
-        })
-    );
-    assert_eq!(properties[10]["type"], "principalCollection");
-}
-
-#[test]
-fn a_schema_can_be_changed_and_the_connection_stays_ready_meanwhile() {
-    let bench = Bench::ready();
-    let more = SCHEMA.replacen("[\n", r#"[{"name":"planet","type":"string"},"#, 1);
-    bench.expect(202, "PATCH", &format!("{ONE}/schema"), more);
-    assert_eq!(state(&bench), "ready");
-    let body = item(r#""planet":"earth""#);
-    bench.expect(400, "PUT", ITEM, body.clone());
-    bench.wait(1_000);
-    bench.expect(200, "PUT", ITEM, body);
+    bench.refused("GET", ITEM, "", &[("connection-state", "connection id")]);
 }
 
 #[test]
@@ -109,22 +80,184 @@ fn what_only_beta_has_is_for_beta() {
     assert_eq!(beta["enabledContentExperiences"], "search, compliance");
 }
 
+/// Everything that an update can set, in v1.0.
+fn settings() -> Value {
+    json!({
+        "name": "Contoso",
+        "description": "All of it",
+        "contentCategory": "crm",
+        "configuration": {"authorizedAppIds": ["a", "b"], "own": {"x": 1}},
+        "activitySettings": {"urlToItemResolvers": [{
+            "@odata.type": "#microsoft.graph.externalConnectors.itemIdResolver",
+            "priority": -1, "itemId": "T{id}{part}",
+            "urlMatchInfo": {
+                "baseUrls": ["https://help.contoso.com", "http://localhost:8080/x"],
+                "urlPattern": r"/[(](?<id>[^/]+)\)/(?<part>\d+)",
+            },
+        }]},
+        "searchSettings": {"searchResultTemplates": [
+            {"id": "ticket", "priority": 1, "layout": {"type": "AdaptiveCard", "version": "1.5"},
+                "rules": [{"operation": "null", "property": "title", "values": [],
+                    "valuesJoinedBy": "and"}]},
+            {"id": "Sixteen4Letters0", "priority": 2147483647,
+                "layout": {"type": "AdaptiveCard", "body": [{"text": "${title}"}]}},
+        ]},
+    })
+}
+
 #[test]
-fn registration_and_its_answers_can_be_set() {
-    let bench = Bench::with(|behaviour| {
-        behaviour.set("schema-delay", "0.25").expect("a switch");
-        behaviour.schema_visible_early = false;
-        behaviour.schema_answer = SchemaAnswer::Wrapped;
-        behaviour.schema_properties = 11;
+fn an_update_sets_what_it_names_clears_what_is_null_and_keeps_the_rest() {
+    let bench = Bench::ready();
+    let answer = bench.expect(204, "PATCH", ONE, settings().to_string());
+    assert_eq!(answer.text, "");
+    let read = bench.expect(200, "GET", ONE, "").json;
+    for (name, value) in settings().as_object().expect("an object") {
+        assert_eq!(&read[name], value, "{name}");
+    }
+    assert_eq!((&read["id"], &read["state"]), (&json!("contosohr"), &json!("ready")));
+
+    bench.expect(204, "PATCH", ONE, "{}");
+    assert_eq!(bench.expect(200, "GET", ONE, "").json, read);
+
+    let body = r#"{"description":null,"searchSettings":null,"configuration":null,"state":"draft",
+        "activitySettings":{"urlToItemResolvers":[]},"contentCategory":null}"#;
+    bench.expect(204, "PATCH", ONE, body);
+    let read = bench.expect(200, "GET", ONE, "").json;
+    assert_eq!(read["name"], "Contoso");
+    assert_eq!((&read["description"], &read["configuration"]), (&Value::Null, &Value::Null));
+    assert_eq!((read.get("searchSettings"), read.get("contentCategory")), (None, None));
+    assert_eq!(read["activitySettings"], json!({"urlToItemResolvers": []}));
+    assert_eq!(read["state"], "ready");
+}
+
+#[test]
+fn the_settings_of_beta_are_set_and_seen_in_beta_only() {
+    let bench = Bench::ready();
+    let beta = ONE.replace("v1.0", "beta");
+    let body = json!({
+        "enabledContentExperiences": "search,compliance",
+        "complianceSettings": {"eDiscoveryResultTemplates": [
+            {"id": "a", "priority": 1, "layout": {"type": "AdaptiveCard", "version": "1.2",
+                "body": [{"type": "TextBlock", "text": "{title}"}]}},
+            {"id": "b", "priority": 1, "layout": {"type": "AdaptiveCard", "version": "1.0"}},
+            {"id": "c", "priority": 1, "layout": {"type": "AdaptiveCard", "version": "0.5"}},
+        ]},
     });
-    bench.expect(201, "POST", ALL, r#"{"id":"contosohr","name":"a"}"#);
-    let schema = format!("{ONE}/schema");
-    bench.expect(202, "PATCH", &schema, SCHEMA);
-    bench.wait(249);
-    bench.expect(404, "GET", &schema, "");
+    bench.expect(204, "PATCH", &beta, body.to_string());
+    let read = bench.expect(200, "GET", &beta, "").json;
+    assert_eq!(read["complianceSettings"], body["complianceSettings"]);
+    assert_eq!(read["enabledContentExperiences"], "search,compliance");
+    let v1 = bench.expect(200, "GET", ONE, "").json;
+    for name in ["complianceSettings", "enabledContentExperiences", "ingestedItemsCount"] {
+        assert_eq!(v1.get(name), None, "{name}");
+    }
+    bench.expect(204, "PATCH", &beta, r#"{"complianceSettings":null}"#);
+    assert_eq!(bench.expect(200, "GET", &beta, "").json.get("complianceSettings"), None);
+}
+
+#[test]
+fn what_cannot_be_changed_is_refused_or_where_a_switch_says_so_ignored() {
+    let bench = Bench::ready();
+    let id = [("member-unknown", "$.id")];
+    let answer = bench.refused("PATCH", ONE, r#"{"id":"contosohr"}"#, &id);
+    assert_eq!(answer.cause(), "id cannot be changed; leave it out (switch member-unknown)");
+    let bench = Bench::ready_with(|behaviour| behaviour.member_unknown = Verdict::Accept);
+    bench.expect(204, "PATCH", ONE, r#"{"id":"other","connectorId":"a","name":"New"}"#);
+    let read = bench.expect(200, "GET", ONE, "").json;
+    assert_eq!(read["id"], "contosohr");
+    assert_eq!((&read["connectorId"], &read["name"]), (&Value::Null, &json!("New")));
+}
+
+#[test]
+fn a_connector_id_and_its_ticket_come_together_or_not_at_all() {
+    let bench = Bench::empty();
+    let send = |body: &str, ticket: &str| {
+        bench.send_with("POST", ALL, body.to_owned(), |headers| {
+            headers.insert("graphconnectors-ticket", ticket.parse().expect("a value"));
+        })
+    };
+    let with = r#"{"id":"contosohr","name":"a","connectorId":"6f2b1c9e"}"#;
+    let without = r#"{"id":"contosohr","name":"a","connectorId":null}"#;
+    let header = [("connector-ticket", "header graphconnectors-ticket")];
+    bench.refused("POST", ALL, with, &header);
+    assert_eq!(send(with, "").faults(), header);
+    assert_eq!(send(without, "abc").faults(), [("connector-ticket", "$.connectorId")]);
+    assert_eq!(send(with, "a b").faults(), header);
+    let spaced = send(&with.replace("6f2b1c9e", "6f2b 1c9e"), "abc");
+    assert_eq!(spaced.faults(), [("connector-ticket", "$.connectorId")]);
+    let made = send(with, "abc");
+    assert_eq!((made.status.as_u16(), &made.json["connectorId"]), (201, &json!("6f2b1c9e")));
+}
+
+#[test]
+fn a_connection_that_is_being_deleted_is_read_until_it_is_gone_and_its_id_is_free_then() {
+    let bench = Bench::ready_with(|behaviour| {
+        behaviour.set("delete-delay", "60").expect("a switch");
+    });
+    bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
+    let before = bench.expect(200, "GET", ONE, "").json;
+    bench.expect(202, "DELETE", ONE, "");
+    bench.wait(59_999);
+    bench.expect(202, "DELETE", ONE, "");
+    for target in [ITEM, &format!("{ONE}/schema")] {
+        bench.expect(200, "GET", target, "");
+    }
+    assert_eq!(bench.expect(200, "GET", ONE, "").json, before);
+    assert_eq!(bench.expect(200, "GET", ALL, "").json["value"].as_array().map(Vec::len), Some(1));
+    let state = [("connection-state", "connection id")];
+    for (method, target, body) in [
+        ("PATCH", ONE, "{}".to_owned()),
+        ("PATCH", &format!("{ONE}/schema"), SCHEMA.to_owned()),
+        ("PUT", ITEM, item(r#""title":"b""#)),
+        ("DELETE", ITEM, String::new()),
+    ] {
+        let answer = bench.refused(method, target, body, &state);
+        assert_eq!(
+            answer.cause(),
+            "connection \"contosohr\" is being deleted; make it anew when GET answers 404 \
+             (switch delete-delay)"
+        );
+    }
+    let made = r#"{"id":"contosohr","name":"New"}"#;
+    let answer = bench.refused("POST", ALL, made, &[("already-exists", "$.id")]);
+    assert!(answer.cause().ends_with(" (switch delete-delay)"), "{}", answer.cause());
     bench.wait(1);
-    let answer = bench.expect(200, "GET", &schema, "").json;
-    assert_eq!(answer["value"]["baseType"], "microsoft.graph.externalItem");
-    let more = SCHEMA.replacen("[\n", r#"[{"name":"planet","type":"string"},"#, 1);
-    bench.refused("PATCH", &schema, more, &[("schema-size", "$.properties")]);
+    for method in ["GET", "DELETE"] {
+        bench.refused(method, ONE, "", &[("not-found", "connection id")]);
+    }
+    bench.expect(201, "POST", ALL, made);
+    assert_eq!(state_and_items(&bench), ("draft".to_owned(), 0));
+}
+
+fn state_and_items(bench: &Bench) -> (String, usize) {
+    let state = state(bench).as_str().expect("a state").to_owned();
+    (state, bench.emulator.items("contosohr").len())
+}
+
+#[test]
+fn what_is_left_of_the_quota_is_for_beta_and_counts_down() {
+    let quota = format!("{ONE}/quota").replace("v1.0", "beta");
+    let counted = |bench: &Bench| {
+        let one = bench.expect(200, "GET", &ONE.replace("v1.0", "beta"), "").json;
+        (
+            bench.expect(200, "GET", &quota, "").json["itemsRemaining"].clone(),
+            one["ingestedItemsCount"].clone(),
+        )
+    };
+    let bench = Bench::with(|behaviour| behaviour.item_quota = Some(2));
+    bench.expect(201, "POST", ALL, r#"{"id":"contosohr","name":"a"}"#);
+    assert_eq!(counted(&bench), (json!(2), Value::Null));
+    bench.expect(202, "PATCH", &format!("{ONE}/schema"), SCHEMA);
+    bench.wait(1_000);
+    assert_eq!(counted(&bench), (json!(2), json!(0)));
+    bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
+    assert_eq!(counted(&bench), (json!(1), json!(1)));
+    let answer = bench.refused("GET", &format!("{ONE}/quota"), "", &[("version", "path")]);
+    assert_eq!(
+        answer.cause(),
+        "GET /external/connections/{connection}/quota is in beta only; write /beta/"
+    );
+    let unlimited = Bench::ready();
+    assert_eq!(counted(&unlimited), (json!(5_000_000), json!(0)));
+    bench.expect(404, "GET", &quota.replace("contosohr", "nobody"), "");
 }

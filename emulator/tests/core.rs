@@ -32,6 +32,9 @@ fn emulator() -> Emulator {
         annotation_order: Verdict::Refuse,
         server_owned: Verdict::Refuse,
         schema_delay: Duration::ZERO,
+        delete_delay: Duration::ZERO,
+        // The schemas here are for their types, not for Copilot.
+        label_missing: false,
         ..Behaviour::default()
     };
     Emulator::new(Options { behaviour, ..Options::default() })
@@ -357,7 +360,11 @@ fn connections_are_listed_and_a_schema_is_read_as_it_was_registered() {
 fn a_connection_is_set_up_once_however_often_it_is_ensured() {
     let clock = Arc::new(VirtualClock::default());
     let seen = Arc::clone(&clock);
-    let behaviour = Behaviour { schema_delay: Duration::from_secs(600), ..Behaviour::default() };
+    let behaviour = Behaviour {
+        schema_delay: Duration::from_secs(600),
+        label_missing: false,
+        ..Behaviour::default()
+    };
     let options = Options { behaviour, ..Options::default() };
     let emulator = Emulator::with_clock(options, move || Clock::now(&*seen).since_origin());
     let client = Client::builder(root(Version::V1), AccessToken::new("any").unwrap())

@@ -254,6 +254,59 @@ fn content_can_be_kept_and_the_item_answered() {
 }
 
 #[test]
+fn an_update_replaces_whole_what_it_names_and_keeps_the_rest() {
+    let bench = Bench::ready();
+    let label = r#"{"sensitivityLabelId":"6f2b1c9e-4d3a-4f5b-8c7d-9e0f1a2b3c4d"}"#;
+    let members = format!(
+        r#""content":{{"type":"text","value":"a"}},"informationProtectionLabel":{label},"activities":[{}]"#,
+        activity("created", "2026-01-02T03:04:05Z", USER)
+    );
+    bench.expect(200, "PUT", ITEM, item_with(&members));
+    let put = bench.expect(200, "GET", ITEM, "").json;
+    assert_eq!(put["informationProtectionLabel"].to_string(), label);
+    assert_eq!(bench.expect(200, "PATCH", ITEM, "{}").json, put);
+
+    let answer = bench.expect(200, "PATCH", ITEM, r#"{"properties":{"open":true,"priority":7}}"#);
+    assert_eq!(answer.json["properties"], json!({"open": true, "priority": 7}));
+    assert_eq!((&answer.json["acl"], &answer.json["content"]), (&put["acl"], &put["content"]));
+    assert_eq!(answer.json["informationProtectionLabel"], put["informationProtectionLabel"]);
+    assert_eq!(bench.expect(200, "GET", ITEM, "").json, answer.json);
+
+    let acl = format!(r#"[{{"accessType":"deny","type":"everyone","value":"{TENANT}"}}]"#);
+    let body = format!(r#"{{"acl":{acl},"content":null,"informationProtectionLabel":null}}"#);
+    let answer = bench.expect(200, "PATCH", ITEM, body).json;
+    assert_eq!(answer["acl"].to_string(), acl.replace(' ', ""));
+    assert_eq!(answer["properties"], json!({"open": true, "priority": 7}));
+    assert_eq!(
+        (&answer["content"], answer.get("informationProtectionLabel")),
+        (&Value::Null, None)
+    );
+    assert_eq!(bench.emulator.item_activities("contosohr", "TSP228082938").len(), 1);
+}
+
+#[test]
+fn an_update_is_held_to_the_rules_of_what_it_names() {
+    let bench = Bench::ready();
+    bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
+    let before = bench.emulator.item("contosohr", "TSP228082938");
+    for (body, rule, place) in [
+        (r#"{"acl":[]}"#, "acl-required", "$.acl"),
+        (r#"{"acl":null}"#, "acl-required", "$.acl"),
+        (r#"{"properties":{}}"#, "property-required", "$.properties"),
+        (r#"{"properties":null}"#, "property-required", "$.properties"),
+        (r#"{"properties":{"planet":1}}"#, "property-undeclared", "$.properties.planet"),
+        (r#"{"properties":{"tags":["a"]}}"#, "annotation-collection", "$.properties.tags"),
+        (r#"{"content":{"type":"pdf","value":""}}"#, "item-content", "$.content.type"),
+        (r#"{"id":"other"}"#, "item-id-mismatch", "$.id"),
+        (r#"{"title":"a"}"#, "member-unknown", "$.title"),
+        ("[]", "member-type", "$"),
+    ] {
+        bench.refused("PATCH", ITEM, body, &[(rule, place)]);
+    }
+    assert_eq!(bench.emulator.item("contosohr", "TSP228082938"), before);
+}
+
+#[test]
 fn an_empty_answer_can_have_a_content_type() {
     let bench = Bench::ready_with(|behaviour| behaviour.empty_content_type = true);
     let answer = bench.expect(200, "PUT", ITEM, item(r#""open":true"#));

@@ -29,6 +29,8 @@ fn cases() -> Vec<(&'static str, &'static str, &'static str, String, String)> {
     let schema = format!("{CONTOSO}/schema");
     let members = format!("{CONTOSO}/groups/teamx/members");
     let nested = |id: &str| format!(r#"{{"id":"{id}","type":"externalGroup"}}"#);
+    let date = r#""type":"dateTime""#;
+    let refinable = SCHEMA.replacen(date, &format!(r#"{date},"isRefinable":true"#), 1);
     vec![
         put("annotation-order", r#""tags":["a"],"tags@odata.type":"Collection(String)""#),
         put("annotation-hash", r##""title@odata.type":"#String","title":"a""##),
@@ -54,7 +56,10 @@ fn cases() -> Vec<(&'static str, &'static str, &'static str, String, String)> {
         ("body-limit", "2000", "PUT", ITEM.to_owned(), " ".repeat(2_001)),
         ("read-limit", "2000", "PUT", ITEM.to_owned(), " ".repeat(2_001)),
         ("activities-per-call", "1", "POST", add, activities(&vec![viewed; 2])),
-        ("schema-properties", "10", "PATCH", schema, SCHEMA.to_owned()),
+        ("schema-properties", "10", "PATCH", schema.clone(), SCHEMA.to_owned()),
+        ("refinable-type", "refuse", "PATCH", schema, refinable),
+        ("delete-delay", "60", "PATCH", CONTOSO.to_owned(), "{}".to_owned()),
+        ("item-quota", "0", "PUT", ITEM.to_owned(), item(r#""title":"a""#)),
     ]
 }
 
@@ -70,7 +75,7 @@ fn a_refusal_that_a_switch_decides_has_its_rule_and_ends_with_its_name() {
         let made = r#"{"id":"contosohr","name":"Contoso HR"}"#;
         bench.expect(201, "POST", "/v1.0/external/connections", made);
         bench.expect(201, "POST", &format!("{CONTOSO}/groups"), r#"{"id":"teamx"}"#);
-        if switch != "schema-properties" {
+        if !["schema-properties", "refinable-type"].contains(&switch) {
             bench.expect(202, "PATCH", &format!("{CONTOSO}/schema"), SCHEMA);
         }
         if switch != "schema-visible-early" {
@@ -78,6 +83,9 @@ fn a_refusal_that_a_switch_decides_has_its_rule_and_ends_with_its_name() {
         }
         if switch == "activities-per-call" {
             bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
+        }
+        if switch == "delete-delay" {
+            bench.expect(202, "DELETE", CONTOSO, "");
         }
         let answer = bench.send(method, &target, body);
         let found = Behaviour::SWITCHES.iter().find(|each| each.name == switch).expect("listed");
@@ -102,6 +110,7 @@ fn a_refusal_that_no_switch_decides_names_none() {
         ("PUT", ITEM, item_for("")),
         ("PUT", ITEM, item(r#""due":"soon""#)),
         ("PATCH", "/v1.0/external/connections/contosohr/schema", "{}".to_owned()),
+        ("PATCH", "/v1.0/external/connections/contosohr", r#"{"name":null}"#.to_owned()),
         ("GET", "/v1.0/external/connections/nobody", String::new()),
     ] {
         let answer = bench.send(method, target, body);

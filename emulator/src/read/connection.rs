@@ -1,16 +1,14 @@
-//! Reads connections and schemas.
+//! Reads connections. Their settings are read in `resolver` and `template`.
 //!
-//! Sources: resources externalConnection, schema and property. The
-//! settings inside a connection are kept as they are.
+//! Sources: resources externalConnection and configuration, the pages post-connections and
+//! externalconnection-update; deploy-teams for the ticket.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::fmt::Display;
 
-use super::{Form, Member, Need, Reader, Shape, Words};
+use super::{Form, Found, Member, Need, Reader, Shape, Words};
 use crate::{
-    check::{self, shown},
-    findings::by_switch,
+    check,
     json::{Json, Kind},
-    model::{Declaration, PropertyType, Schema},
     path::Path,
     rules::Rule,
 };
@@ -49,120 +47,44 @@ const CONNECTION: Shape = Shape {
         Member("contentCategory", Need::Optional, Form::Word(&CONTENT_CATEGORY)),
         Member("connectorId", Need::Optional, Form::Text),
         Member("complianceSettings", Need::Beta, Form::Object),
-        Member("enabledContentExperiences", Need::Beta, Form::Text),
+        Member("enabledContentExperiences", Need::Beta, Form::AnyText),
         Member("ingestedItemsCount", Need::Server, Form::Any),
         Member("quota", Need::Server, Form::Any),
     ],
 };
 
-const SCHEMA: Shape = Shape {
-    name: "a schema",
-    odata_type: "microsoft.graph.externalConnectors.schema",
+/// A connection as an update has it: what is not there stays, and null clears.
+const UPDATE: Shape = Shape {
+    name: "an update of a connection",
+    odata_type: CONNECTION.odata_type,
     members: &[
-        Member("id", Need::Server, Form::Text),
-        Member("baseType", Need::Required, Form::Text),
-        Member("properties", Need::Required, Form::Array),
-    ],
-};
-
-const PROPERTY_TYPE: Words = Words {
-    name: "propertyType",
-    known: &[
-        "string",
-        "int64",
-        "double",
-        "dateTime",
-        "boolean",
-        "stringCollection",
-        "int64Collection",
-        "doubleCollection",
-        "dateTimeCollection",
-        "principal",
-        "principalCollection",
-    ],
-};
-
-const LABEL: Words = Words {
-    name: "label",
-    known: &[
-        "title",
-        "url",
-        "createdBy",
-        "lastModifiedBy",
-        "authors",
-        "createdDateTime",
-        "lastModifiedDateTime",
-        "fileName",
-        "fileExtension",
-        "containerName",
-        "containerUrl",
-        "iconUrl",
-        "assignedToPeople",
-        "closedBy",
-        "closedDate",
-        "priority",
-        "sprintName",
-        "tags",
-        "severity",
-        "state",
-        "dueDate",
-        "itemParentId",
-        "itemPath",
-        "itemType",
-        "numberOfReactions",
-        "parentUrl",
-        "priorityNormalized",
-        "reportedBy",
-        "secondaryId",
-        "personEmails",
-        "personAddresses",
-        "personAnniversaries",
-        "personName",
-        "personNote",
-        "personPhones",
-        "personCurrentPosition",
-        "personWebAccounts",
-        "personWebSite",
-        "personSkills",
-        "personProjects",
-        "personAccount",
-        "personAwards",
-        "personCertifications",
-        "personAssistants",
-        "personColleagues",
-        "personManager",
-        "personAlternateContacts",
-        "personEmergencyContacts",
-        "personEducationalActivities",
-        "personInterests",
-        "personLanguages",
-        "personPublications",
-        "personPatents",
-        "personWorkPositions",
-    ],
-};
-
-const DECLARATION: Shape = Shape {
-    name: "a property of a schema",
-    odata_type: "microsoft.graph.externalConnectors.property",
-    members: &[
-        Member("name", Need::Required, Form::AnyText),
-        Member("type", Need::Required, Form::Word(&PROPERTY_TYPE)),
+        Member("id", Need::Fixed, Form::Any),
+        Member("name", Need::Optional, Form::AnyText),
         Member("description", Need::Optional, Form::Text),
-        Member("isSearchable", Need::Optional, Form::Boolean),
-        Member("isQueryable", Need::Optional, Form::Boolean),
-        Member("isRetrievable", Need::Optional, Form::Boolean),
-        Member("isRefinable", Need::Optional, Form::Boolean),
-        Member("isExactMatchRequired", Need::Beta, Form::Boolean),
-        Member("rankingHint", Need::Beta, Form::Object),
-        Member("aliases", Need::Optional, Form::Array),
-        Member("labels", Need::Optional, Form::Array),
+        Member("state", Need::Server, Form::Text),
+        Member("configuration", Need::Optional, Form::Object),
+        Member("activitySettings", Need::Optional, Form::Object),
+        Member("searchSettings", Need::Optional, Form::Object),
+        Member("contentCategory", Need::Optional, Form::Word(&CONTENT_CATEGORY)),
+        // That it cannot be changed is assumed: its ticket is for the creation.
+        Member("connectorId", Need::Fixed, Form::Any),
+        Member("complianceSettings", Need::Beta, Form::Object),
+        Member("enabledContentExperiences", Need::Beta, Form::AnyText),
+        Member("ingestedItemsCount", Need::Server, Form::Any),
+        Member("quota", Need::Server, Form::Any),
     ],
 };
+
+const CONTENT_EXPERIENCE: Words =
+    Words { name: "contentExperienceType", known: &["search", "compliance"] };
 
 impl Reader<'_> {
-    /// Reads a connection: its id, and its other members as they were sent.
-    pub(crate) fn connection(&mut self, json: Json<'_>) -> (String, Vec<(&'static str, String)>) {
+    /// Reads a connection that is to be made: its id, and its other members as they were sent.
+    pub(crate) fn connection(
+        &mut self,
+        json: Json<'_>,
+        ticket: Option<&[u8]>,
+    ) -> (String, Vec<(&'static str, String)>) {
         let Some(found) = self.members(json, &Path::ROOT, &CONNECTION) else {
             return Default::default();
         };
@@ -170,6 +92,58 @@ impl Reader<'_> {
         if let Some(id) = &id {
             check::connection_id(id, Path::ROOT.name("id"), &mut self.findings);
         }
+        self.connector(&found, ticket);
+        self.connection_members(&found);
+        (id.unwrap_or_default(), found.raw_except(&["id"]))
+    }
+
+    /// Reads an update of a connection: the members that it sets as they were sent, and None for
+    /// those that it clears.
+    pub(crate) fn connection_update(
+        &mut self,
+        json: Json<'_>,
+    ) -> Vec<(&'static str, Option<String>)> {
+        let Some(found) = self.members(json, &Path::ROOT, &UPDATE) else {
+            return Vec::new();
+        };
+        if found.null.contains(&"name") {
+            let message = "a connection has a name, which null would clear; leave it out";
+            self.refuse(Rule::MemberRequired, Path::ROOT.name("name"), message);
+        }
+        self.connection_members(&found);
+        let set = found.raw_except(&[]).into_iter().map(|(name, json)| (name, Some(json)));
+        set.chain(found.null.iter().map(|name| (*name, None))).collect()
+    }
+
+    /// An app of Teams and the ticket that it was given come together.
+    fn connector(&mut self, found: &Found<'_>, ticket: Option<&[u8]>) {
+        const HEADER: &str = "header graphconnectors-ticket";
+        let place = Path::ROOT.name("connectorId");
+        let is_visible = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_graphic);
+        let mut refuse = |place: &dyn Display, message| {
+            self.refuse(Rule::ConnectorTicket, place, message);
+        };
+        match (found.is_missing("connectorId"), ticket) {
+            (false, None) => refuse(
+                &HEADER,
+                "connectorId goes with the header GraphConnectors-Ticket; send both or neither",
+            ),
+            (true, Some(_)) => refuse(
+                &place,
+                "the header GraphConnectors-Ticket goes with connectorId; send both or neither",
+            ),
+            _ => {}
+        }
+        if ticket.is_some_and(|ticket| !is_visible(ticket)) {
+            refuse(&HEADER, "a ticket is visible ASCII; send it as it was given");
+        }
+        if found.text("connectorId").is_some_and(|id| !is_visible(id.as_bytes())) {
+            refuse(&place, "a connectorId is visible ASCII; correct it");
+        }
+    }
+
+    /// What holds for the members of a connection, old or new.
+    fn connection_members(&mut self, found: &Found<'_>) {
         if let Some(name) = found.text("name") {
             let length = name.chars().count();
             if !(1..=128).contains(&length) {
@@ -177,105 +151,42 @@ impl Reader<'_> {
                 self.refuse(Rule::ConnectionName, Path::ROOT.name("name"), message);
             }
         }
-        (id.unwrap_or_default(), found.raw_except(&["id"]))
-    }
-
-    /// Reads a schema.
-    pub(crate) fn schema(&mut self, json: Json<'_>) -> Schema {
-        let mut schema = Schema { properties: Vec::new() };
-        let Some(found) = self.members(json, &Path::ROOT, &SCHEMA) else {
-            return schema;
-        };
-        if let Some(base) = found.text("baseType")
-            && base != "microsoft.graph.externalItem"
-        {
-            let message =
-                format!("the base type is microsoft.graph.externalItem, not {}", shown(&base));
-            self.refuse(Rule::SchemaBaseType, Path::ROOT.name("baseType"), message);
+        if let Some(configuration) = found.get("configuration") {
+            self.configuration(configuration, &Path::ROOT.name("configuration"));
         }
-        let Some(properties) = found.get("properties") else {
-            return schema;
-        };
-        let place = Path::ROOT.name("properties");
-        let (properties, most) = (properties.elements(), self.behaviour.schema_properties);
-        if properties.is_empty() || properties.len() > most {
-            let message = match properties.len() {
-                0 => format!("there are none; send 1 to {most}"),
-                more => by_switch(
-                    format_args!("there are {more}; a schema has 1 to {most}"),
-                    "schema-properties",
-                ),
-            };
-            self.refuse(Rule::SchemaSize, place, message);
+        if let Some(settings) = found.get("activitySettings") {
+            self.activity_settings(settings, &Path::ROOT.name("activitySettings"));
         }
-        let mut names: HashMap<String, String> = HashMap::new();
-        for (index, property) in properties.into_iter().enumerate() {
-            let place = place.index(index);
-            if let Some(declaration) = self.declaration(property, &place) {
-                match names.entry(declaration.name.to_ascii_lowercase()) {
-                    Entry::Vacant(free) => drop(free.insert(declaration.name.clone())),
-                    Entry::Occupied(other) => {
-                        let message = format!(
-                            "the schema has {} already; letter case makes no other name",
-                            shown(other.get())
-                        );
-                        self.refuse(Rule::PropertyTwice, place.name("name"), message);
-                    }
-                }
-                schema.properties.push(declaration);
+        if let Some(settings) = found.get("searchSettings") {
+            self.search_settings(settings, &Path::ROOT.name("searchSettings"));
+        }
+        if let Some(settings) = found.get("complianceSettings") {
+            self.compliance_settings(settings, &Path::ROOT.name("complianceSettings"));
+        }
+        // Flags: one string, `search, compliance`.
+        if let Some(flags) = found.text("enabledContentExperiences") {
+            let place = Path::ROOT.name("enabledContentExperiences");
+            for flag in flags.split(',') {
+                self.word(flag.trim(), &place, &CONTENT_EXPERIENCE);
             }
         }
-        schema
     }
 
-    fn declaration(&mut self, json: Json<'_>, path: &Path<'_>) -> Option<Declaration> {
-        let found = self.members(json, path, &DECLARATION)?;
-        let name = found.text("name");
-        if let Some(name) = &name {
-            self.property_name(name, &path.name("name"));
+    /// An open type: what else it has is the client's own.
+    fn configuration(&mut self, json: Json<'_>, path: &Path<'_>) {
+        let Some(ids) = json.member("authorizedAppIds").filter(|ids| !ids.is_null()) else {
+            return;
+        };
+        let place = path.name("authorizedAppIds");
+        if ids.kind() != Kind::Array {
+            let message = format!("it is {}, and {} is needed", ids.kind(), Kind::Array);
+            self.refuse(Rule::MemberType, place, message);
         }
-        self.texts(found.get("aliases"), &path.name("aliases"), |reader, text, place| {
-            reader.property_name(text, place);
-        });
-        self.texts(found.get("labels"), &path.name("labels"), |reader, text, place| {
-            reader.word(text, place, &LABEL);
-        });
-        let kind = found.word("type", &PROPERTY_TYPE);
-        Some(Declaration {
-            name: name?,
-            kind: PropertyType::of_name(kind?)?,
-            members: found.raw_except(&["name", "type"]),
-        })
-    }
-
-    fn property_name(&mut self, name: &str, place: &Path<'_>) {
-        let good =
-            (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !good {
-            let message =
-                format!("{} is no name; one is 1 to 32 ASCII letters and digits", shown(name));
-            self.refuse(Rule::PropertyName, place, message);
-        }
-    }
-
-    /// Checks each string of an array.
-    fn texts(
-        &mut self,
-        array: Option<Json<'_>>,
-        path: &Path<'_>,
-        check: impl Fn(&mut Self, &str, &Path<'_>),
-    ) {
-        for (index, element) in
-            array.map(Json::elements).unwrap_or_default().into_iter().enumerate()
-        {
-            let place = path.index(index);
-            match element.text() {
-                Some(text) if element.kind() == Kind::Text => check(self, &text, &place),
-                _ => {
-                    let message = format!("it is {}, and a string is needed", element.kind());
-                    self.refuse(Rule::MemberType, place, message);
-                }
+        self.texts(Some(ids), &place, |reader, id, place| {
+            if id.is_empty() {
+                let message = "it is empty; send the id of an application, or leave it out";
+                reader.refuse(Rule::MemberRequired, place, message);
             }
-        }
+        });
     }
 }

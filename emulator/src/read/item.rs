@@ -11,7 +11,7 @@ use crate::{
     check::{self, shown},
     findings::{Finding, Findings, Refusal, by_switch},
     json::{Json, Kind},
-    model::{AclEntry, Content, Item, ItemActivity, Schema},
+    model::{AclEntry, Content, Item, ItemActivity, Property, Schema},
     path::Path,
     rules::Rule,
 };
@@ -81,6 +81,32 @@ const ACTIVITY: Shape = Shape {
     ],
 };
 
+/// An item as it was sent. None: an update leaves it as it is.
+#[derive(Debug, Default)]
+pub(crate) struct ItemParts {
+    acl: Option<Vec<AclEntry>>,
+    properties: Option<Vec<Property>>,
+    content: Option<Option<Content>>,
+    information_protection_label: Option<Option<String>>,
+    activities: Vec<ItemActivity>,
+}
+
+impl ItemParts {
+    /// Puts what was sent in the place of what is there. Activities are added.
+    pub(crate) fn apply(self, item: &mut Item) {
+        fn set<T>(old: &mut T, new: Option<T>) {
+            if let Some(new) = new {
+                *old = new;
+            }
+        }
+        set(&mut item.acl, self.acl);
+        set(&mut item.properties, self.properties);
+        set(&mut item.content, self.content);
+        set(&mut item.information_protection_label, self.information_protection_label);
+        item.activities.extend(self.activities);
+    }
+}
+
 /// The verdict on one activity of a call, in the order they were sent.
 #[derive(Debug)]
 pub(crate) struct ActivityVerdict {
@@ -91,18 +117,17 @@ pub(crate) struct ActivityVerdict {
 }
 
 impl Reader<'_> {
-    /// Reads an item that is to be stored under `id`.
-    pub(crate) fn item(&mut self, json: Json<'_>, id: &str, schema: &Schema) -> Item {
-        let mut item = Item {
-            id: id.to_owned(),
-            acl: Vec::new(),
-            properties: Vec::new(),
-            content: None,
-            information_protection_label: None,
-            activities: Vec::new(),
-        };
+    /// Reads an item that is to be stored under `id`: all of it, or as an update those members
+    /// that are there.
+    pub(crate) fn item(
+        &mut self,
+        json: Json<'_>,
+        id: &str,
+        schema: &Schema,
+        is_update: bool,
+    ) -> ItemParts {
         let Some(found) = self.members(json, &Path::ROOT, &ITEM) else {
-            return item;
+            return ItemParts::default();
         };
         if let Some(theirs) = found.text("id")
             && theirs != id
@@ -115,20 +140,27 @@ impl Reader<'_> {
             );
             self.refuse(Rule::ItemIdMismatch, Path::ROOT.name("id"), message);
         }
-        item.acl = self.acl(&found);
-        item.properties = self.properties(&found, schema);
-        item.content = found.get("content").and_then(|content| self.content(content));
-        if let Some(label) = found.get("informationProtectionLabel") {
-            let place = Path::ROOT.name("informationProtectionLabel");
-            let guid = self.members(label, &place, &LABEL);
-            if let Some(guid) = guid.and_then(|found| found.text("sensitivityLabelId")) {
-                let place = place.name("sensitivityLabelId");
-                check::guid(&guid, place, "a sensitivity label", &mut self.findings);
-            }
-            item.information_protection_label = Some(label.raw().to_owned());
+        let is_read = |name| !is_update || found.is_sent(name);
+        ItemParts {
+            acl: is_read("acl").then(|| self.acl(&found)),
+            properties: is_read("properties").then(|| self.properties(&found, schema)),
+            content: is_read("content")
+                .then(|| found.get("content").and_then(|content| self.content(content))),
+            information_protection_label: is_read("informationProtectionLabel").then(|| {
+                found.get("informationProtectionLabel").map(|label| self.protection_label(label))
+            }),
+            activities: self.inline_activities(found.get("activities")),
         }
-        item.activities = self.inline_activities(found.get("activities"));
-        item
+    }
+
+    fn protection_label(&mut self, json: Json<'_>) -> String {
+        let place = Path::ROOT.name("informationProtectionLabel");
+        let guid = self.members(json, &place, &LABEL);
+        if let Some(guid) = guid.and_then(|found| found.text("sensitivityLabelId")) {
+            let place = place.name("sensitivityLabelId");
+            check::guid(&guid, place, "a sensitivity label", &mut self.findings);
+        }
+        json.raw().to_owned()
     }
 
     fn acl(&mut self, found: &Found<'_>) -> Vec<AclEntry> {

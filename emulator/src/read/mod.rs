@@ -6,8 +6,12 @@ mod connection;
 mod group;
 mod identity;
 mod item;
+mod label;
 mod property;
 mod query;
+mod resolver;
+mod schema;
+mod template;
 
 use std::fmt::Display;
 
@@ -24,7 +28,8 @@ use crate::{
 
 pub(crate) use activity::HistoryId;
 pub(crate) use group::SentMember;
-pub(crate) use item::ActivityVerdict;
+pub(crate) use item::{ActivityVerdict, ItemParts};
+pub(crate) use label::is_before_the_sentinel;
 
 /// The members that a type has.
 pub(crate) struct Shape {
@@ -44,6 +49,8 @@ enum Need {
     Optional,
     /// Only the server sets it.
     Server,
+    /// The client set it once, and cannot change it.
+    Fixed,
     /// Optional, and of beta only.
     Beta,
 }
@@ -57,6 +64,8 @@ enum Form {
     Boolean,
     /// A whole number, 0 to 2147483647.
     Count,
+    /// A whole number of 32 bits.
+    Int32,
     /// A date with an offset.
     Date,
     Object,
@@ -178,6 +187,16 @@ impl<'o> Reader<'o> {
                         || format!("only the server sets {name}; leave it out"),
                     );
                 }
+                Need::Fixed => {
+                    let verdict = self.behaviour.member_unknown;
+                    self.findings.judge(
+                        verdict,
+                        "member-unknown",
+                        Rule::MemberUnknown,
+                        place,
+                        || format!("{name} cannot be changed; leave it out"),
+                    );
+                }
                 Need::Beta if self.version == Version::V1 => self.unknown(&name, &place, shape),
                 _ if value.is_null() => found.null.push(member.0),
                 need => {
@@ -222,6 +241,35 @@ impl<'o> Reader<'o> {
         }
     }
 
+    /// Refuses an object that does not say of what type it is, where it has to.
+    fn typed(&mut self, json: Json<'_>, path: &Path<'_>, shape: &Shape) {
+        if json.kind() == Kind::Object && json.member("@odata.type").is_none() {
+            let message = format!("{} has no @odata.type; send #{}", shape.name, shape.odata_type);
+            self.refuse(Rule::AnnotationType, path.name("@odata.type"), message);
+        }
+    }
+
+    /// Checks each string of an array.
+    fn texts(
+        &mut self,
+        array: Option<Json<'_>>,
+        path: &Path<'_>,
+        mut check: impl FnMut(&mut Self, &str, &Path<'_>),
+    ) {
+        for (index, element) in
+            array.map(Json::elements).unwrap_or_default().into_iter().enumerate()
+        {
+            let place = path.index(index);
+            match element.text() {
+                Some(text) if element.kind() == Kind::Text => check(self, &text, &place),
+                _ => {
+                    let message = format!("it is {}, and a string is needed", element.kind());
+                    self.refuse(Rule::MemberType, place, message);
+                }
+            }
+        }
+    }
+
     fn unknown(&mut self, name: &str, place: &Path<'_>, shape: &Shape) {
         let verdict = self.behaviour.member_unknown;
         self.findings.judge(verdict, "member-unknown", Rule::MemberUnknown, place, || {
@@ -247,7 +295,7 @@ impl<'o> Reader<'o> {
         let wanted = match form {
             Form::Any => return true,
             Form::Boolean => Kind::Boolean,
-            Form::Count => Kind::Number,
+            Form::Count | Form::Int32 => Kind::Number,
             Form::Object => Kind::Object,
             Form::Array => Kind::Array,
             Form::Text | Form::AnyText | Form::Date | Form::Word(_) => Kind::Text,
@@ -265,6 +313,11 @@ impl<'o> Reader<'o> {
             }
             Form::Count if count(value).is_none() => {
                 let message = format!("{} is no whole number of 0 to 2147483647", cut(value.raw()));
+                self.refuse(Rule::MemberType, place, message);
+                false
+            }
+            Form::Int32 if value.raw().parse::<i32>().is_err() => {
+                let message = format!("{} is no whole number of 32 bits", cut(value.raw()));
                 self.refuse(Rule::MemberType, place, message);
                 false
             }

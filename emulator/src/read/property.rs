@@ -276,10 +276,8 @@ impl Reader<'_> {
         let Some(found) = self.members(json, path, &PRINCIPAL) else {
             return;
         };
-        if !annotated && json.member(SUFFIX).is_none() {
-            let message =
-                format!("the principal has no @odata.type; send #{}", PRINCIPAL.odata_type);
-            self.refuse(Rule::AnnotationType, path.name(SUFFIX), message);
+        if !annotated {
+            self.typed(json, path, &PRINCIPAL);
         }
         let is_empty = |(_, member): &(_, Json<'_>)| member.text().is_some_and(|it| it.is_empty());
         if found.good.iter().all(is_empty) && found.bad.is_empty() {

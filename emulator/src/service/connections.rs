@@ -1,41 +1,53 @@
-//! Connections, their schema, and the operations that register it.
+//! Connections.
 //!
-//! Sources: manage-connections (what each state allows); the pages post-connections, connection get, list and delete,
-//! patch-schema, schema-get, connectionoperation-get.
+//! Sources: the pages post-connections, externalconnection-update, connection get, list and
+//! delete, and connectionquota-get.
 
-use http::{StatusCode, header};
+use http::{StatusCode, header::HeaderValue};
 
-use super::{Run, context, pages::ById};
+use super::{
+    Run, context,
+    pages::ById,
+    states::{Use, being_deleted},
+};
 use crate::{
     answer::Answer,
-    check::shown,
-    findings::{Refusal, by_switch},
+    findings::Refusal,
     incoming::{Call, Version},
-    model::{Connection, Schema, SchemaOperation},
-    options::SchemaAnswer,
+    model::{Connection, ConnectionState},
     read::Reader,
     rules::Rule,
     write::Object,
 };
 
+/// What is left of a quota that nobody set: the limits page named this number once.
+const PLENTY: usize = 5_000_000;
+
 impl Run<'_> {
     pub(super) fn create_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let quota = self.options.behaviour.item_quota;
         let body = call.body()?;
         let mut reader = Reader::new(call.version, &self.options.behaviour);
-        let (id, members) = reader.connection(body);
+        let ticket = call.headers.get("graphconnectors-ticket");
+        let ticket = ticket.map(HeaderValue::as_bytes).filter(|ticket| !ticket.is_empty());
+        let (id, members) = reader.connection(body, ticket);
         self.accept(reader.findings)?;
-        if self.store.connections.contains_key(&id) {
-            return Err(Refusal::new(
-                Rule::AlreadyExists,
-                "$.id",
-                format!("there is a connection {id:?} already; use it, or choose another id"),
-            ));
+        if let Some(other) = self.store.connections.get(&id) {
+            let message = match other.gone {
+                Some(_) => being_deleted(&id),
+                None => {
+                    format!("there is a connection {id:?} already; use it, or choose another id")
+                }
+            };
+            return Err(Refusal::new(Rule::AlreadyExists, "$.id", message));
         }
         let connection = Connection {
             id: id.clone(),
             created: self.since,
             owner: self.caller.as_ref().map(|caller| caller.client_id.clone()),
             members,
+            given: None,
+            gone: None,
             schema: None,
             operations: Vec::new(),
             items: Default::default(),
@@ -43,112 +55,64 @@ impl Run<'_> {
         };
         let answer = Answer::object(StatusCode::CREATED, |body| {
             body.text("@odata.context", &context(call, "external/connections/$entity"));
-            write_connection(body, &connection, call.version);
+            write_connection(body, &connection, call.version, quota);
         });
         self.store.connections.insert(id, connection);
         Ok(answer)
     }
 
     pub(super) fn list_connections(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let quota = self.options.behaviour.item_quota;
         let all = self.store.connections.values();
         let seen = all.filter(|connection| self.reaches(connection));
         let page = self.page(call, None, seen.map(|it| (ById(it.id.clone()), it)))?;
         Ok(Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, "external/connections"));
-            page.write(body, |each, connection| write_connection(each, connection, call.version));
+            page.write(body, |each, connection| {
+                write_connection(each, connection, call.version, quota);
+            });
         }))
     }
 
     pub(super) fn get_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let quota = self.options.behaviour.item_quota;
         let connection = self.connection(call)?;
         Ok(Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, "external/connections/$entity"));
-            write_connection(body, connection, call.version);
+            write_connection(body, connection, call.version, quota);
         }))
     }
 
+    pub(super) fn update_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        self.connection_for(call, Use::UpdateConnection)?;
+        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let changes = reader.connection_update(call.body()?);
+        self.accept(reader.findings)?;
+        let connection = self.connection(call)?;
+        for (name, value) in changes {
+            connection.members.retain(|(set, _)| *set != name);
+            connection.members.extend(value.map(|value| (name, value)));
+        }
+        Ok(Answer::empty(StatusCode::NO_CONTENT))
+    }
+
+    /// Until it is gone it is there as it was, for no document says otherwise; asked again, it is
+    /// gone no later.
     pub(super) fn delete_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.connection(call)?;
-        self.store.connections.remove(call.arg(0));
+        let gone = self.since.saturating_add(self.options.behaviour.delete_delay);
+        self.connection(call)?.gone.get_or_insert(gone);
+        self.store.advance(self.since);
         Ok(Answer::empty(StatusCode::ACCEPTED))
     }
 
-    pub(super) fn register_schema(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.connection(call)?;
-        let body = call.body()?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
-        let schema = reader.schema(body);
-        self.accept(reader.findings)?;
-        let id = self.ids.operation();
-        let location = format!(
-            "{}/{}/external/connections/{}/operations/{id}",
-            call.origin,
-            call.version.name(),
-            call.arg(0),
-        );
-        let due = self.since.saturating_add(self.options.behaviour.schema_delay);
+    pub(super) fn get_quota(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let quota = self.options.behaviour.item_quota.unwrap_or(PLENTY);
         let connection = self.connection(call)?;
-        connection.operations.push(SchemaOperation { id, due, schema: Some(schema) });
-        Ok(Answer::empty(StatusCode::ACCEPTED).with(header::LOCATION, location))
-    }
-
-    pub(super) fn get_schema(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let behaviour = &self.options.behaviour;
-        let connection = self.connection(call)?;
-        let mut schema = connection.schema.as_ref();
-        if behaviour.schema_visible_early {
-            let latest = connection.operations.iter().rev();
-            schema = latest.filter_map(|operation| operation.schema.as_ref()).next().or(schema);
-        }
-        let Some(schema) = schema else {
-            let id = &connection.id;
-            let message = match connection.is_registering() {
-                true => by_switch(
-                    format_args!("the schema of connection {id:?} is still being registered"),
-                    "schema-visible-early",
-                ),
-                false => format!("connection {id:?} has no schema; register one"),
-            };
-            return Err(Refusal::new(Rule::NotFound, "path", message));
-        };
-        let metadata = format!("external/connections('{}')/schema/$entity", connection.id);
+        let metadata = format!("external/connections('{}')/quota/$entity", connection.id);
+        let remaining = quota.saturating_sub(connection.items.len());
         Ok(Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, &metadata));
-            match behaviour.schema_answer {
-                SchemaAnswer::Bare => write_schema(body, schema, call.version),
-                SchemaAnswer::Wrapped => {
-                    body.object("value", |body| write_schema(body, schema, call.version));
-                }
-            }
-        }))
-    }
-
-    pub(super) fn get_operation(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let connection = self.connection(call)?;
-        let id = call.arg(1);
-        let mut operations = connection.operations.iter();
-        let Some(operation) = operations.find(|operation| operation.id == id) else {
-            return Err(Refusal::new(
-                Rule::NotFound,
-                "operation id",
-                format!(
-                    "there is no operation {}; take the Location of the answer as it is",
-                    shown(id)
-                ),
-            ));
-        };
-        let metadata = format!("external/connections('{}')/operations/$entity", connection.id);
-        Ok(Answer::object(StatusCode::OK, |body| {
-            body.text("@odata.context", &context(call, &metadata));
-            body.text("id", &operation.id);
-            body.text(
-                "status",
-                match operation.schema {
-                    Some(_) => "inprogress",
-                    None => "completed",
-                },
-            );
-            body.raw("error", "null");
+            body.raw("itemsRemaining", &remaining.to_string());
         }))
     }
 }
@@ -156,10 +120,14 @@ impl Run<'_> {
 /// Members of a connection that an answer always has, null if they are not set.
 const ALWAYS: [&str; 4] = ["name", "description", "configuration", "connectorId"];
 /// Members that only beta knows.
-const OF_BETA: [&str; 4] =
-    ["complianceSettings", "enabledContentExperiences", "isExactMatchRequired", "rankingHint"];
+const OF_BETA: [&str; 2] = ["complianceSettings", "enabledContentExperiences"];
 
-fn write_connection(body: &mut Object<'_>, connection: &Connection, version: Version) {
+fn write_connection(
+    body: &mut Object<'_>,
+    connection: &Connection,
+    version: Version,
+    quota: Option<usize>,
+) {
     let set = |name: &str| {
         let mut members = connection.members.iter();
         members.find_map(|(set, json)| (*set == name).then_some(json))
@@ -168,68 +136,18 @@ fn write_connection(body: &mut Object<'_>, connection: &Connection, version: Ver
     for name in ALWAYS {
         body.raw(name, set(name).map_or("null", |json| json));
     }
-    body.text("state", connection.state().name());
+    let state = connection.state(quota);
+    body.text("state", state.name());
+    if version == Version::Beta {
+        // The service counts each quarter of an hour, and this at once.
+        match state {
+            ConnectionState::Draft => body.raw("ingestedItemsCount", "null"),
+            _ => body.raw("ingestedItemsCount", &connection.items.len().to_string()),
+        }
+    }
     for (name, json) in &connection.members {
         if !ALWAYS.contains(name) && (version == Version::Beta || !OF_BETA.contains(name)) {
             body.raw(name, json);
         }
-    }
-}
-
-fn write_schema(body: &mut Object<'_>, schema: &Schema, version: Version) {
-    const FLAGS: [&str; 4] = ["isSearchable", "isQueryable", "isRetrievable", "isRefinable"];
-    const LISTS: [&str; 2] = ["aliases", "labels"];
-    body.text("baseType", "microsoft.graph.externalItem");
-    body.objects("properties", &schema.properties, |each, declaration| {
-        let set = |name: &str| {
-            let mut members = declaration.members.iter();
-            members.find_map(|(set, json)| (*set == name).then_some(&**json))
-        };
-        each.text("name", &declaration.name);
-        each.text("type", declaration.kind.name());
-        for (names, default) in [(&FLAGS[..], "false"), (&LISTS[..], "[]")] {
-            for name in names {
-                each.raw(name, set(name).unwrap_or(default));
-            }
-        }
-        for (name, json) in &declaration.members {
-            let listed = FLAGS.contains(name) || LISTS.contains(name);
-            if !listed && (version == Version::Beta || !OF_BETA.contains(name)) {
-                each.raw(name, json);
-            }
-        }
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        model::{Declaration, PropertyType},
-        write,
-    };
-
-    #[test]
-    fn what_only_beta_knows_is_not_shown_in_v1() {
-        let schema = Schema {
-            properties: vec![Declaration {
-                name: "title".to_owned(),
-                kind: PropertyType::String,
-                members: vec![
-                    ("isExactMatchRequired", "true".to_owned()),
-                    ("labels", "[\"title\"]".to_owned()),
-                ],
-            }],
-        };
-        let write = |version| write::object(|body| write_schema(body, &schema, version));
-        assert_eq!(
-            write(Version::V1),
-            concat!(
-                r#"{"baseType":"microsoft.graph.externalItem","properties":[{"name":"title","#,
-                r#""type":"string","isSearchable":false,"isQueryable":false,"#,
-                r#""isRetrievable":false,"isRefinable":false,"aliases":[],"labels":["title"]}]}"#,
-            )
-        );
-        assert!(write(Version::Beta).contains(r#""isExactMatchRequired":true"#));
     }
 }

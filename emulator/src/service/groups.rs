@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 
-use super::{Run, context};
+use super::{Run, context, states::Use};
 use crate::{
     answer::Answer,
     check::{is_guid, shown},
     findings::{Findings, Refusal},
     incoming::Call,
-    model::{Connection, ConnectionState, Group, GroupMember},
+    model::{Connection, Group, GroupMember},
     options::Behaviour,
     path::Path,
     read::{Reader, SentMember},
@@ -26,12 +26,12 @@ const NO_GUID: &str = "InvalidGuidForAadMemberType";
 
 impl Run<'_> {
     pub(super) fn create_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.changeable(call)?;
+        self.connection_for(call, Use::ChangeGroups)?;
         let mut reader = Reader::new(call.version, &self.options.behaviour);
         let sent = reader.group(call.body()?, None);
         self.accept(reader.findings)?;
 
-        let connection = self.changeable(call)?;
+        let connection = self.connection_for(call, Use::ChangeGroups)?;
         if connection.groups.contains_key(&sent.id) {
             return Err(Refusal::new(
                 Rule::AlreadyExists,
@@ -59,12 +59,12 @@ impl Run<'_> {
     }
 
     pub(super) fn update_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        group(self.changeable(call)?, call)?;
+        group(self.connection_for(call, Use::ChangeGroups)?, call)?;
         let mut reader = Reader::new(call.version, &self.options.behaviour);
         let sent = reader.group(call.body()?, Some(call.arg(1)));
         self.accept(reader.findings)?;
 
-        let group = group(self.changeable(call)?, call)?;
+        let group = group(self.connection_for(call, Use::ChangeGroups)?, call)?;
         if let Some(name) = sent.display_name {
             group.display_name = name;
         }
@@ -76,7 +76,7 @@ impl Run<'_> {
 
     /// Where it is a member of another group, it stays that.
     pub(super) fn delete_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let connection = self.changeable(call)?;
+        let connection = self.connection_for(call, Use::ChangeGroups)?;
         group(connection, call)?;
         connection.groups.remove(call.arg(1));
         Ok(Answer::empty(StatusCode::NO_CONTENT))
@@ -84,13 +84,13 @@ impl Run<'_> {
 
     pub(super) fn add_member(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
-        group(self.changeable(call)?, call)?;
+        group(self.connection_for(call, Use::ChangeGroups)?, call)?;
         let mut reader = Reader::new(call.version, behaviour);
         let sent = reader.group_member(call.body()?);
         if let Some(SentMember { member, .. }) = &sent
             && member.kind == "externalGroup"
         {
-            let groups = &self.changeable(call)?.groups;
+            let groups = &self.connection_for(call, Use::ChangeGroups)?.groups;
             judge_nested(groups, call.arg(1), &member.id, behaviour, &mut reader.findings);
         }
         self.accept(reader.findings).map_err(|mut refusal| {
@@ -104,7 +104,7 @@ impl Run<'_> {
             return Err(Refusal::of(Vec::new()));
         };
 
-        let group = group(self.changeable(call)?, call)?;
+        let group = group(self.connection_for(call, Use::ChangeGroups)?, call)?;
         if group.members.iter().any(|old| is_same(&old.id, &member.id)) {
             return Err(Refusal::new(
                 Rule::AlreadyExists,
@@ -126,7 +126,7 @@ impl Run<'_> {
     }
 
     pub(super) fn remove_member(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let group = group(self.changeable(call)?, call)?;
+        let group = group(self.connection_for(call, Use::ChangeGroups)?, call)?;
         let id = call.arg(2);
         let Some(at) = group.members.iter().position(|member| is_same(&member.id, id)) else {
             return Err(Refusal::new(
@@ -137,15 +137,6 @@ impl Run<'_> {
         };
         group.members.remove(at);
         Ok(Answer::empty(StatusCode::NO_CONTENT))
-    }
-
-    /// The connection that the path names, if its state lets groups change. The table of states
-    /// does not speak of groups: they are taken to need no schema.
-    fn changeable(&mut self, call: &Call<'_>) -> Result<&mut Connection, Refusal> {
-        let connection = self.connection(call)?;
-        match connection.state() {
-            ConnectionState::Draft | ConnectionState::Ready => Ok(connection),
-        }
     }
 }
 

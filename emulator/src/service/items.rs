@@ -1,52 +1,44 @@
 //! External items and the activities on them.
 //!
-//! Sources: the pages put-items, externalitem-get, externalitem-delete,
+//! Sources: the pages put-items, externalitem-get, externalitem-update, externalitem-delete,
 //! addActivities.
 
 use http::{StatusCode, header};
 
-use super::{Run, context, item_not_found};
+use super::{
+    Run, context, item_not_found,
+    states::{Use, no_schema},
+};
 use crate::{
     answer::{Answer, write_fault},
-    findings::{Finding, Refusal, by_switch},
+    findings::{Finding, Refusal},
     incoming::{Call, Version},
     model::{AclEntry, Item, Property, PropertyType},
     options::{Behaviour, ItemAnswer, MissingContent},
-    read::{ActivityVerdict, Reader},
-    rules::Rule,
+    read::{ActivityVerdict, ItemParts, Reader},
+    routes::Action,
     write::Object,
 };
 
 impl Run<'_> {
     pub(super) fn put_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
-        let connection = self.connection(call)?;
-        let Some(schema) = &connection.schema else {
-            let id = &connection.id;
-            let message = match connection.is_registering() {
-                true => by_switch(
-                    format_args!(
-                        "the schema of connection {id:?} is still being registered; wait until \
-                         its operation is completed"
-                    ),
-                    "schema-delay",
-                ),
-                false => format!("connection {id:?} is draft and has no schema; register a schema"),
-            };
-            return Err(Refusal::new(Rule::ConnectionState, "connection id", message));
+        let id = call.arg(1);
+        let wanted = match self.connection(call)?.items.contains_key(id) {
+            true => Use::UpdateItem,
+            false => Use::CreateItem,
         };
-        let mut reader = Reader::new(call.version, behaviour);
-        let mut item = reader.item(call.body()?, call.arg(1), schema);
-        self.accept(reader.findings)?;
-
+        let parts = self.read_item(call, wanted)?;
         let connection = self.connection(call)?;
-        if let Some(old) = connection.items.remove(&item.id) {
-            // What people did with the item is not part of what is overwritten.
-            let inline = std::mem::replace(&mut item.activities, old.activities);
-            item.activities.extend(inline);
-            if behaviour.missing_content == MissingContent::Keeps {
-                item.content = item.content.or(old.content);
-            }
+        let mut item = Item::new(id);
+        let old = connection.items.remove(id);
+        // What people did with the item is not part of what is overwritten.
+        let (activities, content) =
+            old.map(|old| (old.activities, old.content)).unwrap_or_default();
+        item.activities = activities;
+        parts.apply(&mut item);
+        if behaviour.missing_content == MissingContent::Keeps {
+            item.content = item.content.or(content);
         }
         let answer = match behaviour.item_answer {
             ItemAnswer::Empty => {
@@ -66,35 +58,56 @@ impl Run<'_> {
         Ok(answer)
     }
 
+    pub(super) fn update_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
+        let behaviour = &self.options.behaviour;
+        self.item(call, Use::UpdateItem)?;
+        let parts = self.read_item(call, Use::UpdateItem)?;
+        let item = self.item(call, Use::UpdateItem)?;
+        parts.apply(item);
+        Ok(Answer::object(StatusCode::OK, |body| write_item(body, item, call, behaviour)))
+    }
+
+    /// Reads the body as an item that is to be stored, or as an update of one.
+    fn read_item(&mut self, call: &Call<'_>, wanted: Use) -> Result<ItemParts, Refusal> {
+        let behaviour = &self.options.behaviour;
+        let connection = self.connection_for(call, wanted)?;
+        let schema = connection.schema.as_ref().ok_or_else(|| no_schema(connection))?;
+        let is_update = call.action == Action::UpdateItem;
+        let mut reader = Reader::new(call.version, behaviour);
+        let parts = reader.item(call.body()?, call.arg(1), schema, is_update);
+        self.accept(reader.findings)?;
+        Ok(parts)
+    }
+
     pub(super) fn get_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
-        let item = self.item(call)?;
+        let item = self.item(call, Use::ReadItem)?;
         Ok(Answer::object(StatusCode::OK, |body| {
             write_item(body, item, call, behaviour);
         }))
     }
 
     pub(super) fn delete_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.item(call)?;
+        self.item(call, Use::DeleteItem)?;
         self.connection(call)?.items.remove(call.arg(1));
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
 
-    fn item(&mut self, call: &Call<'_>) -> Result<&mut Item, Refusal> {
-        let connection = self.connection(call)?;
+    fn item(&mut self, call: &Call<'_>, wanted: Use) -> Result<&mut Item, Refusal> {
+        let connection = self.connection_for(call, wanted)?;
         let (id, item) = (&connection.id, call.arg(1));
         let not_found = || item_not_found(id, item);
         connection.items.get_mut(item).ok_or_else(not_found)
     }
 
     pub(super) fn add_activities(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.item(call)?;
+        self.item(call, Use::UpdateItem)?;
         let mut reader = Reader::new(call.version, &self.options.behaviour);
         let verdicts = reader.activities(call.body()?);
         self.accept(reader.findings)?;
         let verdicts = verdicts?;
 
-        let item = self.item(call)?;
+        let item = self.item(call, Use::UpdateItem)?;
         let stored = verdicts.iter().filter_map(|each| each.result.as_ref().ok());
         item.activities.extend(stored.cloned());
         // Also if all fail: the call as such could be read.

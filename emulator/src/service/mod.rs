@@ -8,6 +8,8 @@ mod connections;
 mod groups;
 mod items;
 mod pages;
+mod schema;
+mod states;
 mod tokens;
 
 use std::{borrow::Cow, collections::VecDeque, time::Duration};
@@ -249,12 +251,15 @@ impl Service {
             Action::CreateConnection => run.create_connection(&call),
             Action::ListConnections => run.list_connections(&call),
             Action::GetConnection => run.get_connection(&call),
+            Action::UpdateConnection => run.update_connection(&call),
             Action::DeleteConnection => run.delete_connection(&call),
+            Action::GetQuota => run.get_quota(&call),
             Action::RegisterSchema => run.register_schema(&call),
             Action::GetSchema => run.get_schema(&call),
             Action::GetOperation => run.get_operation(&call),
             Action::PutItem => run.put_item(&call),
             Action::GetItem => run.get_item(&call),
+            Action::UpdateItem => run.update_item(&call),
             Action::DeleteItem => run.delete_item(&call),
             Action::AddActivities => run.add_activities(&call),
             Action::CreateGroup => run.create_group(&call),
@@ -347,7 +352,18 @@ impl Service {
 
     /// The state of a connection at the time of the last request.
     pub fn connection_state(&self, connection: &str) -> Option<ConnectionState> {
-        Some(self.connection(connection)?.state())
+        Some(self.connection(connection)?.state(self.options.behaviour.item_quota))
+    }
+
+    /// Gives a connection a state. [`Obsolete`](ConnectionState::Obsolete) and
+    /// [`LimitExceeded`](ConnectionState::LimitExceeded) stay until it is given another; with the
+    /// others it has again the one that its schema and items make. False: there is none of this
+    /// id.
+    pub fn set_connection_state(&mut self, connection: &str, state: ConnectionState) -> bool {
+        let stays = matches!(state, ConnectionState::Obsolete | ConnectionState::LimitExceeded);
+        let mut stores = self.stores.iter_mut();
+        let found = stores.find_map(|store| store.connections.get_mut(connection));
+        found.map(|found| found.given = stays.then_some(state)).is_some()
     }
 
     /// The items of a connection, by id.

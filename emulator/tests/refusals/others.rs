@@ -1,7 +1,7 @@
 //! What is wrong with anything but an item.
 
 use super::{
-    CONNECTIONS, CONTOSO, Case, case,
+    CONNECTIONS, CONTOSO, Case, DRAFT, case,
     support::{ITEM, USER, activities, activity, item, user_activity},
 };
 
@@ -192,7 +192,7 @@ pub(super) fn connections() -> Vec<Case> {
     let schema = |properties: &str, rule, place| {
         let body =
             format!(r#"{{"baseType":"microsoft.graph.externalItem","properties":[{properties}]}}"#);
-        case("PATCH", format!("{CONTOSO}/schema"), body, &[(rule, place)])
+        case("PATCH", format!("{DRAFT}/schema"), body, &[(rule, place)])
     };
     vec![
         create("ab", "a", "connection-id", "$.id"),
@@ -240,7 +240,7 @@ pub(super) fn connections() -> Vec<Case> {
         ),
         case(
             "PATCH",
-            format!("{CONTOSO}/schema"),
+            format!("{DRAFT}/schema"),
             r#"{"baseType":"microsoft.graph.externalConnector.externalItem","properties":[{"name":"a","type":"string"}]}"#,
             &[("schema-base-type", "$.baseType")],
         ),
@@ -348,6 +348,15 @@ pub(super) fn other_statuses() -> Vec<Case> {
         with(404, case("DELETE", format!("{CONTOSO}/items/none"), "", &[("not-found", "item id")])),
         with(
             404,
+            case("PATCH", format!("{CONTOSO}/items/none"), "{}", &[("not-found", "item id")]),
+        ),
+        with(
+            404,
+            case("PATCH", format!("{CONNECTIONS}/nobody"), "{}", &[("not-found", "connection id")]),
+        ),
+        with(400, case("GET", format!("{CONTOSO}/quota"), "", &[("version", "path")])),
+        with(
+            404,
             case(
                 "POST",
                 format!("{CONTOSO}/items/none/addActivities"),
@@ -371,7 +380,6 @@ pub(super) fn other_statuses() -> Vec<Case> {
         ),
         with(405, case("POST", ITEM, good(), &[("method", "path")])),
         with(501, case("GET", format!("{CONTOSO}/items"), "", &[("not-implemented", "path")])),
-        with(501, case("PATCH", ITEM, good(), &[("not-implemented", "path")])),
         with(501, case("GET", "/v1.0/me/activities?$skip=5", "", &[("not-implemented", "query")])),
         with(
             501,

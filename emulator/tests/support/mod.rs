@@ -30,7 +30,9 @@ pub(crate) const SCHEMA: &str = r#"{"baseType":"microsoft.graph.externalItem","p
     {"name":"weights","type":"doubleCollection"},
     {"name":"dates","type":"dateTimeCollection"},
     {"name":"owner","type":"principal"},
-    {"name":"authors","type":"principalCollection"}]}"#;
+    {"name":"authors","type":"principalCollection"},
+    {"name":"url","type":"string","isRetrievable":true,"labels":["url"]},
+    {"name":"icon","type":"string","isRetrievable":true,"labels":["iconUrl"]}]}"#;
 
 /// A service and its clock.
 #[derive(Clone)]

@@ -1,0 +1,119 @@
+//! What each state of a connection allows.
+
+mod support;
+
+use graphfeed_emulator::{ConnectionState, Options};
+use serde_json::json;
+use support::{Bench, ITEM, SCHEMA, USER, activities, activity, item};
+
+const ALL: &str = "/v1.0/external/connections";
+const ONE: &str = "/v1.0/external/connections/contosohr";
+const STATE: [(&str, &str); 1] = [("connection-state", "connection id")];
+
+/// A request of each kind, and its status in `draft`, `ready`, `obsolete` and `limitExceeded`, as
+/// the table of manage-connections has it.
+fn table() -> Vec<(&'static str, String, String, [u16; 4])> {
+    let new = ITEM.replace("TSP228082938", "new");
+    let viewed = activities(&[activity("viewed", "2026-01-02T03:04:05Z", USER)]);
+    let good = || item(r#""title":"b""#);
+    let at = |path: &str| format!("{ONE}{path}");
+    vec![
+        ("GET", at(""), String::new(), [200, 200, 200, 200]),
+        ("PATCH", at(""), "{}".to_owned(), [204, 204, 400, 204]),
+        ("DELETE", at(""), String::new(), [202, 202, 202, 202]),
+        ("GET", at("/quota").replace("v1.0", "beta"), String::new(), [200, 200, 200, 200]),
+        ("PATCH", at("/schema"), SCHEMA.to_owned(), [202, 202, 400, 400]),
+        ("GET", at("/schema"), String::new(), [404, 200, 200, 200]),
+        ("PUT", new, good(), [400, 200, 400, 400]),
+        ("PUT", ITEM.to_owned(), good(), [400, 200, 400, 200]),
+        ("PATCH", ITEM.to_owned(), "{}".to_owned(), [400, 200, 400, 200]),
+        ("GET", ITEM.to_owned(), String::new(), [400, 200, 200, 200]),
+        ("DELETE", ITEM.to_owned(), String::new(), [400, 204, 400, 204]),
+        ("POST", format!("{ITEM}/addActivities"), viewed, [400, 200, 400, 200]),
+    ]
+}
+
+/// A connection in this state, with an item where it can have one.
+fn connection_in(state: ConnectionState) -> Bench {
+    let bench = match state {
+        ConnectionState::Draft => Bench::empty(),
+        _ => Bench::ready(),
+    };
+    if state == ConnectionState::Draft {
+        bench.expect(201, "POST", ALL, r#"{"id":"contosohr","name":"a"}"#);
+    } else {
+        bench.expect(200, "PUT", ITEM, item(r#""title":"a""#));
+    }
+    assert!(bench.emulator.set_connection_state("contosohr", state));
+    assert_eq!(bench.emulator.service().connection_state("contosohr"), Some(state));
+    bench
+}
+
+#[test]
+fn each_operation_is_allowed_or_refused_as_the_table_of_states_says() {
+    use ConnectionState::{Draft, LimitExceeded, Obsolete, Ready};
+    for (column, (state, said)) in [
+        (Draft, "connection \"contosohr\" is draft and has no schema; register a schema"),
+        (Ready, ""),
+        (Obsolete, "connection \"contosohr\" is obsolete; delete it and make another one"),
+        (LimitExceeded, "connection \"contosohr\" is limitExceeded; delete items to make room"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (method, target, body, statuses) in table() {
+            let bench = connection_in(state);
+            let answer = bench.expect(statuses[column], method, &target, body);
+            if answer.status == 400 {
+                assert_eq!(answer.faults(), STATE, "{method} {target}");
+                assert_eq!(answer.cause(), said, "{method} {target}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_full_takes_no_new_item_until_there_is_room() {
+    let bench = Bench::ready_with(|behaviour| behaviour.item_quota = Some(2));
+    let at = |id: &str| ITEM.replace("TSP228082938", id);
+    let good = || item(r#""title":"a""#);
+    let state = || bench.expect(200, "GET", ONE, "").json["state"].clone();
+    bench.expect(200, "PUT", &at("a"), good());
+    assert_eq!(state(), "ready");
+    bench.expect(200, "PUT", &at("b"), good());
+    assert_eq!(state(), "limitExceeded");
+    assert_eq!(
+        bench.refused("PUT", &at("c"), good(), &STATE).cause(),
+        "connection \"contosohr\" is limitExceeded; delete items to make room (switch item-quota)"
+    );
+    bench.expect(200, "PUT", &at("b"), good());
+    bench.expect(204, "DELETE", &at("a"), "");
+    assert_eq!(state(), "ready");
+    bench.expect(200, "PUT", &at("c"), good());
+    assert_eq!(state(), "limitExceeded");
+}
+
+#[test]
+fn a_state_that_was_given_lasts_until_it_is_given_back() {
+    let bench = connection_in(ConnectionState::Obsolete);
+    bench.wait(1_000_000);
+    assert_eq!(bench.expect(200, "GET", ONE, "").json["state"], "obsolete");
+    // What it is then follows from its schema, and not from the word.
+    assert!(bench.emulator.set_connection_state("contosohr", ConnectionState::Draft));
+    assert_eq!(bench.expect(200, "GET", ONE, "").json["state"], "ready");
+    assert!(!bench.emulator.set_connection_state("nobody", ConnectionState::Obsolete));
+}
+
+#[test]
+fn the_control_path_gives_a_state_too() {
+    let bench = Bench::of(Options { control: true, ..Options::default() });
+    bench.expect(201, "POST", ALL, r#"{"id":"contosohr","name":"a"}"#);
+    let path = "/__emulator/connections/contosohr/state";
+    bench.expect(204, "POST", path, "limitExceeded\n");
+    let shown = bench.expect(200, "GET", "/__emulator", "").json["connections"].clone();
+    assert_eq!(shown, json!([{"id": "contosohr", "state": "limitExceeded", "items": 0}]));
+    bench.expect(204, "POST", path, "draft");
+    assert_eq!(bench.expect(200, "GET", ONE, "").json["state"], "draft");
+    bench.expect(400, "POST", path, "broken");
+    bench.expect(404, "POST", &path.replace("contosohr", "nobody"), "obsolete");
+}
