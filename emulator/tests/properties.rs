@@ -11,10 +11,12 @@ use support::{
     Bench, ITEM, SCHEMA, activities, activity, faults_of, item, item_with, user_activity,
 };
 
-const ROUTES: [(&str, &str); 11] = [
+const ROUTES: [(&str, &str); 13] = [
     ("POST", "/v1.0/external/connections"),
+    ("PATCH", "/beta/external/connections/contosohr"),
     ("PATCH", "/beta/external/connections/contosohr/schema"),
     ("PUT", ITEM),
+    ("PATCH", ITEM),
     ("PUT", "/beta/external/connections/contosohr/items/TSP228082938"),
     ("POST", "/v1.0/external/connections/contosohr/items/TSP228082938/addActivities"),
     ("POST", "/v1.0/external/connections/contosohr/groups"),
@@ -24,6 +26,14 @@ const ROUTES: [(&str, &str); 11] = [
     ("GET", "/v1.0/me/activities"),
     ("DELETE", "/v1.0/me/activities/a"),
 ];
+
+/// An update of a connection.
+const SETTINGS: &str = r##"{"activitySettings":{"urlToItemResolvers":[{"priority":1,"itemId":"{id}",
+    "@odata.type":"#microsoft.graph.externalConnectors.itemIdResolver",
+    "urlMatchInfo":{"baseUrls":["https://help.contoso.com"],"urlPattern":"/t/(?<id>[^/]+)"}}]},
+    "complianceSettings":{"eDiscoveryResultTemplates":[{"id":"ticket","priority":1,
+        "layout":{"type":"AdaptiveCard","version":"1.2"},"rules":[{"operation":"equals",
+            "property":"title","values":["a"],"valuesJoinedBy":"or"}]}]}}"##;
 
 /// Everything that can be read, as one text. Request ids are not part of it.
 fn state(bench: &Bench) -> String {
@@ -105,6 +115,11 @@ fn json() -> impl Strategy<Value = Value> {
             "visualElements",
             "historyItems",
             "name",
+            "labels",
+            "activitySettings",
+            "urlToItemResolvers",
+            "searchSettings",
+            "searchResultTemplates",
             "baseType",
             "displayName",
             "identitySource",
@@ -128,6 +143,7 @@ fn good() -> Vec<String> {
         r#"{"id":"abc","displayName":"a","description":null}"#.to_owned(),
         r#"{"id":"abc","type":"group","identitySource":"external"}"#.to_owned(),
         SCHEMA.to_owned(),
+        SETTINGS.to_owned(),
         item(
             r#""title@odata.type":"String","title":"ä","priority":1,"due":"2026-01-02T03:04:05Z""#,
         ),
@@ -170,7 +186,7 @@ proptest! {
 
     #[test]
     fn any_damage_to_a_good_body_is_answered(
-        which in 0..8_usize,
+        which in 0..9_usize,
         at in any::<prop::sample::Index>(),
         with in prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",:0-.".to_vec())],
         cut in any::<bool>(),
