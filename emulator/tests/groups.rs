@@ -2,7 +2,7 @@
 
 mod support;
 
-use graphfeed_emulator::{Group, Verdict};
+use graphfeed_emulator::{ConnectionState, Group, Verdict};
 use serde_json::{Value, json};
 use support::{Bench, USER};
 
@@ -106,11 +106,33 @@ fn a_second_group_of_an_id_is_refused_and_the_first_stays() {
 fn a_group_goes_with_its_connection() {
     let bench = bench();
     bench.expect(202, "DELETE", "/v1.0/external/connections/contosohr", "");
+    bench.expect(200, "GET", TEAM, "");
+    bench.refused("DELETE", TEAM, "", &[("connection-state", "connection id")]);
+    bench.wait(50);
     bench.refused("GET", TEAM, "", &[("not-found", "connection id")]);
     let again = r#"{"id":"contosohr","name":"Contoso HR"}"#;
     bench.expect(201, "POST", "/v1.0/external/connections", again);
     bench.refused("GET", TEAM, "", &[("not-found", "group id")]);
     assert_eq!(stored(&bench), []);
+}
+
+#[test]
+fn groups_need_no_schema_and_change_until_the_connection_is_obsolete() {
+    let bench = Bench::empty();
+    let connections = "/v1.0/external/connections";
+    bench.expect(201, "POST", connections, r#"{"id":"contosohr","name":"Contoso HR"}"#);
+    for (state, id) in [
+        (ConnectionState::Draft, "a"),
+        (ConnectionState::Ready, "b"),
+        (ConnectionState::LimitExceeded, "c"),
+    ] {
+        bench.emulator.set_connection_state("contosohr", state);
+        bench.expect(201, "POST", GROUPS, format!(r#"{{"id":"{id}"}}"#));
+    }
+    bench.emulator.set_connection_state("contosohr", ConnectionState::Obsolete);
+    bench.refused("POST", GROUPS, r#"{"id":"d"}"#, &[("connection-state", "connection id")]);
+    bench.expect(200, "GET", &format!("{GROUPS}/a"), "");
+    assert_eq!(stored(&bench).len(), 3);
 }
 
 #[test]
