@@ -79,7 +79,7 @@ fn plan(world: &World) {
     let within = |name: &str| Identity::external_group(&id(name));
     let first = [
         group("all", &[within("dev"), within("ops")]),
-        group("dev", &[ann.clone()]),
+        group("dev", std::slice::from_ref(&ann)),
         group("ops", &[]),
     ];
     let plan = GroupPlan::between(&hr, &first, &[]).unwrap();
@@ -99,7 +99,7 @@ fn plan(world: &World) {
     assert_eq!((counts.already_so, counts.steps()), (6, 6));
     assert_eq!(groups(world), stored);
 
-    let second = [group("all", &[within("dev")]), group("dev", &[ben.clone()])];
+    let second = [group("all", &[within("dev")]), group("dev", std::slice::from_ref(&ben))];
     let counts = client
         .run(&GroupPlan::between(&hr, &second, &first).unwrap())
         .unwrap()
