@@ -1,20 +1,17 @@
 //! The connection: made or found, given its schema, waited for, and deleted.
 //!
-//! Doing it twice does no harm: a connection and a schema that are there already are used as they
-//! are.
+//! Doing it twice does no harm: a connection and a schema that are there already are used, and
+//! changed only where they differ.
 
-use std::{
-    error::Error,
-    ops::ControlFlow,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{error::Error, time::Duration};
 
 use graphfeed_core::{
     external::{
-        AwaitSchema, ConnectionState, DeleteConnection, EnsureConnection, EnsureSchema,
-        EnsuredSchema, ExternalConnection, GetConnection, Made, Schema,
+        AwaitGone, AwaitReady, AwaitSchema, ConnectionState, DeleteConnection, EnsureConnection,
+        EnsureSchema, EnsuredSchema, ExternalConnection, GetConnection, Made, PropertyChange,
+        Schema, SchemaPlan,
     },
+    protocol::Cause,
     types::{BuildError, ConnectionId},
 };
 
@@ -24,20 +21,18 @@ use crate::{calls::Calls, progress::Progress};
 const ID: &str = "graphfeedcrates";
 /// Its name.
 const NAME: &str = "Crates";
-/// The first pause before asking again; each is a quarter longer than the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// How the connection came to be ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setup {
     /// Whether the connection was made.
     pub(crate) connection: Made,
+    /// Whether it was there with other settings, and has been updated.
+    pub(crate) updated: bool,
     /// What was done about its schema.
-    pub(crate) schema: &'static str,
+    pub(crate) schema: String,
 }
 
 /// The id of the connection.
@@ -62,48 +57,52 @@ pub(crate) fn set_up<C: Calls>(
     let wanted = ExternalConnection::builder(id.clone(), NAME)
         .description("The crates that a Rust workspace depends on")
         .build()?;
-    let connection = calls.run(&EnsureConnection::new(&wanted))?.made;
+    let created = calls.run(&EnsureConnection::new(&wanted))?;
     let schema = match calls.run(&EnsureSchema::new(id, schema))? {
-        EnsuredSchema::Begun { registration, .. } => {
+        EnsuredSchema::Begun { registration, plan, .. } => {
+            let what = tell(&plan, schema, progress);
             progress.note("waiting for the schema; in a tenant that takes 5 to 15 minutes");
             let waiting = AwaitSchema::new(id.clone(), registration.operation).at_most(patience);
             calls.run(&waiting)?;
-            "registered now"
+            what.to_owned()
         }
-        EnsuredSchema::ProbablyBegun { .. } => "most likely registered now",
-        // That it can be read does not say that its registration is over.
-        EnsuredSchema::Equal(_) => "there before",
-        _ => "there",
+        EnsuredSchema::ProbablyBegun { plan, .. } => {
+            format!("most likely {}", tell(&plan, schema, progress))
+        }
+        EnsuredSchema::Equal(_) => "there before".to_owned(),
+        _ => "there".to_owned(),
     };
-    wait_until_ready(calls, id, patience, progress)?;
-    Ok(Setup { connection, schema })
+    // What counts is the connection: that a schema can be read, or that an operation is over, only
+    // says that it is worth looking.
+    let ready = calls.run(&AwaitReady::new(id.clone()).at_most(patience))?;
+    if ready.state == Some(ConnectionState::LimitExceeded) {
+        // It would take changes to the items that it has, but this program brings new ones.
+        return Err(format!(
+            "connection {id} is limitExceeded: it or its tenant has as many items as it may, and \
+             takes no new ones; delete some, or all of this connection with --clean"
+        )
+        .into());
+    }
+    Ok(Setup { connection: created.made, updated: created.updated, schema })
 }
 
-/// What counts is the connection; a completed operation only says that it is worth looking.
-fn wait_until_ready<C: Calls>(
-    calls: &C,
-    id: &ConnectionId,
-    patience: Duration,
-    progress: &Progress,
-) -> Outcome<()> {
-    let last = poll(patience, progress, || {
-        Ok(match calls.send(&GetConnection::new(id))?.state {
-            Some(ConnectionState::Ready) => ControlFlow::Break(Ok(())),
-            // Neither becomes ready by waiting.
-            Some(state @ (ConnectionState::Obsolete | ConnectionState::LimitExceeded)) => {
-                ControlFlow::Break(Err(state.as_str().to_owned()))
-            }
-            Some(other) => ControlFlow::Continue(other.as_str().to_owned()),
-            None => ControlFlow::Continue("in no state".to_owned()),
-        })
-    })?;
-    match last {
-        ControlFlow::Break(Ok(())) => Ok(()),
-        ControlFlow::Break(Err(state)) | ControlFlow::Continue(state) => {
-            Err(format!("the schema is registered, but connection {id} is {state}, not ready")
-                .into())
-        }
+/// Tells what becomes different of a schema that is there, and gives back what the end says of it.
+fn tell(plan: &SchemaPlan, wanted: &Schema, progress: &Progress) -> &'static str {
+    let added = plan.changes().iter().filter(|change| change.what == PropertyChange::Added);
+    if added.count() == wanted.properties().len() {
+        return "registered now";
     }
+    for change in plan.changes() {
+        progress.note(&format!("the schema changes: {change}"));
+    }
+    if !plan.needs_reingest() {
+        return "changed now";
+    }
+    progress.note(
+        "items have to be put again for that; this run puts those of its crates, and those of \
+         other crates, of earlier runs, stay as they are",
+    );
+    "changed now, for which items had to be put again"
 }
 
 /// Deletes the connection with everything in it, and says what was done.
@@ -131,50 +130,22 @@ pub(crate) fn delete<C: Calls>(
         .into());
     }
     calls.send(&DeleteConnection::new(&id))?;
-    let last = poll(patience, progress, || match calls.send(&GetConnection::new(&id)) {
-        Err(error) if is_missing(&error) => Ok(ControlFlow::Break(())),
-        found => Ok(ControlFlow::Continue(
-            found?
-                .state
-                .map_or_else(|| "in no state".to_owned(), |state| state.as_str().to_owned()),
-        )),
-    })?;
-    match last {
-        ControlFlow::Break(()) => {
-            Ok(format!("Deleted connection {id} with its schema, its items and their activities."))
+    progress.note("waiting until it is gone with everything in it");
+    calls.run(&AwaitGone::new(id.clone()).at_most(patience)).map_err(|error| {
+        match error.cause() {
+            Cause::StillRunning(last) => format!(
+                "connection {id} is being deleted, but not gone after {} s: {last}; look again \
+                 later with --clean",
+                patience.as_secs()
+            ),
+            _ => error.to_string(),
         }
-        ControlFlow::Continue(state) => Err(format!(
-            "connection {id} is being deleted, but still there after {} s, and {state}; look \
-             again later with --clean",
-            patience.as_secs()
-        )
-        .into()),
-    }
+    })?;
+    Ok(format!("Deleted connection {id} with its schema, its items and their activities."))
 }
 
 fn is_missing(error: &graphfeed_core::protocol::Error) -> bool {
     error.status().is_some_and(|status| status.as_u16() == 404)
-}
-
-/// Asks until there is an answer or patience is at its end, with longer and longer pauses; gives
-/// back the last thing heard.
-fn poll<B>(
-    patience: Duration,
-    progress: &Progress,
-    mut ask: impl FnMut() -> Outcome<ControlFlow<B, String>>,
-) -> Outcome<ControlFlow<B, String>> {
-    let begun = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let heard = ask()?;
-        let waited = begun.elapsed();
-        if heard.is_break() || waited >= patience {
-            return Ok(heard);
-        }
-        progress.at(waited.as_secs() as usize, patience.as_secs() as usize);
-        thread::sleep(pause.min(patience - waited));
-        pause = (pause + pause / 4).min(LONGEST_PAUSE);
-    }
 }
 
 #[cfg(test)]
@@ -182,6 +153,7 @@ mod tests {
     use bytes::Bytes;
     use graphfeed_core::{
         client::{Client, SendOptions, Transport, VirtualClock},
+        external::{PropertyType, SchemaProperty},
         protocol::{Cloud, ServiceRoot},
         types::AccessToken,
     };
@@ -191,11 +163,15 @@ mod tests {
     use super::*;
     use crate::{item, progress::Phases};
 
-    const PATIENCE: Duration = Duration::from_millis(150);
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     fn emulator() -> Emulator {
         Emulator::new(Options {
-            behaviour: Behaviour { schema_delay: Duration::ZERO, ..Behaviour::default() },
+            behaviour: Behaviour {
+                schema_delay: Duration::ZERO,
+                delete_delay: Duration::ZERO,
+                ..Behaviour::default()
+            },
             ..Options::default()
         })
     }
@@ -213,6 +189,10 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
+    fn setup(connection: Made, schema: &str) -> Setup {
+        Setup { connection, updated: false, schema: schema.to_owned() }
+    }
+
     fn delete<T: Transport>(client: &Client<T>) -> Result<String, String> {
         Phases::default()
             .run("delete", |progress| super::delete(client, PATIENCE, progress))
@@ -222,14 +202,41 @@ mod tests {
     #[test]
     fn what_is_there_is_used_and_what_is_deleted_is_made_anew() {
         let client = client(emulator());
-        let new = Setup { connection: Made::Now, schema: "registered now" };
-        let old = Setup { connection: Made::Before, schema: "there before" };
+        let new = setup(Made::Now, "registered now");
+        let old = setup(Made::Before, "there before");
         assert_eq!(set_up(&client).unwrap(), new);
         assert_eq!(set_up(&client).unwrap(), old);
         assert!(delete(&client).unwrap().starts_with("Deleted connection graphfeedcrates "));
         let nothing = delete(&client).unwrap();
         assert_eq!(nothing, "There is no connection graphfeedcrates; nothing to delete.");
         assert_eq!(set_up(&client).unwrap(), new);
+    }
+
+    #[test]
+    fn what_is_there_and_differs_is_changed_and_it_is_told_whether_items_have_to_be_put_again() {
+        let wanted = item::schema(&item::columns(Cloud::Global)).unwrap();
+        let (last, others) = wanted.properties().split_last().unwrap();
+        let not_searchable = others.iter().map(|property| match property.name() {
+            "name" => SchemaProperty::new("name", PropertyType::String).retrievable().queryable(),
+            _ => property.clone(),
+        });
+        let changed = "changed now, for which items had to be put again";
+        for (before, says) in [
+            (Schema::new(others.to_vec()), "changed now"),
+            (Schema::new(not_searchable.chain([last.clone()])), changed),
+        ] {
+            let client = client(emulator());
+            let id = id().unwrap();
+            client
+                .run(&EnsureConnection::new(&ExternalConnection::new(id.clone(), NAME).unwrap()))
+                .unwrap();
+            client.run(&EnsureSchema::new(&id, &before.unwrap())).unwrap();
+            client.run(&AwaitReady::new(id)).unwrap();
+
+            let expected = Setup { updated: true, ..setup(Made::Before, says) };
+            assert_eq!(set_up(&client).unwrap(), expected);
+            assert_eq!(set_up(&client).unwrap(), setup(Made::Before, "there before"));
+        }
     }
 
     #[test]
@@ -245,7 +252,7 @@ mod tests {
         });
         for _ in 0..2 {
             let error = set_up(&client).unwrap_err();
-            assert!(error.ends_with("connection graphfeedcrates is draft, not ready"), "{error}");
+            assert!(error.contains("the connection was draft when last seen"), "{error}");
         }
     }
 
@@ -263,14 +270,14 @@ mod tests {
 
     #[test]
     fn a_connection_that_cannot_become_ready_is_not_waited_for() {
-        for state in ["obsolete", "limitExceeded"] {
+        for (state, says) in [("obsolete", "is obsolete"), ("limitExceeded", "is limitExceeded")] {
             let emulator = emulator();
             let client = client(|request: Request<Bytes>, options: &SendOptions| {
                 let answer = emulator.send(request, options)?;
                 Ok(replacing(answer, r#""ready""#, &format!("{state:?}")))
             });
             let error = set_up(&client).unwrap_err();
-            assert!(error.ends_with(&format!("is {state}, not ready")), "{error}");
+            assert!(error.contains(says) && error.contains("delete"), "{error}");
         }
     }
 
@@ -292,7 +299,7 @@ mod tests {
             }
         });
         let error = delete(&slow).unwrap_err();
-        assert!(error.contains("is being deleted, but still there"), "{error}");
+        assert!(error.contains("is being deleted, but not gone after 30 s"), "{error}");
     }
 
     fn replacing(answer: Response<Bytes>, from: &str, to: &str) -> Response<Bytes> {

@@ -299,7 +299,7 @@ mod tests {
             calls,
             tenant: Guid::from(1),
             author: Ok(Guid::from(2)),
-            patience: Duration::from_millis(150),
+            patience: Duration::from_secs(30),
         };
         index(&target, &tree(), &mut Phases::default()).map_err(|error| error.to_string())
     }
@@ -375,7 +375,7 @@ mod tests {
             false => answer,
         };
         let error = run(only_connection).err().unwrap();
-        assert!(error.contains("is draft, not ready"), "{error}");
+        assert!(error.contains("was draft when last seen"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use graphfeed_core::external::PropertyType;
 
-use crate::{recording::Recorded, run::Stored, traffic::Counts};
+use crate::{connection::Setup, recording::Recorded, run::Stored, traffic::Counts};
 
 /// Everything that the table tells.
 pub(crate) struct Report<'a> {
@@ -47,7 +47,9 @@ impl fmt::Display for Report<'_> {
         writeln!(f, "The crates of {}", self.manifest.display())?;
         writeln!(f, "in connection {connection} of {}", self.service)?;
         writeln!(f, "over {}.", self.way)?;
-        writeln!(f, "Connection: {}. Schema: {}.\n", setup.connection, setup.schema)?;
+        let Setup { connection: made, updated, schema } = setup;
+        let updated = if *updated { ", and updated" } else { "" };
+        writeln!(f, "Connection: {made}{updated}. Schema: {schema}.\n")?;
 
         let count = |f: &mut fmt::Formatter<'_>, what: &str, number: usize, note: &str| {
             let mut line = String::new();

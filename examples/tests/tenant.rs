@@ -292,6 +292,18 @@ fn the_clouds_of_the_us_government_get_no_type_that_they_do_not_know() {
     assert_eq!((count(&table, "items"), count(&table, "  principal")), (1, 1));
 }
 
+#[test]
+fn what_becomes_different_of_a_schema_is_told() {
+    let tenant = Tenant::new();
+    succeeds(tenant.program().env("GRAPHFEED_CLOUD", "us-gov-l4"));
+    let (table, said) = succeeds(&mut tenant.program());
+    assert!(table.contains("Connection: there before. Schema: changed now."), "{table}");
+    for name in ["firstAuthor", "people"] {
+        assert!(said.contains(&format!("the schema changes: {name}: is added ")), "{said}");
+    }
+    assert_eq!(count(&table, "  principal"), 1);
+}
+
 /// Runs the program while a user deals with the code that it shows.
 fn while_somebody(
     tenant: &Tenant,
