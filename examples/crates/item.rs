@@ -147,6 +147,8 @@ pub(crate) struct Entry {
 pub(crate) struct Mapping<'a> {
     /// The properties.
     pub(crate) columns: &'a [Column],
+    /// What they make up.
+    pub(crate) schema: &'a Schema,
     /// Where the items go.
     pub(crate) root: &'a ServiceRoot,
     /// The connection they go into.
@@ -159,7 +161,7 @@ impl Mapping<'_> {
     /// The item of a crate. A README that is too long for one body is cut.
     ///
     /// # Errors
-    /// When a value of the crate breaks a rule of Microsoft Graph.
+    /// When a value of the crate breaks a rule of Microsoft Graph, or is not what the schema says.
     pub(crate) fn entry(&self, krate: &CrateInfo) -> Result<Entry, BuildError> {
         let Some(readme) = &krate.readme else {
             return self.with_content(krate, None, false);
@@ -188,6 +190,8 @@ impl Mapping<'_> {
             item = item.content(ExternalItemContent::text(content));
         }
         let item = item.build()?;
+        // The service would say so too, but not of which property.
+        self.schema.check_item(&item)?;
         Ok(Entry {
             key: krate.key.clone(),
             put: PutItem::new(self.connection, &item).call(self.root)?,
@@ -302,8 +306,10 @@ mod tests {
     }
 
     fn entry(krate: &CrateInfo, root: &ServiceRoot) -> Result<Entry, BuildError> {
+        let columns = columns(Cloud::Global);
         Mapping {
-            columns: &columns(Cloud::Global),
+            columns: &columns,
+            schema: &schema(&columns).unwrap(),
             root,
             connection: &ConnectionId::new("crates").unwrap(),
             tenant: Guid::from(1),
@@ -374,6 +380,25 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_is_not_of_the_declared_type_is_told_with_its_place() {
+        let mut columns = columns(Cloud::Global);
+        let schema = schema(&columns).unwrap();
+        let bytes = columns.iter_mut().find(|column| column.declaration.name() == "bytes");
+        bytes.unwrap().fill = |krate| some(kib(krate.files.bytes));
+        let mapping = Mapping {
+            columns: &columns,
+            schema: &schema,
+            root: &ServiceRoot::v1(),
+            connection: &ConnectionId::new("crates").unwrap(),
+            tenant: Guid::from(1),
+        };
+        let refused = mapping.entry(&full()).err().unwrap();
+        let told = refused.to_string();
+        assert!(told.starts_with("$.properties.bytes: is of type double, and "), "{told}");
+        assert_eq!(refused.faults().len(), 1, "{told}");
+    }
+
+    #[test]
     fn the_readme_is_the_content_and_the_id_comes_from_name_and_version() {
         let entry = entry(&full(), &ServiceRoot::v1()).unwrap();
         assert_eq!(entry.item.content().unwrap().value(), full().readme.unwrap());
@@ -390,8 +415,10 @@ mod tests {
         assert!(!entry(&krate, &root_of(length)).unwrap().is_cut);
 
         krate.readme = Some("ö\u{1}\"\u{7f}\n".repeat(100));
+        let columns = columns(Cloud::Global);
         let empty = Mapping {
-            columns: &columns(Cloud::Global),
+            columns: &columns,
+            schema: &schema(&columns).unwrap(),
             root: &root_of(usize::MAX),
             connection: &ConnectionId::new("crates").unwrap(),
             tenant: Guid::from(1),

@@ -84,8 +84,13 @@ pub(crate) fn index<C: Calls>(
     let connection = connection::id()?;
     let columns = item::columns(calls.root().cloud());
     let schema = item::schema(&columns)?;
-    let mapping =
-        Mapping { columns: &columns, root: calls.root(), connection: &connection, tenant: *tenant };
+    let mapping = Mapping {
+        columns: &columns,
+        schema: &schema,
+        root: calls.root(),
+        connection: &connection,
+        tenant: *tenant,
+    };
 
     let setup = phases.run("connection and schema", |progress| {
         connection::set_up(calls, &connection, &schema, *patience, progress)
