@@ -88,8 +88,8 @@ const THROTTLE: &str = "PUT item: 429 retry-after=0.2 every=10";
 fn main() -> ExitCode {
     match arguments() {
         Ok(Some(arguments)) => match arguments.transport {
-            Transport::Ureq => go(&Ureq, arguments),
-            Transport::Hyper => match Hyper::start() {
+            None | Some(Transport::Ureq) => go(&Ureq, arguments),
+            Some(Transport::Hyper) => match Hyper::start() {
                 Ok(way) => go(&way, arguments),
                 Err(error) => {
                     say(format_args!("crates: no runtime for hyper: {error}"));
@@ -140,7 +140,7 @@ fn go<W: Way>(way: &W, arguments: Arguments) -> ExitCode {
 
 struct Arguments {
     manifest: Option<PathBuf>,
-    transport: Transport,
+    transport: Option<Transport>,
     faults: Vec<Fault>,
     clean: bool,
 }
@@ -153,17 +153,21 @@ enum Transport {
 /// None if help is all that is wanted.
 fn arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
     let mut arguments =
-        Arguments { manifest: None, transport: Transport::Ureq, faults: Vec::new(), clean: false };
+        Arguments { manifest: None, transport: None, faults: Vec::new(), clean: false };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("manifest-path") => arguments.manifest = Some(PathBuf::from(parser.value()?)),
+            Long("manifest-path") => {
+                let path = PathBuf::from(parser.value()?);
+                once("--manifest-path", &mut arguments.manifest, path)?;
+            }
             Long("transport") => {
-                arguments.transport = match &*parser.value()?.string()? {
+                let transport = match &*parser.value()?.string()? {
                     "ureq" => Transport::Ureq,
                     "hyper" => Transport::Hyper,
                     other => return Err(format!("--transport {other:?}: not ureq or hyper").into()),
-                }
+                };
+                once("--transport", &mut arguments.transport, transport)?;
             }
             Long("throttle") => arguments.faults.push(THROTTLE.parse()?),
             Long("fault") => {
@@ -177,6 +181,14 @@ fn arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
         }
     }
     Ok(Some(arguments))
+}
+
+/// Sets what can be said only once.
+fn once<T>(name: &str, option: &mut Option<T>, value: T) -> Result<(), String> {
+    match option.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{name} is there more than once, and only one can count")),
+    }
 }
 
 fn wrong_usage(error: &dyn std::fmt::Display) -> ExitCode {

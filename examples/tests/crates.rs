@@ -172,6 +172,8 @@ fn the_command_line_is_explained_and_mistakes_are_told() {
         (&["--transport", "tokio"], "not ureq or hyper"),
         (&["--transport", ""], "not ureq or hyper"),
         (&["--transport"], "--transport"),
+        (&["--transport", "ureq", "--transport", "hyper"], "--transport is there more than once"),
+        (&["--manifest-path=a", "--manifest-path=a"], "--manifest-path is there more than once"),
         (&["--clean"], "GRAPHFEED_TENANT"),
     ] {
         let (status, text, errors) = run(arguments);

@@ -409,23 +409,22 @@ const FAULTS: &[&str] = &[
 
 #[test]
 fn whatever_goes_wrong_everything_is_stored_and_no_call_comes_early() {
-    gets_over_everything(&Tenant::new(), "ureq");
+    gets_over_everything(Tenant::new(), "ureq");
 }
 
 #[test]
 fn whatever_goes_wrong_hyper_stores_everything_and_no_call_comes_early() {
-    gets_over_everything(&Tenant::for_many_at_once(), "hyper");
+    gets_over_everything(Tenant::for_many_at_once(), "hyper");
 }
 
-fn gets_over_everything(tenant: &Tenant, transport: &str) {
+fn gets_over_everything(mut tenant: Tenant, transport: &str) {
     for fault in FAULTS {
         tenant.emulator.script(fault).unwrap();
     }
     // This workspace's own crates, so that there are enough of them.
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    tenant.manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let mut command = tenant.program();
-    command.args(["--transport", transport]).arg("--manifest-path").arg(manifest);
-    command.env("GRAPHFEED_AUTHOR", USER);
+    command.args(["--transport", transport]).env("GRAPHFEED_AUTHOR", USER);
     let (table, _) = succeeds(&mut command);
     assert_eq!(tenant.emulator.early_calls(), []);
     for (fault, struck) in tenant.emulator.faults() {
