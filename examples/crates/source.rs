@@ -184,13 +184,19 @@ fn metadata(manifest: &Path) -> Result<Metadata, NoTree> {
         .exec();
     result.map_err(|error| {
         NoTree(match &error {
-            cargo_metadata::Error::CargoMetadata { stderr } => format!(
-                "cargo metadata --offline failed:\n  {}\n\
-                 If crates are missing, run `cargo fetch --manifest-path {}` once with a \
-                 network, then this again.",
-                stderr.trim().replace('\n', "\n  "),
-                manifest.display()
-            ),
+            cargo_metadata::Error::CargoMetadata { stderr } => {
+                let said = stderr.trim().replace('\n', "\n  ");
+                // Cargo names the option where the network would have helped.
+                let what_to_do = match stderr.contains("--offline") {
+                    true => format!(
+                        "\nIf crates are missing, run `cargo fetch --manifest-path {}` once with \
+                         a network, then this again.",
+                        manifest.display()
+                    ),
+                    false => String::new(),
+                };
+                format!("cargo metadata --offline failed:\n  {said}{what_to_do}")
+            }
             other => {
                 format!("cargo metadata does not work: {other}; put the Rust toolchain on the PATH")
             }

@@ -146,6 +146,12 @@ fn a_manifest_that_is_not_there_or_not_complete_says_what_to_do() {
     assert_eq!((status, &*table), (Some(1), ""));
     assert!(errors.contains("graphfeed-is-no-crate"), "{errors}");
     assert!(errors.contains("`cargo fetch --manifest-path "), "{errors}");
+
+    let folder = package("broken", "version = \"one\"");
+    let (status, table, errors) = run([OsStr::new("--manifest-path"), folder.as_ref()]);
+    assert_eq!((status, &*table), (Some(1), ""));
+    assert!(errors.contains("version = \"one\""), "{errors}");
+    assert!(!errors.contains("cargo fetch"), "no network helps with that: {errors}");
 }
 
 #[test]
