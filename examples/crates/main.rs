@@ -9,13 +9,14 @@
 //! `way` and `calls` (over what it goes, and how many at the same time), `settings` and `place`
 //! (where it goes, and as whom), `source` and `readme` (what crates are), `item` (what an item of
 //! one is), `connection` (what they go into), `run` (what is sent), `recording` (the run as a user
-//! activity), `compare` (whether it arrived), `traffic` (what it took), `progress` and `table`
-//! (what is said of it).
+//! activity), `compare` (whether it arrived), `left` (what there is if it ends early), `traffic`
+//! (what it took), `progress` and `table` (what is said of it).
 
 mod calls;
 mod compare;
 mod connection;
 mod item;
+mod left;
 mod place;
 mod progress;
 mod readme;
@@ -41,6 +42,7 @@ use lexopt::prelude::*;
 
 use crate::{
     calls::Calls,
+    left::Left,
     progress::{Phases, say},
     run::{Skipped, Stored, Target},
     settings::Settings,
@@ -75,10 +77,12 @@ Options:
   -h, --help            print this
 
 Exit status: 0 all stored and the same when read back, 1 not so, an error on the
-way, or a call that the emulator counted as too early, 2 wrong usage.
+way, or a call that the emulator counted as too early, 2 wrong usage, 130
+interrupted.
 
-Interrupted or ended by an error, it leaves in the tenant what is stored. The
-next run uses the connection again and replaces the items; --clean deletes all.
+Interrupted or ended by an error, it says how many items are stored. They stay
+in the tenant: the next run uses the connection again and replaces them, and
+--clean deletes all.
 
 ";
 
@@ -108,6 +112,8 @@ fn go<W: Way>(way: &W, arguments: Arguments) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return wrong_usage(&error),
     };
+    let left = Arc::new(Left::new(settings.is_some()));
+    left.tell_when_interrupted();
     let result = match settings {
         Some(_) if !faults.is_empty() => {
             return wrong_usage(
@@ -121,8 +127,8 @@ fn go<W: Way>(way: &W, arguments: Arguments) -> ExitCode {
             );
         }
         Some(settings) if clean => delete(way, settings),
-        Some(settings) => to_tenant(way, settings, manifest),
-        None => to_emulator(way, &faults, manifest),
+        Some(settings) => to_tenant(way, settings, manifest, &left),
+        None => to_emulator(way, &faults, manifest, &left),
     };
     match result {
         Ok(End { text, complaints }) => {
@@ -132,7 +138,7 @@ fn go<W: Way>(way: &W, arguments: Arguments) -> ExitCode {
             print(&text, ExitCode::from(u8::from(!complaints.is_empty())))
         }
         Err(error) => {
-            say(format_args!("crates: {error}"));
+            say(format_args!("crates: {error}{left}"));
             ExitCode::FAILURE
         }
     }
@@ -206,11 +212,12 @@ fn to_emulator<W: Way>(
     way: &W,
     faults: &[Fault],
     manifest: Option<PathBuf>,
+    left: &Left,
 ) -> Result<End, Box<dyn Error>> {
     let mut phases = Phases::default();
     let traffic = Arc::new(Traffic::default());
     let (loopback, target) = phases.run("emulator", |_| place::emulator(way, faults, &traffic))?;
-    let (manifest, mut stored) = index(&target, manifest, &mut phases)?;
+    let (manifest, mut stored) = index(&target, manifest, left, &mut phases)?;
     let emulator = loopback.emulator();
     // What the emulator let pass with a remark, the service may not.
     stored.differences.extend(emulator.reports().iter().map(ToString::to_string));
@@ -233,6 +240,7 @@ fn to_tenant<W: Way>(
     way: &W,
     settings: Settings<W::Transport>,
     manifest: Option<PathBuf>,
+    left: &Left,
 ) -> Result<End, Box<dyn Error>> {
     let mut phases = Phases::default();
     let traffic = Arc::new(Traffic::default());
@@ -241,7 +249,7 @@ fn to_tenant<W: Way>(
     if let Ok(user) = &target.user {
         phases.run("signing in", |_| place::sign_in(user))?;
     }
-    let (manifest, stored) = index(&target, manifest, &mut phases)?;
+    let (manifest, stored) = index(&target, manifest, left, &mut phases)?;
     let report = Report {
         manifest: &manifest,
         service: format!("{} (tenant {})", target.calls.root(), target.tenant),
@@ -258,12 +266,13 @@ fn to_tenant<W: Way>(
 fn index<C: Calls>(
     target: &Target<C>,
     manifest: Option<PathBuf>,
+    left: &Left,
     phases: &mut Phases,
 ) -> Result<(PathBuf, Stored), Box<dyn Error>> {
     let tree = phases.run("dependency tree", |progress| {
         source::read(manifest.as_deref(), |done, of| progress.at(done, of))
     })?;
-    let stored = run::index(target, &tree, phases)?;
+    let stored = run::index(target, &tree, left, phases)?;
     Ok((tree.manifest, stored))
 }
 

@@ -19,6 +19,7 @@ use crate::{
     compare,
     connection::{self, Setup},
     item::{self, Entry, Mapping},
+    left::Left,
     progress::{Phases, Progress},
     recording::{self, Recorded, User},
     source::{CrateInfo, Tree},
@@ -70,13 +71,14 @@ pub(crate) struct Stored {
     pub(crate) differences: Vec<String>,
 }
 
-/// Stores the crates of a tree and reads them back.
+/// Stores the crates of a tree and reads them back. Keeps count of them in `left`.
 ///
 /// # Errors
 /// The first call that fails, with the crate it was for.
 pub(crate) fn index<C: Calls>(
     target: &Target<C>,
     tree: &Tree,
+    left: &Left,
     phases: &mut Phases,
 ) -> Outcome<Stored> {
     let begun = SystemTime::now();
@@ -108,8 +110,8 @@ pub(crate) fn index<C: Calls>(
         compared: 0,
         differences: Vec::new(),
     };
-    let entries =
-        phases.run("items", |progress| put_items(calls, tree, &mapping, &mut stored, progress))?;
+    let entries = phases
+        .run("items", |progress| put_items(calls, tree, &mapping, &mut stored, left, progress))?;
     stored.activities = match author {
         Ok(author) => phases
             .run("activities", |progress| {
@@ -137,6 +139,7 @@ fn put_items<C: Calls>(
     tree: &Tree,
     mapping: &Mapping<'_>,
     stored: &mut Stored,
+    left: &Left,
     progress: &Progress,
 ) -> Outcome<Vec<Entry>> {
     let entry = |krate: &CrateInfo| {
@@ -144,10 +147,12 @@ fn put_items<C: Calls>(
     };
     // What one crate has wrong is known before another one is sent.
     let entries = tree.crates.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    left.expect(entries.len());
     calls.send_each(entries.iter().map(|entry| entry.put.clone()), |number, put| {
         let entry = &entries[number];
         put.map_err(at(&entry.key))?;
 
+        left.add();
         stored.items += 1;
         stored.with_content += usize::from(entry.item.content().is_some());
         stored.cut += usize::from(entry.is_cut);
@@ -306,7 +311,8 @@ mod tests {
             author: Ok(Guid::from(2)),
             patience: Duration::from_secs(30),
         };
-        index(&target, &tree(), &mut Phases::default()).map_err(|error| error.to_string())
+        index(&target, &tree(), &Left::default(), &mut Phases::default())
+            .map_err(|error| error.to_string())
     }
 
     /// Replaces text in the answers to one method below one path.

@@ -102,6 +102,52 @@ fn what_cannot_be_repeated_ends_the_run_and_says_so() {
         let (status, table, errors) = run(["--transport", transport, "--fault", fault]);
         assert_eq!((status, &*table), (Some(1), ""));
         assert!(errors.contains("it may have been carried out"), "{errors}");
+        let stored = errors.lines().find_map(|line| line.split_once(" items are known to have"));
+        let (items, of) = stored.unwrap().0.split_once(" of ").unwrap();
+        assert_eq!(items, of, "all are stored before there are activities: {errors}");
+    }
+}
+
+#[test]
+fn an_error_tells_how_many_items_were_stored_before_it() {
+    let (status, table, errors) = run(["--fault", "PUT item: 403 from=3 times=1"]);
+    assert_eq!((status, &*table), (Some(1), ""));
+    let last = errors.lines().last().unwrap();
+    assert!(
+        last.starts_with("2 of ") && last.contains(" items are known to have been"),
+        "{errors}"
+    );
+
+    let (_, _, errors) = run(["--fault", "PATCH schema: 403"]);
+    assert!(errors.contains("403") && !errors.contains("items are known"), "{errors}");
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_interrupts_is_told_how_many_items_were_stored() {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::Stdio,
+    };
+
+    for transport in ["ureq", "hyper"] {
+        // The third waits, and all behind it.
+        let fault = "PUT item: pass latency=60 from=3";
+        let mut child = support::program()
+            .args(["--transport", transport, "--fault", fault])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let silence = said.find(|line| line.starts_with("items: 2 of ")).unwrap();
+        let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(interrupted.unwrap().success());
+        let last_words: Vec<_> = said.collect();
+        assert!(last_words.contains(&"crates: interrupted".to_owned()), "{last_words:?}");
+        let of = silence["items: 2 of ".len()..].split(',').next().unwrap();
+        let stored = format!("2 of {of} items are known to have been stored");
+        assert!(last_words.last().unwrap().starts_with(&stored), "{last_words:?}");
+        assert_eq!(child.wait().unwrap().code(), Some(130));
     }
 }
 

@@ -13,6 +13,8 @@ mod compare;
 mod connection;
 #[path = "../crates/item.rs"]
 mod item;
+#[path = "../crates/left.rs"]
+mod left;
 #[path = "../crates/progress.rs"]
 mod progress;
 #[path = "../crates/readme.rs"]

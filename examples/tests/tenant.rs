@@ -209,6 +209,17 @@ fn hyper_does_all_of_that_too() {
 }
 
 #[test]
+fn an_error_tells_what_stays_in_the_tenant() {
+    let tenant = Tenant::new();
+    tenant.emulator.script("GET item: 403 times=1").unwrap();
+    let error = fails(&mut tenant.program(), 1);
+    let last = error.lines().last().unwrap();
+    assert!(last.starts_with("1 of 1 items are known to be stored, and stay"), "{error}");
+    assert!(last.ends_with("--clean deletes all."), "{error}");
+    assert_eq!(tenant.emulator.items(CONNECTION).len(), 1);
+}
+
+#[test]
 fn a_certificate_proves_the_application() {
     let tenant = Tenant::new();
     let (table, _) = succeeds(tenant.unproven().env("GRAPHFEED_CERTIFICATE", key()));
