@@ -103,7 +103,9 @@ impl<'r> Call<'r> {
         let mut findings = Findings::default();
         let action =
             route.action.ok_or_else(|| target.not_here(request.method().as_str(), KNOWN))?;
-        if let Some(only) = route.version.filter(|only| *only != target.version) {
+        if let Some(only) = route.version
+            && !route.is_in(target.version)
+        {
             let message = format!(
                 "{} {} is in {} only; write /{}/",
                 route.method,
@@ -371,7 +373,7 @@ impl<'r> Target<'r> {
     }
 
     fn route(&self, method: &str) -> Result<&'static Route, Refusal> {
-        match routes::find(method, &self.segments()) {
+        match routes::find(method, &self.segments(), self.version) {
             Found::Route(route) => Ok(route),
             Found::OtherMethods(methods) => Err(Refusal::new(
                 Rule::Method,
@@ -435,7 +437,10 @@ const KNOWN: &str = " yet, though the service does";
 
 fn not_here(method: &str, path: &str, segments: &[&str], known: &str) -> Refusal {
     let nearest = match routes::nearest(method, segments) {
-        Some(route) => format!("the nearest that is here is {} /v1.0{}", route.method, route.path),
+        Some(route) => {
+            let version = route.version.unwrap_or(Version::V1).name();
+            format!("the nearest that is here is {} /{version}{}", route.method, route.path)
+        }
         None => "what is here begins with /v1.0/external/connections or /v1.0/me/activities, \
                  or with /beta/"
             .to_owned(),

@@ -117,6 +117,8 @@ mod rules;
 #[cfg(feature = "server")]
 pub mod server;
 mod service;
+#[cfg(test)]
+mod tables;
 #[cfg(feature = "tls")]
 mod tls;
 mod write;

@@ -121,7 +121,8 @@ pub(crate) const ROUTES: &[Route] = {
         here("GET", "operation", OPERATION, CONNECTION_READ, GetOperation),
         here("PUT", "item", ITEM, ITEM_WRITE, PutItem),
         here("GET", "item", ITEM, ITEM_READ, GetItem),
-        here("PATCH", "item", ITEM, ITEM_WRITE, UpdateItem),
+        // The page of beta has a PUT in its place.
+        Route { version: Some(Version::V1), ..here("PATCH", "item", ITEM, ITEM_WRITE, UpdateItem) },
         here("DELETE", "item", ITEM, ITEM_WRITE, DeleteItem),
         here(
             "POST",
@@ -187,6 +188,11 @@ impl Route {
         }
     }
 
+    /// Whether a version has it.
+    pub(crate) fn is_in(&self, version: Version) -> bool {
+        self.version.is_none_or(|only| only == version)
+    }
+
     /// The segments of the path, an argument as `Err` of its name.
     pub(crate) fn segments(&self) -> impl Iterator<Item = Result<&'static str, &'static str>> {
         self.path.split('/').skip(1).map(|segment| {
@@ -228,7 +234,7 @@ impl Route {
 pub(crate) enum Found {
     /// The route.
     Route(&'static Route),
-    /// The path is there, with these methods only.
+    /// The path is there, in this version with these methods only.
     OtherMethods(Vec<&'static str>),
     /// This route has an id at its end, and what came is longer: a `/` inside it, most likely.
     Unescaped(&'static Route),
@@ -236,14 +242,15 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// Looks up the decoded segments of a path below the version.
-pub(crate) fn find(method: &str, segments: &[&str]) -> Found {
+/// Looks up the decoded segments of a path below the version. A route of the other version is
+/// found as well.
+pub(crate) fn find(method: &str, segments: &[&str], version: Version) -> Found {
     let mut methods = Vec::new();
     for route in ROUTES.iter().filter(|route| route.fits(segments)) {
         if route.method == method {
             return Found::Route(route);
         }
-        if !methods.contains(&route.method) {
+        if route.is_in(version) && !methods.contains(&route.method) {
             methods.push(route.method);
         }
     }
@@ -281,10 +288,94 @@ pub(crate) fn nearest(method: &str, segments: &[&str]) -> Option<&'static Route>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
+    use crate::tables::{GRAPH, rows};
+
+    /// Routes of another spelling, each after that of the tables: how OData writes an action with
+    /// its namespace, and a function with its parentheses.
+    const SPELLINGS: [(&str, &str); 2] = [
+        (
+            "/external/connections/{connection}/items/{item}/microsoft.graph.externalConnectors.addActivities",
+            "/external/connections/{connection}/items/{item}/addActivities",
+        ),
+        ("/me/activities/recent()", "/me/activities/recent"),
+    ];
+
+    fn spelling(route: &Route) -> Option<&'static str> {
+        SPELLINGS.iter().find_map(|(other, plain)| (route.path == *other).then_some(*plain))
+    }
+
+    /// The operations that are here, by method and path.
+    fn operations() -> BTreeMap<String, &'static Route> {
+        let here = ROUTES.iter().filter(|route| route.action.is_some());
+        let plain = here.filter(|route| spelling(route).is_none());
+        plain.map(|route| (format!("`{} {}`", route.method, route.path), route)).collect()
+    }
+
+    /// The permissions of a cell. None: that kind of token cannot be used.
+    fn permissions(cell: &'static str) -> Option<BTreeSet<&'static str>> {
+        let names = cell.split([';', ' ']).filter(|name| !name.is_empty());
+        (cell != "–").then(|| names.map(|name| name.trim_matches('`')).collect())
+    }
+
+    #[test]
+    fn every_operation_of_the_tables_is_here_and_no_other() {
+        let ours: BTreeMap<String, _> = operations()
+            .into_iter()
+            .map(|(request, route)| {
+                let Access { delegated, application } = route.access;
+                let set = |names: Option<&[&'static str]>| {
+                    names.map(|names| names.iter().copied().collect::<BTreeSet<_>>())
+                };
+                let versions = route.version.map_or("both", Version::name);
+                (request, (versions, set(delegated), set(application)))
+            })
+            .collect();
+        let listed: BTreeMap<String, _> = rows(GRAPH, "operation")
+            .into_iter()
+            .map(|row| {
+                // What a personal account may do, one of work or school may do, too.
+                assert!(row[7] == "–" || row[7] == row[6], "{row:?}");
+                (row[1].to_owned(), (row[4], permissions(row[6]), permissions(row[8])))
+            })
+            .collect();
+        assert_eq!(ours, listed);
+    }
+
+    #[test]
+    fn a_route_beside_the_tables_is_another_spelling_of_one_of_them() {
+        for (other, plain) in SPELLINGS {
+            let of = |path| ROUTES.iter().find(|route| route.path == path).expect("a route");
+            let (other, plain) = (of(other), of(plain));
+            assert_eq!(
+                (other.method, other.resource, other.access, other.query, other.action),
+                (plain.method, plain.resource, plain.access, plain.query, plain.action)
+            );
+        }
+        let missing: Vec<&str> = ROUTES
+            .iter()
+            .filter_map(|route| route.action.is_none().then_some(route.path))
+            .collect();
+        assert_eq!(missing, ["/$batch"]);
+    }
+
+    #[test]
+    fn the_table_of_the_project_says_yes_for_what_is_here() {
+        let said: Vec<_> = rows(include_str!("../../README.md"), "operation")
+            .into_iter()
+            .map(|row| (row[1].to_owned(), row[3]))
+            .collect();
+        let here = operations();
+        for (request, said) in &said {
+            assert_eq!(*said == "yes", here.contains_key(request), "{request}");
+        }
+        assert_eq!(said.iter().filter(|(_, said)| *said == "yes").count(), here.len());
+    }
 
     fn route(method: &str, path: &str) -> Option<Action> {
-        match find(method, &path.split('/').skip(1).collect::<Vec<_>>()) {
+        match find(method, &path.split('/').skip(1).collect::<Vec<_>>(), Version::V1) {
             Found::Route(route) => route.action,
             _ => None,
         }
@@ -331,7 +422,9 @@ mod tests {
 
     #[test]
     fn an_unescaped_slash_is_told_from_a_missing_route() {
-        let find = |method, path: &str| find(method, &path.split('/').skip(1).collect::<Vec<_>>());
+        let find = |method, path: &str| {
+            find(method, &path.split('/').skip(1).collect::<Vec<_>>(), Version::V1)
+        };
         for path in ["/me/activities//article", "/me/activities/a/b/c"] {
             let Found::Unescaped(route) = find("PUT", path) else { panic!("{path}") };
             assert_eq!(route.path, "/me/activities/{appActivityId}");

@@ -66,6 +66,13 @@ fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
             "start;",
             "is POST /v1.0/external/connections",
         ),
+        (
+            "GET",
+            "/beta/external/connections/contosohr/quota/left",
+            "left;",
+            "GET /beta/external/connections/{connection}/quota",
+        ),
+        ("DELETE", "/v1.0/external/connections/contosohr/quota", "quota;", "is GET /beta/"),
         ("GET", "/beta/me/drive", "GET /beta/me/drive;", "GET /v1.0/me/activities"),
         ("POST", "/oauth2/v2.0/token", "/oauth2/v2.0/token;", "/v1.0/external/connections"),
         ("GET", "/", "GET /;", "/v1.0/external/connections"),
@@ -77,8 +84,15 @@ fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
         assert!(message.contains(&format!("{method} {target}")), "{message}");
         assert!(message.contains(said) && message.contains(nearest), "{message}");
     }
-    let answer = bench.expect(405, "DELETE", "/v1.0/external/connections", "");
-    assert_eq!(answer.header("allow"), Some("POST, GET"));
+    for (method, target, allowed) in [
+        ("DELETE", "/v1.0/external/connections", "POST, GET"),
+        ("POST", ITEM, "PUT, GET, PATCH, DELETE"),
+        ("POST", &ITEM.replace("v1.0", "beta"), "PUT, GET, DELETE"),
+        ("DELETE", "/beta/external/connections/contosohr/quota", "GET"),
+    ] {
+        let answer = bench.expect(405, method, target, "");
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {target}");
+    }
 }
 
 #[test]
