@@ -15,7 +15,7 @@ use crate::{
     model::{ActivityOwner, HistoryItem, Stamps, UserActivity},
     options::HistoryDates,
     path::Path,
-    read::{HistoryId, Reader},
+    read::HistoryId,
     rules::Rule,
     write::Object,
 };
@@ -27,7 +27,7 @@ const STATUS: &str = "updated";
 
 impl Run<'_> {
     pub(super) fn put_activity(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let mut reader = self.reader(call);
         let mut sent = reader.user_activity(call.body()?, call.arg(0), self.now);
         self.accept(reader.findings)?;
 
@@ -99,7 +99,7 @@ impl Run<'_> {
         metadata: &str,
         time: impl Fn(&UserActivity) -> Option<Moment>,
     ) -> Result<Answer, Refusal> {
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let mut reader = self.reader(call);
         let asked = reader.activity_query(&call.query);
         self.accept(reader.findings)?;
 
@@ -132,16 +132,13 @@ impl Run<'_> {
 
     pub(super) fn put_history_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let at = self.activity(call)?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let mut reader = self.reader(call);
         let id = HistoryId::Url(call.arg(1));
         let item = reader.history_item(call.body()?, &Path::ROOT, id, self.now);
-        self.accept(reader.findings)?;
+        let item = self.accepted(item, reader.findings)?;
 
         let activity = &mut self.store.activities[at];
-        // A reader that found no fault has read an item.
-        let Some((status, item)) = item.map(|item| put(&mut activity.history_items, item)) else {
-            return Err(Refusal::of(Vec::new()));
-        };
+        let (status, item) = put(&mut activity.history_items, item);
         let metadata = format!("users('me')/activities('{}')/historyItems/$entity", activity.id);
         Ok(Answer::object(status, |body| {
             body.text("@odata.context", &context(call, &metadata));

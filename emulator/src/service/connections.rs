@@ -15,7 +15,6 @@ use crate::{
     findings::Refusal,
     incoming::{Call, Version},
     model::{Connection, ConnectionState},
-    read::Reader,
     rules::Rule,
     write::Object,
 };
@@ -27,7 +26,7 @@ impl Run<'_> {
     pub(super) fn create_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let quota = self.options.behaviour.item_quota;
         let body = call.body()?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let mut reader = self.reader(call);
         let ticket = call.headers.get("graphconnectors-ticket");
         let ticket = ticket.map(HeaderValue::as_bytes).filter(|ticket| !ticket.is_empty());
         let (id, members) = reader.connection(body, ticket);
@@ -76,7 +75,7 @@ impl Run<'_> {
 
     pub(super) fn get_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let quota = self.options.behaviour.item_quota;
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, Use::Read)?;
         Ok(Answer::object(StatusCode::OK, |body| {
             body.text("@odata.context", &context(call, "external/connections/$entity"));
             write_connection(body, connection, call.version, quota);
@@ -84,11 +83,11 @@ impl Run<'_> {
     }
 
     pub(super) fn update_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.connection_for(call, Use::UpdateConnection)?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        self.connection(call, Use::UpdateConnection)?;
+        let mut reader = self.reader(call);
         let changes = reader.connection_update(call.body()?);
         self.accept(reader.findings)?;
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, Use::UpdateConnection)?;
         for (name, value) in changes {
             connection.members.retain(|(set, _)| *set != name);
             connection.members.extend(value.map(|value| (name, value)));
@@ -100,14 +99,14 @@ impl Run<'_> {
     /// gone no later.
     pub(super) fn delete_connection(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let gone = self.since.saturating_add(self.options.behaviour.delete_delay);
-        self.connection(call)?.gone.get_or_insert(gone);
+        self.connection(call, Use::DeleteConnection)?.gone.get_or_insert(gone);
         self.store.advance(self.since);
         Ok(Answer::empty(StatusCode::ACCEPTED))
     }
 
     pub(super) fn get_quota(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let quota = self.options.behaviour.item_quota.unwrap_or(PLENTY);
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, Use::Read)?;
         let metadata = format!("external/connections('{}')/quota/$entity", connection.id);
         let remaining = quota.saturating_sub(connection.items.len());
         Ok(Answer::object(StatusCode::OK, |body| {

@@ -13,10 +13,10 @@ use crate::{
     check::{is_guid, shown},
     findings::{Findings, Refusal},
     incoming::Call,
-    model::{Connection, Group, GroupMember},
+    model::{Group, GroupMember},
     options::Behaviour,
     path::Path,
-    read::{Reader, SentMember},
+    read::SentMember,
     rules::Rule,
     write::Object,
 };
@@ -26,12 +26,12 @@ const NO_GUID: &str = "InvalidGuidForAadMemberType";
 
 impl Run<'_> {
     pub(super) fn create_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        self.connection_for(call, Use::ChangeGroups)?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        self.connection(call, Use::ChangeGroups)?;
+        let mut reader = self.reader(call);
         let sent = reader.group(call.body()?, None);
         self.accept(reader.findings)?;
 
-        let connection = self.connection_for(call, Use::ChangeGroups)?;
+        let connection = self.connection(call, Use::ChangeGroups)?;
         if connection.groups.contains_key(&sent.id) {
             return Err(Refusal::new(
                 Rule::AlreadyExists,
@@ -54,17 +54,16 @@ impl Run<'_> {
     }
 
     pub(super) fn get_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let connection = self.connection(call)?;
-        Ok(answer(StatusCode::OK, call, group(connection, call)?))
+        Ok(answer(StatusCode::OK, call, self.group(call, Use::Read)?))
     }
 
     pub(super) fn update_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        group(self.connection_for(call, Use::ChangeGroups)?, call)?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        self.group(call, Use::ChangeGroups)?;
+        let mut reader = self.reader(call);
         let sent = reader.group(call.body()?, Some(call.arg(1)));
         self.accept(reader.findings)?;
 
-        let group = group(self.connection_for(call, Use::ChangeGroups)?, call)?;
+        let group = self.group(call, Use::ChangeGroups)?;
         if let Some(name) = sent.display_name {
             group.display_name = name;
         }
@@ -76,35 +75,31 @@ impl Run<'_> {
 
     /// Where it is a member of another group, it stays that.
     pub(super) fn delete_group(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let connection = self.connection_for(call, Use::ChangeGroups)?;
-        group(connection, call)?;
-        connection.groups.remove(call.arg(1));
+        self.group(call, Use::ChangeGroups)?;
+        self.connection(call, Use::ChangeGroups)?.groups.remove(call.arg(1));
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
 
     pub(super) fn add_member(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
-        group(self.connection_for(call, Use::ChangeGroups)?, call)?;
-        let mut reader = Reader::new(call.version, behaviour);
+        self.group(call, Use::ChangeGroups)?;
+        let mut reader = self.reader(call);
         let sent = reader.group_member(call.body()?);
         if let Some(SentMember { member, .. }) = &sent
             && member.kind == "externalGroup"
         {
-            let groups = &self.connection_for(call, Use::ChangeGroups)?.groups;
+            let groups = &self.connection(call, Use::ChangeGroups)?.groups;
             judge_nested(groups, call.arg(1), &member.id, behaviour, &mut reader.findings);
         }
-        self.accept(reader.findings).map_err(|mut refusal| {
+        let sent = self.accepted(sent, reader.findings);
+        let SentMember { member, source } = sent.map_err(|mut refusal| {
             if refusal.faults.first().is_some_and(|fault| fault.rule == Rule::Guid) {
                 refusal.code = Some(NO_GUID.to_owned());
             }
             refusal
         })?;
-        // A reader that found no fault has read a member.
-        let Some(SentMember { member, source }) = sent else {
-            return Err(Refusal::of(Vec::new()));
-        };
 
-        let group = group(self.connection_for(call, Use::ChangeGroups)?, call)?;
+        let group = self.group(call, Use::ChangeGroups)?;
         if group.members.iter().any(|old| is_same(&old.id, &member.id)) {
             return Err(Refusal::new(
                 Rule::AlreadyExists,
@@ -126,7 +121,7 @@ impl Run<'_> {
     }
 
     pub(super) fn remove_member(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let group = group(self.connection_for(call, Use::ChangeGroups)?, call)?;
+        let group = self.group(call, Use::ChangeGroups)?;
         let id = call.arg(2);
         let Some(at) = group.members.iter().position(|member| is_same(&member.id, id)) else {
             return Err(Refusal::new(
@@ -138,24 +133,23 @@ impl Run<'_> {
         group.members.remove(at);
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
-}
 
-/// The group that the path names.
-fn group<'c>(connection: &'c mut Connection, call: &Call<'_>) -> Result<&'c mut Group, Refusal> {
-    let id = call.arg(1);
-    let connection_id = &connection.id;
-    let not_found = || {
-        Refusal::new(
-            Rule::NotFound,
-            "group id",
-            format!(
-                "there is no group {} in connection {}; create it first",
-                shown(id),
-                shown(connection_id)
-            ),
-        )
-    };
-    connection.groups.get_mut(id).ok_or_else(not_found)
+    fn group(&mut self, call: &Call<'_>, wanted: Use) -> Result<&mut Group, Refusal> {
+        let connection = self.connection(call, wanted)?;
+        let (id, group) = (&connection.id, call.arg(1));
+        let not_found = || {
+            Refusal::new(
+                Rule::NotFound,
+                "group id",
+                format!(
+                    "there is no group {} in connection {}; create it first",
+                    shown(group),
+                    shown(id)
+                ),
+            )
+        };
+        connection.groups.get_mut(group).ok_or_else(not_found)
+    }
 }
 
 /// Whether two ids of members are the same: letter case does not matter in a GUID.

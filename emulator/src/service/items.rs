@@ -6,17 +6,19 @@
 use http::{StatusCode, header};
 
 use super::{
-    Run, context, item_not_found,
+    Run, context,
     states::{Use, no_schema},
 };
 use crate::{
     answer::{Answer, write_fault},
+    check::shown,
     findings::{Finding, Refusal},
     incoming::{Call, Version},
     model::{AclEntry, Item, Property, PropertyType},
     options::{Behaviour, ItemAnswer, MissingContent},
-    read::{ActivityVerdict, ItemParts, Reader},
+    read::{ActivityVerdict, ItemParts},
     routes::Action,
+    rules::Rule,
     write::Object,
 };
 
@@ -24,12 +26,12 @@ impl Run<'_> {
     pub(super) fn put_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
         let id = call.arg(1);
-        let wanted = match self.connection(call)?.items.contains_key(id) {
+        let wanted = match self.connection(call, Use::Read)?.items.contains_key(id) {
             true => Use::UpdateItem,
             false => Use::CreateItem,
         };
         let parts = self.read_item(call, wanted)?;
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, wanted)?;
         let mut item = Item::new(id);
         let old = connection.items.remove(id);
         // What people did with the item is not part of what is overwritten.
@@ -69,11 +71,10 @@ impl Run<'_> {
 
     /// Reads the body as an item that is to be stored, or as an update of one.
     fn read_item(&mut self, call: &Call<'_>, wanted: Use) -> Result<ItemParts, Refusal> {
-        let behaviour = &self.options.behaviour;
-        let connection = self.connection_for(call, wanted)?;
+        let mut reader = self.reader(call);
+        let connection = self.connection(call, wanted)?;
         let schema = connection.schema.as_ref().ok_or_else(|| no_schema(connection))?;
         let is_update = call.action == Action::UpdateItem;
-        let mut reader = Reader::new(call.version, behaviour);
         let parts = reader.item(call.body()?, call.arg(1), schema, is_update);
         self.accept(reader.findings)?;
         Ok(parts)
@@ -89,20 +90,30 @@ impl Run<'_> {
 
     pub(super) fn delete_item(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         self.item(call, Use::DeleteItem)?;
-        self.connection(call)?.items.remove(call.arg(1));
+        self.connection(call, Use::DeleteItem)?.items.remove(call.arg(1));
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
 
     fn item(&mut self, call: &Call<'_>, wanted: Use) -> Result<&mut Item, Refusal> {
-        let connection = self.connection_for(call, wanted)?;
+        let connection = self.connection(call, wanted)?;
         let (id, item) = (&connection.id, call.arg(1));
-        let not_found = || item_not_found(id, item);
+        let not_found = || {
+            Refusal::new(
+                Rule::NotFound,
+                "item id",
+                format!(
+                    "there is no item {} in connection {}; put it first",
+                    shown(item),
+                    shown(id)
+                ),
+            )
+        };
         connection.items.get_mut(item).ok_or_else(not_found)
     }
 
     pub(super) fn add_activities(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         self.item(call, Use::UpdateItem)?;
-        let mut reader = Reader::new(call.version, &self.options.behaviour);
+        let mut reader = self.reader(call);
         let verdicts = reader.activities(call.body()?);
         self.accept(reader.findings)?;
         let verdicts = verdicts?;

@@ -20,7 +20,6 @@ use http::{Request, Response};
 
 use crate::{
     answer::{Answer, RequestIds},
-    check::shown,
     date::Moment,
     delivery::{self, Delivery},
     early::{Detector, EarlyCall},
@@ -31,6 +30,7 @@ use crate::{
     incoming::{self, Arrival, Call, Version},
     model::{Connection, ConnectionState, Group, Item, Store, UserActivity},
     options::{Options, Versions},
+    read::Reader,
     record::{Count, Entry, Record},
     routes::{Action, Lane, Route},
     rules::Rule,
@@ -405,24 +405,9 @@ struct Run<'s> {
     reports: &'s mut Vec<Finding>,
 }
 
-impl Run<'_> {
-    /// The connection that the path names.
-    fn connection(&mut self, call: &Call<'_>) -> Result<&mut Connection, Refusal> {
-        let id = call.arg(0);
-        let caller = self.caller.as_ref();
-        let Some(connection) = self.store.connections.get_mut(id) else {
-            let message = format!("there is no connection {}; create it first", shown(id));
-            return Err(Refusal::new(Rule::NotFound, "connection id", message));
-        };
-        if caller.is_some_and(|caller| !caller.reaches(connection)) {
-            let message = format!(
-                "connection {} belongs to another application; let that one name yours in \
-                 configuration.authorizedAppIds, or use a permission that ends in .All",
-                shown(id)
-            );
-            return Err(Refusal::new(Rule::ConnectionOwner, "connection id", message));
-        }
-        Ok(connection)
+impl<'s> Run<'s> {
+    fn reader(&self, call: &Call<'_>) -> Reader<'s> {
+        Reader::new(call.version, &self.options.behaviour)
     }
 
     fn reaches(&self, connection: &Connection) -> bool {
@@ -436,6 +421,12 @@ impl Run<'_> {
             faults if faults.is_empty() => Ok(()),
             faults => Err(Refusal::of(faults)),
         }
+    }
+
+    /// Hands over what a reader found, and gives what it read: with no fault, it has read it.
+    fn accepted<T>(&mut self, read: Option<T>, findings: Findings) -> Result<T, Refusal> {
+        self.accept(findings)?;
+        read.ok_or_else(|| Refusal::of(Vec::new()))
     }
 }
 
@@ -490,16 +481,4 @@ impl To {
 /// The URL of the metadata of what an answer holds.
 fn context(call: &Call<'_>, what: &str) -> String {
     format!("{}/{}/$metadata#{what}", call.origin, call.version.name())
-}
-
-fn item_not_found(connection: &str, item: &str) -> Refusal {
-    Refusal::new(
-        Rule::NotFound,
-        "item id",
-        format!(
-            "there is no item {} in connection {}; put it first",
-            shown(item),
-            shown(connection)
-        ),
-    )
 }

@@ -15,7 +15,7 @@ use crate::{
     incoming::{Call, Version},
     model::{PropertyType, Schema, SchemaOperation},
     options::SchemaAnswer,
-    read::{Reader, is_before_the_sentinel},
+    read::is_before_the_sentinel,
     rules::Rule,
     write::Object,
 };
@@ -23,9 +23,9 @@ use crate::{
 impl Run<'_> {
     pub(super) fn register_schema(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
-        let connection = self.connection_for(call, Use::RegisterSchema)?;
+        let mut reader = self.reader(call);
+        let connection = self.connection(call, Use::RegisterSchema)?;
         let registered = connection.latest_schema();
-        let mut reader = Reader::new(call.version, behaviour);
         let mut schema = reader.schema(call.body()?, registered);
         name_aliases(&mut schema, registered);
         self.accept(reader.findings)?;
@@ -37,14 +37,14 @@ impl Run<'_> {
             call.arg(0),
         );
         let due = self.since.saturating_add(behaviour.schema_delay);
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, Use::RegisterSchema)?;
         connection.operations.push(SchemaOperation { id, due, schema: Some(schema) });
         Ok(Answer::empty(StatusCode::ACCEPTED).with(header::LOCATION, location))
     }
 
     pub(super) fn get_schema(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
         let behaviour = &self.options.behaviour;
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, Use::Read)?;
         let schema = match behaviour.schema_visible_early {
             true => connection.latest_schema(),
             false => connection.schema.as_ref(),
@@ -73,7 +73,7 @@ impl Run<'_> {
     }
 
     pub(super) fn get_operation(&mut self, call: &Call<'_>) -> Result<Answer, Refusal> {
-        let connection = self.connection(call)?;
+        let connection = self.connection(call, Use::Read)?;
         let id = call.arg(1);
         let mut operations = connection.operations.iter();
         let Some(operation) = operations.find(|operation| operation.id == id) else {
