@@ -246,7 +246,8 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    const ALL: [Self; 4] = [Self::Draft, Self::Ready, Self::Obsolete, Self::LimitExceeded];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Draft, Self::Ready, Self::Obsolete, Self::LimitExceeded];
 
     /// The state of this name, `limitExceeded` for example.
     pub(crate) fn of_name(name: &str) -> Option<Self> {

@@ -161,8 +161,12 @@ fn what_cannot_be_changed_is_refused_or_where_a_switch_says_so_ignored() {
     let id = [("member-unknown", "$.id")];
     let answer = bench.refused("PATCH", ONE, r#"{"id":"contosohr"}"#, &id);
     assert_eq!(answer.cause(), "id cannot be changed; leave it out (switch member-unknown)");
+    let items = [("member-unknown", "$.items")];
+    let answer = bench.refused("PATCH", ONE, r#"{"items":[]}"#, &items);
+    assert_eq!(answer.cause(), "items has a path of its own; leave it out (switch member-unknown)");
     let bench = Bench::ready_with(|behaviour| behaviour.member_unknown = Verdict::Accept);
-    bench.expect(204, "PATCH", ONE, r#"{"id":"other","connectorId":"a","name":"New"}"#);
+    let body = r#"{"id":"other","connectorId":"a","name":"New","schema":null,"items":[]}"#;
+    bench.expect(204, "PATCH", ONE, body);
     let read = bench.expect(200, "GET", ONE, "").json;
     assert_eq!(read["id"], "contosohr");
     assert_eq!((&read["connectorId"], &read["name"]), (&Value::Null, &json!("New")));

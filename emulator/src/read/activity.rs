@@ -13,7 +13,7 @@ use crate::{
     rules::Rule,
 };
 
-const USER_ACTIVITY: Shape = Shape {
+pub(super) const USER_ACTIVITY: Shape = Shape {
     name: "a user activity",
     odata_type: "microsoft.graph.userActivity",
     members: &[
@@ -36,7 +36,7 @@ const USER_ACTIVITY: Shape = Shape {
     ],
 };
 
-const VISUAL_INFO: Shape = Shape {
+pub(super) const VISUAL_INFO: Shape = Shape {
     name: "visualElements",
     odata_type: "microsoft.graph.visualInfo",
     members: &[
@@ -48,7 +48,7 @@ const VISUAL_INFO: Shape = Shape {
     ],
 };
 
-const IMAGE_INFO: Shape = Shape {
+pub(super) const IMAGE_INFO: Shape = Shape {
     name: "attribution",
     odata_type: "microsoft.graph.imageInfo",
     members: &[
@@ -59,7 +59,7 @@ const IMAGE_INFO: Shape = Shape {
     ],
 };
 
-const HISTORY_ITEM: Shape = Shape {
+pub(super) const HISTORY_ITEM: Shape = Shape {
     name: "a history item",
     odata_type: "microsoft.graph.activityHistoryItem",
     members: &[
@@ -73,6 +73,7 @@ const HISTORY_ITEM: Shape = Shape {
         Member("activeDurationSeconds", Need::Optional, Form::Count),
         Member("userTimezone", Need::Optional, Form::Text),
         Member("expirationDateTime", Need::Optional, Form::Date),
+        Member("activity", Need::Apart, Form::Any),
     ],
 };
 

@@ -13,7 +13,7 @@ use crate::{
     rules::Rule,
 };
 
-const CONTENT_CATEGORY: Words = Words {
+pub(super) const CONTENT_CATEGORY: Words = Words {
     name: "contentCategory",
     known: &[
         "uncategorized",
@@ -33,7 +33,7 @@ const CONTENT_CATEGORY: Words = Words {
     ],
 };
 
-const CONNECTION: Shape = Shape {
+pub(super) const CONNECTION: Shape = Shape {
     name: "a connection",
     odata_type: "microsoft.graph.externalConnectors.externalConnection",
     members: &[
@@ -49,12 +49,16 @@ const CONNECTION: Shape = Shape {
         Member("complianceSettings", Need::Beta, Form::Object),
         Member("enabledContentExperiences", Need::Beta, Form::AnyText),
         Member("ingestedItemsCount", Need::Server, Form::Any),
-        Member("quota", Need::Server, Form::Any),
+        Member("groups", Need::Apart, Form::Any),
+        Member("items", Need::Apart, Form::Any),
+        Member("operations", Need::Apart, Form::Any),
+        Member("schema", Need::Apart, Form::Any),
+        Member("quota", Need::Apart, Form::Any),
     ],
 };
 
 /// A connection as an update has it: what is not there stays, and null clears.
-const UPDATE: Shape = Shape {
+pub(super) const UPDATE: Shape = Shape {
     name: "an update of a connection",
     odata_type: CONNECTION.odata_type,
     members: &[
@@ -71,11 +75,15 @@ const UPDATE: Shape = Shape {
         Member("complianceSettings", Need::Beta, Form::Object),
         Member("enabledContentExperiences", Need::Beta, Form::AnyText),
         Member("ingestedItemsCount", Need::Server, Form::Any),
-        Member("quota", Need::Server, Form::Any),
+        Member("groups", Need::Apart, Form::Any),
+        Member("items", Need::Apart, Form::Any),
+        Member("operations", Need::Apart, Form::Any),
+        Member("schema", Need::Apart, Form::Any),
+        Member("quota", Need::Apart, Form::Any),
     ],
 };
 
-const CONTENT_EXPERIENCE: Words =
+pub(super) const CONTENT_EXPERIENCE: Words =
     Words { name: "contentExperienceType", known: &["search", "compliance"] };
 
 impl Reader<'_> {

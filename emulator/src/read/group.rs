@@ -12,7 +12,7 @@ use crate::{
     rules::Rule,
 };
 
-const GROUP: Shape = Shape {
+pub(super) const GROUP: Shape = Shape {
     name: "an external group",
     odata_type: "microsoft.graph.externalConnectors.externalGroup",
     members: &[
@@ -20,10 +20,11 @@ const GROUP: Shape = Shape {
         Member("id", Need::Optional, Form::AnyText),
         Member("displayName", Need::Optional, Form::Text),
         Member("description", Need::Optional, Form::Text),
+        Member("members", Need::Apart, Form::Any),
     ],
 };
 
-const MEMBER: Shape = Shape {
+pub(super) const MEMBER: Shape = Shape {
     name: "a member of a group",
     odata_type: "microsoft.graph.externalConnectors.identity",
     members: &[

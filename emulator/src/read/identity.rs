@@ -8,7 +8,7 @@ use crate::{check, incoming::Version, json::Json, path::Path, rules::Rule};
 pub(super) const IDENTITY_SOURCE: Words =
     Words { name: "identitySourceType", known: &["azureActiveDirectory", "external"] };
 
-const IDENTITY_TYPE: Words =
+pub(super) const IDENTITY_TYPE: Words =
     Words { name: "identityType", known: &["user", "group", "externalGroup"] };
 
 /// Who did something on an item.

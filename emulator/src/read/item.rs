@@ -16,7 +16,7 @@ use crate::{
     rules::Rule,
 };
 
-const ITEM: Shape = Shape {
+pub(super) const ITEM: Shape = Shape {
     name: "an item",
     odata_type: "microsoft.graph.externalConnectors.externalItem",
     members: &[
@@ -30,14 +30,14 @@ const ITEM: Shape = Shape {
     ],
 };
 
-const ACCESS_TYPE: Words = Words { name: "accessType", known: &["grant", "deny"] };
+pub(super) const ACCESS_TYPE: Words = Words { name: "accessType", known: &["grant", "deny"] };
 
-const ACL_TYPE: Words = Words {
+pub(super) const ACL_TYPE: Words = Words {
     name: "aclType",
     known: &["user", "group", "everyone", "everyoneExceptGuests", "externalGroup"],
 };
 
-const ACL: Shape = Shape {
+pub(super) const ACL: Shape = Shape {
     name: "an acl entry",
     odata_type: "microsoft.graph.externalConnectors.acl",
     members: &[
@@ -49,9 +49,10 @@ const ACL: Shape = Shape {
     ],
 };
 
-const CONTENT_TYPE: Words = Words { name: "externalItemContentType", known: &["text", "html"] };
+pub(super) const CONTENT_TYPE: Words =
+    Words { name: "externalItemContentType", known: &["text", "html"] };
 
-const CONTENT: Shape = Shape {
+pub(super) const CONTENT: Shape = Shape {
     name: "content",
     odata_type: "microsoft.graph.externalConnectors.externalItemContent",
     members: &[
@@ -61,16 +62,16 @@ const CONTENT: Shape = Shape {
     ],
 };
 
-const LABEL: Shape = Shape {
+pub(super) const LABEL: Shape = Shape {
     name: "an information protection label",
     odata_type: "microsoft.graph.externalConnectors.externalItemInformationProtectionLabel",
     members: &[Member("sensitivityLabelId", Need::Required, Form::Text)],
 };
 
-const ACTIVITY_TYPE: Words =
+pub(super) const ACTIVITY_TYPE: Words =
     Words { name: "externalActivityType", known: &["viewed", "modified", "created", "commented"] };
 
-const ACTIVITY: Shape = Shape {
+pub(super) const ACTIVITY: Shape = Shape {
     name: "an activity",
     odata_type: "",
     members: &[

@@ -12,6 +12,8 @@ mod query;
 mod resolver;
 mod schema;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Display;
 
@@ -53,6 +55,8 @@ enum Need {
     Fixed,
     /// Optional, and of beta only.
     Beta,
+    /// It has a path of its own, and no document shows it inside what is sent.
+    Apart,
 }
 
 #[derive(Clone, Copy)]
@@ -187,14 +191,18 @@ impl<'o> Reader<'o> {
                         || format!("only the server sets {name}; leave it out"),
                     );
                 }
-                Need::Fixed => {
+                Need::Fixed | Need::Apart => {
                     let verdict = self.behaviour.member_unknown;
+                    let why = match member.1 {
+                        Need::Fixed => "cannot be changed",
+                        _ => "has a path of its own",
+                    };
                     self.findings.judge(
                         verdict,
                         "member-unknown",
                         Rule::MemberUnknown,
                         place,
-                        || format!("{name} cannot be changed; leave it out"),
+                        || format!("{name} {why}; leave it out"),
                     );
                 }
                 Need::Beta if self.version == Version::V1 => self.unknown(&name, &place, shape),

@@ -13,7 +13,7 @@ use crate::{
     rules::Rule,
 };
 
-const PRINCIPAL: Shape = Shape {
+pub(super) const PRINCIPAL: Shape = Shape {
     name: "a principal",
     odata_type: "microsoft.graph.externalConnectors.principal",
     members: &[

@@ -10,14 +10,14 @@ use http::Uri;
 use super::{Form, Member, Need, Reader, Shape};
 use crate::{check::shown, json::Json, path::Path, rules::Rule};
 
-const ACTIVITY_SETTINGS: Shape = Shape {
+pub(super) const ACTIVITY_SETTINGS: Shape = Shape {
     name: "activitySettings",
     odata_type: "microsoft.graph.externalConnectors.activitySettings",
     members: &[Member("urlToItemResolvers", Need::Optional, Form::Array)],
 };
 
 /// The only kind there is of an abstract type, so that it has to name itself.
-const RESOLVER: Shape = Shape {
+pub(super) const RESOLVER: Shape = Shape {
     name: "a resolver",
     odata_type: "microsoft.graph.externalConnectors.itemIdResolver",
     members: &[
@@ -27,7 +27,7 @@ const RESOLVER: Shape = Shape {
     ],
 };
 
-const URL_MATCH_INFO: Shape = Shape {
+pub(super) const URL_MATCH_INFO: Shape = Shape {
     name: "urlMatchInfo",
     odata_type: "microsoft.graph.externalConnectors.urlMatchInfo",
     members: &[

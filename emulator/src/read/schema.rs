@@ -1,6 +1,7 @@
 //! Reads schemas, alone and against the one that is registered already.
 //!
-//! Sources: resources schema and property, the page patch-schema, manage-schema for updates.
+//! Sources: resources schema, property and rankingHint, the page patch-schema, manage-schema for
+//! updates.
 
 use std::{
     borrow::Cow,
@@ -20,7 +21,7 @@ use crate::{
     rules::Rule,
 };
 
-const SCHEMA: Shape = Shape {
+pub(super) const SCHEMA: Shape = Shape {
     name: "a schema",
     odata_type: "microsoft.graph.externalConnectors.schema",
     members: &[
@@ -30,7 +31,7 @@ const SCHEMA: Shape = Shape {
     ],
 };
 
-const PROPERTY_TYPE: Words = Words {
+pub(super) const PROPERTY_TYPE: Words = Words {
     name: "propertyType",
     known: &[
         "string",
@@ -47,7 +48,7 @@ const PROPERTY_TYPE: Words = Words {
     ],
 };
 
-const DECLARATION: Shape = Shape {
+pub(super) const DECLARATION: Shape = Shape {
     name: "a property of a schema",
     odata_type: "microsoft.graph.externalConnectors.property",
     members: &[
@@ -63,6 +64,15 @@ const DECLARATION: Shape = Shape {
         Member("aliases", Need::Optional, Form::Array),
         Member("labels", Need::Optional, Form::Array),
     ],
+};
+
+pub(super) const IMPORTANCE_SCORE: Words =
+    Words { name: "importanceScore", known: &["low", "medium", "high", "veryHigh"] };
+
+pub(super) const RANKING_HINT: Shape = Shape {
+    name: "a ranking hint",
+    odata_type: "microsoft.graph.externalConnectors.rankingHint",
+    members: &[Member("importanceScore", Need::Beta, Form::Word(&IMPORTANCE_SCORE))],
 };
 
 /// A property as it was read, and where it stands.
@@ -148,6 +158,9 @@ impl Reader<'_> {
                 let message = format!("it has {length} characters; shorten it to 200");
                 self.refuse(Rule::PropertyDescription, path.name("description"), message);
             }
+        }
+        if let Some(hint) = found.get("rankingHint") {
+            self.members(hint, &path.name("rankingHint"), &RANKING_HINT);
         }
         let kind = found.word("type", &PROPERTY_TYPE);
         let declaration = Declaration {

@@ -11,19 +11,19 @@ use serde_json::Value;
 use super::{Form, Member, Need, Reader, Shape, Words};
 use crate::{check::shown, json::Json, path::Path, rules::Rule};
 
-const SEARCH_SETTINGS: Shape = Shape {
+pub(super) const SEARCH_SETTINGS: Shape = Shape {
     name: "searchSettings",
     odata_type: "microsoft.graph.externalConnectors.searchSettings",
     members: &[Member("searchResultTemplates", Need::Optional, Form::Array)],
 };
 
-const COMPLIANCE_SETTINGS: Shape = Shape {
+pub(super) const COMPLIANCE_SETTINGS: Shape = Shape {
     name: "complianceSettings",
     odata_type: "microsoft.graph.externalConnectors.complianceSettings",
-    members: &[Member("eDiscoveryResultTemplates", Need::Optional, Form::Array)],
+    members: &[Member("eDiscoveryResultTemplates", Need::Beta, Form::Array)],
 };
 
-const TEMPLATE: Shape = Shape {
+pub(super) const TEMPLATE: Shape = Shape {
     name: "a template",
     odata_type: "microsoft.graph.externalConnectors.displayTemplate",
     members: &[
@@ -34,7 +34,7 @@ const TEMPLATE: Shape = Shape {
     ],
 };
 
-const OPERATION: Words = Words {
+pub(super) const OPERATION: Words = Words {
     name: "ruleOperation",
     known: &[
         "null",
@@ -48,9 +48,9 @@ const OPERATION: Words = Words {
     ],
 };
 
-const OPERATOR: Words = Words { name: "binaryOperator", known: &["or", "and"] };
+pub(super) const OPERATOR: Words = Words { name: "binaryOperator", known: &["or", "and"] };
 
-const RULE: Shape = Shape {
+pub(super) const RULE: Shape = Shape {
     name: "a rule",
     odata_type: "microsoft.graph.externalConnectors.propertyRule",
     members: &[

@@ -100,6 +100,11 @@ pub(super) fn user_activities() -> Vec<Case> {
             "date-time",
             "$.historyItems[0].startedDateTime",
         ),
+        history(
+            r#"{"startedDateTime":"2026-01-02T03:04:05Z","activity":{}}"#,
+            "member-unknown",
+            "$.historyItems[0].activity",
+        ),
         history("{}", "member-required", "$.historyItems[0].startedDateTime"),
         history(
             r#"{"startedDateTime":"2026-01-02T03:04:05Z","activeDurationSeconds":2.5}"#,

@@ -42,7 +42,16 @@ pub(super) fn cases() -> Vec<Case> {
             format!(r#"{{"name":"a","type":"{kind}","isExactMatchRequired":true{members}}}"#);
         beta(&json, "schema-exact-match", exact, "beta")
     };
+    let hint = |hint: &str, rule, place| {
+        let json = format!(r#"{{"name":"a","type":"string","rankingHint":{hint}}}"#);
+        beta(&json, rule, place, "beta")
+    };
+    let score = "$.properties[0].rankingHint.importanceScore";
     let mut cases = vec![
+        hint(r#"{"importanceScore":"highest"}"#, "enum-value", score),
+        hint(r#"{"importanceScore":1}"#, "member-type", score),
+        hint(r#"{"score":"low"}"#, "member-unknown", "$.properties[0].rankingHint.score"),
+        hint(r#""low""#, "member-type", "$.properties[0].rankingHint"),
         property(
             "string",
             r#""isSearchable":true,"isRefinable":true"#,

@@ -54,6 +54,8 @@ fn connections() -> Vec<Case> {
         update(r#""connectorId":"a""#, "member-unknown", "$.connectorId"),
         update(r#""connectorId":null"#, "member-unknown", "$.connectorId"),
         update(r#""colour":"red""#, "member-unknown", "$.colour"),
+        update(r#""items":[]"#, "member-unknown", "$.items"),
+        beta(r#""quota":null"#, "member-unknown", "$.quota"),
         update(r#""name":null"#, "member-required", "$.name"),
         update(r#""name":"""#, "connection-name", "$.name"),
         update(r#""description":7"#, "member-type", "$.description"),
@@ -96,6 +98,16 @@ fn connections() -> Vec<Case> {
             CONNECTIONS,
             r#"{"id":"abc","name":"a","configuration":{"authorizedAppIds":{}}}"#,
             &[("member-type", "$.configuration.authorizedAppIds")],
+        ),
+        case(
+            "POST",
+            CONNECTIONS,
+            r#"{"id":"abc","name":"a","schema":{},"groups":[],"operations":[]}"#,
+            &[
+                ("member-unknown", "$.schema"),
+                ("member-unknown", "$.groups"),
+                ("member-unknown", "$.operations"),
+            ],
         ),
         case(
             "POST",
