@@ -200,6 +200,7 @@ fn write_state(body: &mut Object<'_>, service: &Service) {
             each.text("state", state.name());
         }
         each.raw("items", &service.items(id).count().to_string());
+        each.raw("groups", &service.groups(id).count().to_string());
     });
     body.raw("userActivities", &service.user_activities().count().to_string());
     body.objects("requests", service.counts(), |each, count| {

@@ -40,6 +40,9 @@ fn it_shows_the_state_and_what_was_asked_for() {
     bench.expect(202, "PATCH", "/v1.0/external/connections/contosohr/schema", SCHEMA);
     bench.wait(1_000);
     bench.expect(200, "PUT", ITEM, item(r#""tags":[],"tags@odata.type":"Collection(String)""#));
+    for id in [r#"{"id":"a"}"#, r#"{"id":"b"}"#] {
+        bench.expect(201, "POST", "/v1.0/external/connections/contosohr/groups", id);
+    }
     bench.emulator.script("PUT item: 429 retry-after=7 times=1").expect("a fault");
     bench.emulator.script("GET item: reset times=1").expect("a fault");
     assert_eq!(put(&bench).status, 429);
@@ -48,7 +51,8 @@ fn it_shows_the_state_and_what_was_asked_for() {
     bench.expect(501, "GET", "/v1.0/planet", "");
 
     let state = get(&bench, "");
-    assert_eq!(state["connections"], json!([{"id": "contosohr", "state": "ready", "items": 1}]));
+    let one = json!({"id": "contosohr", "state": "ready", "items": 1, "groups": 2});
+    assert_eq!(state["connections"], json!([one]));
     assert_eq!(
         state["requests"],
         json!([
@@ -56,6 +60,7 @@ fn it_shows_the_state_and_what_was_asked_for() {
             {"request": "GET item", "status": null, "count": 1},
             {"request": "PATCH schema", "status": 202, "count": 1},
             {"request": "POST connection", "status": 201, "count": 1},
+            {"request": "POST group", "status": 201, "count": 2},
             {"request": "PUT item", "status": 200, "count": 2},
             {"request": "PUT item", "status": 429, "count": 1},
         ])
