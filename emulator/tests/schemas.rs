@@ -182,6 +182,26 @@ fn an_attribute_on_a_good_type_passes() {
 }
 
 #[test]
+fn persons_may_be_principals_and_what_is_of_people_need_not_be_retrievable() {
+    let labelled = |name: &str, kind: &str, labels: &str| {
+        format!(r#"{{"name":"{name}","type":"{kind}","labels":[{labels}]}}"#)
+    };
+    let retrievable = |property: String| property.replacen('{', r#"{"isRetrievable":true,"#, 1);
+    let bench = draft(|behaviour| behaviour.label_missing = false);
+    let by = retrievable(labelled("a", "principal", r#""createdBy","lastModifiedBy""#));
+    let authors = retrievable(labelled("b", "principalCollection", r#""authors""#));
+    register(&bench, &[&by, &authors]);
+
+    let bench = draft(|_| {});
+    let account = labelled("a", "string", r#""personAccount""#);
+    register(&bench, &[&account]);
+    // It has to be for the other label.
+    let mixed = schema(&[&labelled("a", "string", r#""personAccount","title""#)]);
+    let place = [("label-retrievable", "$.properties[0].isRetrievable")];
+    bench.refused("PATCH", SCHEMA_OF, mixed, &place);
+}
+
+#[test]
 fn a_refinable_type_that_the_pages_differ_about_is_reported() {
     let bench = draft(|behaviour| behaviour.label_missing = false);
     register(&bench, &[r#"{"name":"a","type":"dateTime","isRefinable":true}"#]);

@@ -71,15 +71,23 @@ pub(crate) fn is_before_the_sentinel(label: &str) -> bool {
     LABEL.known.iter().position(|known| *known == label).is_some_and(|at| at < 9)
 }
 
-/// The types that a label goes with. None: no source says.
+/// The types that a label goes with. None: no source says. That those of persons go with
+/// principals, too, is assumed.
 pub(super) fn types_of(label: &str) -> Option<&'static [PropertyType]> {
+    use PropertyType::{DateTime, Principal, PrincipalCollection, String, StringCollection};
     Some(match label {
-        "title" | "url" | "createdBy" | "lastModifiedBy" | "fileName" | "fileExtension"
-        | "iconUrl" | "containerName" | "containerUrl" => &[PropertyType::String],
-        "authors" => &[PropertyType::String, PropertyType::StringCollection],
-        "createdDateTime" | "lastModifiedDateTime" => &[PropertyType::DateTime],
+        "title" | "url" | "fileName" | "fileExtension" | "iconUrl" | "containerName"
+        | "containerUrl" => &[String],
+        "createdBy" | "lastModifiedBy" => &[String, Principal],
+        "authors" => &[String, StringCollection, Principal, PrincipalCollection],
+        "createdDateTime" | "lastModifiedDateTime" => &[DateTime],
         _ => return None,
     })
+}
+
+/// Whether a label is of people connectors.
+pub(super) fn is_of_people(label: &str) -> bool {
+    label.starts_with("person")
 }
 
 /// The labels that Copilot wants.

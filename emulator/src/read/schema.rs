@@ -1,7 +1,7 @@
 //! Reads schemas, alone and against the one that is registered already.
 //!
 //! Sources: resources schema, property and rankingHint, the page patch-schema, manage-schema for
-//! updates.
+//! updates, build-connectors-with-people-data.
 
 use std::{
     borrow::Cow,
@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Form, Found, Member, Need, Reader, Shape, Words,
-    label::{LABEL, RELATIONS, WANTED, types_of},
+    label::{LABEL, RELATIONS, WANTED, is_of_people, types_of},
 };
 use crate::{
     check::{cut, shown},
@@ -224,7 +224,9 @@ impl Reader<'_> {
                            searchable; leave isExactMatchRequired out";
             self.refuse(Rule::SchemaExactMatch, path.name("isExactMatchRequired"), message);
         }
-        if !declaration.labels.is_empty() && !declaration.is("isRetrievable") {
+        // With a label of people the attributes are ignored.
+        let labelled = declaration.labels.iter().any(|label| !is_of_people(label));
+        if labelled && !declaration.is("isRetrievable") {
             let message = "a property with a label is retrievable; send \"isRetrievable\": true";
             self.refuse(Rule::LabelRetrievable, path.name("isRetrievable"), message);
         }
@@ -247,7 +249,7 @@ impl Reader<'_> {
     /// What holds for the labels of all properties together.
     fn labels(&mut self, declared: &[Declared], path: &Path<'_>) {
         let all = || declared.iter().flat_map(|each| &each.declaration.labels);
-        let is_people = all().any(|label| label.starts_with("person"));
+        let is_people = all().any(|label| is_of_people(label));
         let mut seen = HashSet::new();
         for Declared { index, declaration } in declared {
             let property = path.index(*index);

@@ -125,14 +125,14 @@ pub(super) fn cases() -> Vec<Case> {
     for (label, kind) in [
         ("title", "stringCollection"),
         ("url", "int64"),
-        ("createdBy", "principal"),
+        ("createdBy", "principalCollection"),
         ("lastModifiedBy", "stringCollection"),
         ("fileName", "boolean"),
         ("fileExtension", "double"),
         ("iconUrl", "stringCollection"),
         ("containerName", "int64"),
         ("containerUrl", "dateTime"),
-        ("authors", "principalCollection"),
+        ("authors", "dateTime"),
         ("createdDateTime", "string"),
         ("lastModifiedDateTime", "dateTimeCollection"),
     ] {
