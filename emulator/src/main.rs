@@ -58,8 +58,8 @@ Control:
 
 A fault is REQUESTS: EFFECT [| EFFECT]...
   REQUESTS  *, PUT item, item, PUT *, PUT /external/connections/ID/items/{item}. Resources are
-            connection, connections, quota, schema, operation, item, addActivities, activity,
-            activities, historyItem; token, devicecode, msi, imds
+            connection, connections, quota, schema, operation, item, addActivities, group, member,
+            activity, activities, recent, historyItem, batch; token, devicecode, msi, imds
   EFFECT    STATUS, html STATUS, reset, hang [SECS], each also behind `stored` (carried out
             before); truncated; pass
   behind it retry-after=VALUE|date:SECS|ms:N, code=CODE, header=NAME:VALUE, latency=SECS

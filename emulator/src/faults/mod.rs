@@ -37,9 +37,9 @@ pub use text::FaultError;
 ///
 /// - `*`: every request to Microsoft Graph (not one for a token);
 /// - `PUT item`, `PUT *`, `item`: by method and resource, by either. Resources are `connection`,
-///   `connections` (the list), `quota`, `schema`, `operation`, `item`, `addActivities`, `activity`,
-///   `activities` (the list), `historyItem`, and `token`, `devicecode`, `msi`, `imds` of the
-///   identity platform;
+///   `connections` (the list), `quota`, `schema`, `operation`, `item`, `addActivities`, `group`,
+///   `member`, `activity`, `activities` (the list), `recent`, `historyItem`, `batch`, and `token`,
+///   `devicecode`, `msi`, `imds` of the identity platform;
 /// - `PUT /external/connections/contosohr/items/{item}`: by method and path below the version. A
 ///   segment in braces stands for any;
 ///

@@ -1,6 +1,6 @@
 //! The text form of a fault, strictly read and written so that it reads back as the same.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
 use super::{Effect, End, Fault, HANG, Requests, RetryAfter};
 use crate::{
@@ -53,16 +53,17 @@ pub(super) fn requests(text: &str) -> Result<Requests, FaultError> {
         return Ok(Requests::Named { method, resource: None });
     }
     let Some((_, resource)) = resources().find(|(_, resource)| *resource == what) else {
-        let mut all: Vec<&str> = resources().map(|(_, resource)| resource).collect();
-        all.dedup();
-        all.sort_unstable();
-        all.dedup();
+        let all: BTreeSet<&str> = resources().map(|(_, resource)| resource).collect();
+        let all: Vec<&str> = all.into_iter().collect();
         return error(format!("there is no resource {what:?}; there are {}", all.join(", ")));
     };
     if let Some(method) = &method
         && !resources().any(|(has, which)| which == resource && has == method)
     {
-        let has: Vec<&str> = resources().filter(|each| each.1 == resource).map(|e| e.0).collect();
+        let own = resources().filter(|(_, which)| *which == resource);
+        let mut has: Vec<&str> = own.map(|(has, _)| has).collect();
+        // One that is spelt in two ways is there twice.
+        has.dedup();
         return error(format!("{resource} has no {method}; it has {}", has.join(", ")));
     }
     Ok(Requests::Named { method, resource: Some(resource) })
@@ -403,6 +404,32 @@ impl fmt::Display for Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_resources_are_listed_where_faults_are_explained() {
+        let ours: BTreeSet<&str> = resources().map(|(_, resource)| resource).collect();
+        let between = |text: &'static str, end: &str| {
+            let (_, rest) = text.split_once("Resources are").expect("a list");
+            rest.split_once(end).expect("its end").0
+        };
+        let usage = between(include_str!("../main.rs"), "EFFECT");
+        let usage = usage.split([' ', ',', ';', '\n']).filter(|word| !word.is_empty());
+        assert_eq!(usage.collect::<BTreeSet<_>>(), ours);
+        let documented = between(include_str!("mod.rs"), "identity platform");
+        assert_eq!(documented.split('`').skip(1).step_by(2).collect::<BTreeSet<_>>(), ours);
+    }
+
+    #[test]
+    fn the_methods_of_a_resource_are_told_once() {
+        for (text, said) in [
+            ("GET addActivities: 429", "addActivities has no GET; it has POST"),
+            ("PUT recent: 429", "recent has no PUT; it has GET"),
+            ("POST item: 429", "item has no POST; it has PUT, GET, PATCH, DELETE"),
+        ] {
+            let error = text.parse::<Fault>().expect_err("no such route");
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
 
     fn read(text: &str) -> Fault {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
