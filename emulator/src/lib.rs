@@ -71,7 +71,8 @@
 //! server.rs            bytes to a whole request, with limits; hyper does HTTP
 //!   emulator.rs        the lock, the clock, the transport        control.rs  the control path
 //!     incoming.rs      target, token, size and JSON: all that needs no state, outside the lock
-//!       routes.rs      the table of routes      check.rs   ids and escaping
+//!       target.rs      version, route and arguments
+//!         routes.rs    the table of routes      check.rs   ids and escaping
 //!       json.rs        raw JSON: order, duplicates, depth, the text of numbers
 //!     early.rs         whether it comes too early
 //!     faults/          whether it is struck, and by what
@@ -119,6 +120,7 @@ pub mod server;
 mod service;
 #[cfg(test)]
 mod tables;
+mod target;
 #[cfg(feature = "tls")]
 mod tls;
 mod write;

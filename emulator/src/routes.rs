@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use crate::{
     access::{self, Access},
-    incoming::Version,
+    target::Version,
 };
 
 /// What a route that is here does.

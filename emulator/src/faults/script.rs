@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Effect, End, Fault, Requests};
-use crate::{ids::Ids, incoming};
+use crate::{ids::Ids, target};
 
 /// The faults that are in force.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Requests {
             Self::Path { method, segments } => {
                 is_method(method)
                     && asked.path.is_some_and(|path| {
-                        let theirs = incoming::segments(path);
+                        let theirs = target::segments(path);
                         segments.len() == theirs.len()
                             && segments.iter().zip(theirs).all(|(ours, theirs)| {
                                 ours.as_ref().is_none_or(|ours| *ours == theirs)

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 use super::{Effect, End, Fault, HANG, Requests, RetryAfter};
 use crate::{
     identity::ENDPOINTS,
-    incoming::decode,
     routes::{ROUTES, Route},
+    target::decode,
 };
 
 /// Why a text is no fault: a sentence for a human.

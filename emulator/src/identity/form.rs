@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, header};
 
 use super::Refused;
-use crate::incoming::decode;
+use crate::target::decode;
 
 /// The parameters of a request by name. Its `Debug` shows no value.
 #[derive(Default, PartialEq)]

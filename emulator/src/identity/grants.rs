@@ -8,7 +8,7 @@ use http::header;
 use serde_json::Value;
 
 use super::{Asking, Form, Grant, Platform, Refused, success, token};
-use crate::{answer::Answer, authorization::Application, incoming::decode};
+use crate::{answer::Answer, authorization::Application, target::decode};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";

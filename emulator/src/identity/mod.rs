@@ -142,7 +142,7 @@ impl Platform {
         ids: &RequestIds,
     ) -> Answer {
         let tenant = request.uri().path().split('/').nth(1).unwrap_or_default();
-        let origin = crate::incoming::origin(request);
+        let origin = crate::target::origin(request);
         let asking = Asking { request, origin, tenant, now, moment };
         let answer = match endpoint.kind {
             Kind::Token => self.grant(&asking),

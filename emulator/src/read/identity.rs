@@ -3,7 +3,7 @@
 //! Sources: resources identity (v1.0), acl and externalGroupMember (beta).
 
 use super::{Form, Found, Member, Need, Reader, Shape, Words};
-use crate::{check, incoming::Version, json::Json, path::Path, rules::Rule};
+use crate::{check, json::Json, path::Path, rules::Rule, target::Version};
 
 pub(super) const IDENTITY_SOURCE: Words =
     Words { name: "identitySourceType", known: &["azureActiveDirectory", "external"] };

@@ -21,11 +21,11 @@ use crate::{
     check::{cut, shown},
     date::{self, DateFault, Moment},
     findings::Findings,
-    incoming::Version,
     json::{Json, Kind},
     options::Behaviour,
     path::Path,
     rules::Rule,
+    target::Version,
 };
 
 pub(crate) use activity::HistoryId;

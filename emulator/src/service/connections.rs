@@ -13,9 +13,10 @@ use super::{
 use crate::{
     answer::Answer,
     findings::Refusal,
-    incoming::{Call, Version},
+    incoming::Call,
     model::{Connection, ConnectionState},
     rules::Rule,
+    target::Version,
     write::Object,
 };
 

@@ -13,12 +13,13 @@ use crate::{
     answer::{Answer, write_fault},
     check::shown,
     findings::{Finding, Refusal},
-    incoming::{Call, Version},
+    incoming::Call,
     model::{AclEntry, Item, Property, PropertyType},
     options::{Behaviour, ItemAnswer, MissingContent},
     read::{ActivityVerdict, ItemParts},
     routes::Action,
     rules::Rule,
+    target::Version,
     write::Object,
 };
 

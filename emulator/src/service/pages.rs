@@ -13,8 +13,9 @@ use super::Run;
 use crate::{
     date::{self, Moment},
     findings::Refusal,
-    incoming::{self, Call},
+    incoming::Call,
     rules::Rule,
+    target,
     write::Object,
 };
 
@@ -137,7 +138,7 @@ impl Run<'_> {
         }
         let read = || {
             let (options, token) = query.rsplit_once("$skiptoken=")?;
-            let text = incoming::decode(&token.replace('+', " "))?.into_owned();
+            let text = target::decode(&token.replace('+', " "))?.into_owned();
             let (place, _) = text.strip_prefix("$filter=")?.rsplit_once(SEAL)?;
             if self.sealed(call, options, place) != query {
                 return None;

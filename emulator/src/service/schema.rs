@@ -12,11 +12,12 @@ use crate::{
     answer::Answer,
     check::shown,
     findings::{Refusal, by_switch},
-    incoming::{Call, Version},
+    incoming::Call,
     model::{PropertyType, Schema, SchemaOperation},
     options::SchemaAnswer,
     read::is_before_the_sentinel,
     rules::Rule,
+    target::Version,
     write::Object,
 };
 
