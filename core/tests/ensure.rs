@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use graphfeed_core::{
     external::{
-        AwaitGone, AwaitReady, ConnectionState, CreateConnectionOnce, EnsureConnection,
-        EnsureSchema, EnsuredSchema, ExternalConnection, Made, PropertyType, Schema,
-        SchemaProperty,
+        AwaitGone, AwaitReady, ConnectionState, ConnectorTicket, CreateConnectionOnce,
+        EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection, Made, PropertyType,
+        Schema, SchemaProperty,
     },
     protocol::{Applied, Cause, GiveUp},
-    types::{ConnectionId, Rule},
+    types::{ConnectionId, Rule, Secret},
 };
 use support::{Line, line, lost, run};
 
@@ -65,7 +65,7 @@ fn a_connection_of_somebody_elses_is_a_conflict() {
     assert_eq!(
         error.to_string(),
         "Create connection: connection contosohr is there under the name \"Somebody else's\", not \
-         \"Contoso HR\"; choose another id, or delete it first"
+         \"Contoso HR\"; choose another id, or if it is yours rename it with UpdateConnection"
     );
 }
 
@@ -275,4 +275,36 @@ fn a_connection_is_waited_for_until_it_is_ready_or_gone() {
     assert!(matches!(error.cause(), Cause::StillRunning(_)), "{error}");
     assert!(error.to_string().contains("the connection was ready when last seen"), "{error}");
     assert_eq!(waited.as_secs(), 1);
+}
+
+#[test]
+fn who_comes_second_takes_the_connection_of_who_was_quicker() {
+    let wanted = connection();
+    let ensure = EnsureConnection::new(&wanted);
+    let missing = line(GET, 404, "");
+    let (ensured, _) = run(&ensure, &[missing, line(POST, 409, ""), line(GET, 200, THERE)]);
+    assert_eq!(ensured.unwrap().made, Made::Before);
+    // Somebody else's is not shown, and its id is taken all the same.
+    let (error, _) = run(&ensure, &[missing, line(POST, 409, ""), missing]);
+    assert_eq!(error.unwrap_err().status().unwrap(), 409);
+}
+
+#[test]
+fn a_connection_that_is_obsolete_or_another_apps_is_a_conflict() {
+    const OBSOLETE: &str = r#"{"id":"contosohr","name":"Contoso HR","state":"obsolete"}"#;
+    const OF_APP: &str = r#"{"id":"contosohr","name":"Contoso HR","connectorId":"app"}"#;
+    let wanted = connection();
+    let (error, _) = run(&EnsureConnection::new(&wanted), &[line(GET, 200, OBSOLETE)]);
+    let error = error.unwrap_err();
+    assert!(matches!(error.cause(), Cause::Conflict(_)));
+    assert!(error.to_string().ends_with("nothing can be put into it; delete it"), "{error}");
+
+    let ticket = |app: &str| ConnectorTicket::new(app, Secret::new("made-up")).unwrap();
+    let (ours, other) = (ticket("app"), ticket("other"));
+    let with = |ticket| EnsureConnection::new(&wanted).ticket(ticket);
+    assert_eq!(run(&with(&ours), &[line(GET, 200, OF_APP)]).0.unwrap().made, Made::Before);
+    let (error, _) = run(&with(&other), &[line(GET, 200, OF_APP)]);
+    assert!(error.unwrap_err().to_string().contains(r#"for the Teams app "app", not "other""#));
+    let (error, _) = run(&with(&ours), &[line(GET, 200, READY)]);
+    assert!(error.unwrap_err().to_string().contains(r#"for the Teams app "none""#));
 }

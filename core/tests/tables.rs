@@ -300,7 +300,7 @@ fn written() -> BTreeMap<&'static str, Value> {
         .active_duration_seconds(0)
         .unwrap()
         .user_timezone("Europe/Oslo")
-        .expiration(at());
+        .expiration_date_time(at());
     let server_id = UserActivityId::new("1").unwrap();
     let put_history = PutHistoryItem::new(&server_id, guid(), &history);
     let history_body = body(&put_history.request(&beta).unwrap());

@@ -87,7 +87,7 @@ impl ActivityHistoryItem {
 
     /// When the service may forget it; 30 days after it was made, if nothing is said.
     #[must_use]
-    pub fn expiration(mut self, at: Timestamp) -> Self {
+    pub fn expiration_date_time(mut self, at: Timestamp) -> Self {
         self.expiration_date_time = Some(at);
         self
     }

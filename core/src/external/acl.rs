@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     protocol::Version,
-    types::{ExternalGroupId, Guid, open_enum, resource},
+    types::{BuildError, ExternalGroupId, Fault, Guid, Rule, open_enum, quote, resource},
 };
 
 open_enum! {
@@ -203,6 +203,39 @@ impl StoredAcl {
     }
 }
 
+/// An entry that was read, to be written again.
+impl TryFrom<&StoredAcl> for Acl {
+    type Error = BuildError;
+
+    /// # Errors
+    /// [`Rule::MemberRequired`], [`Rule::MemberType`], [`Rule::Guid`] or
+    /// [`Rule::ExternalGroupId`]: what keeps it from being an entry that this version writes.
+    fn try_from(stored: &StoredAcl) -> Result<Self, BuildError> {
+        let missing = |place: &'static str| {
+            Fault::new(Rule::MemberRequired, place, "is missing; give it a value")
+        };
+        let unknown = |place: &'static str, word: &str| {
+            Fault::new(Rule::MemberType, place, format!("{} is not known here", quote(word)))
+        };
+        let value = stored.value.as_deref().ok_or_else(|| missing("$.value"))?;
+        let external = stored.identity_source == Some(IdentitySource::External);
+        let acl = match stored.kind.as_ref().ok_or_else(|| missing("$.type"))? {
+            AclType::Group if external => Self::external_group(ExternalGroupId::new(value)?),
+            AclType::ExternalGroup => Self::external_group(ExternalGroupId::new(value)?),
+            AclType::User => Self::user(Guid::new(value)?),
+            AclType::Group => Self::group(Guid::new(value)?),
+            AclType::Everyone => Self::everyone(Guid::new(value)?),
+            AclType::EveryoneExceptGuests => Self::everyone_except_guests(Guid::new(value)?),
+            AclType::Other(word) => return Err(unknown("$.type", word.as_str()).into()),
+        };
+        match stored.access_type.as_ref().ok_or_else(|| missing("$.accessType"))? {
+            AccessType::Grant => Ok(acl),
+            AccessType::Deny => Ok(acl.deny()),
+            AccessType::Other(word) => Err(unknown("$.accessType", word.as_str()).into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -242,6 +275,7 @@ mod tests {
         for version in [Version::V1, Version::Beta] {
             let stored: StoredAcl = serde_json::from_value(written(&external, version)).unwrap();
             assert!(stored.is(&external));
+            assert_eq!(Acl::try_from(&stored).unwrap(), external);
             assert!(!stored.is(&external.clone().deny()));
             assert!(!stored.is(&other));
         }
@@ -250,5 +284,32 @@ mod tests {
             json!({"type": "group", "value": "teamx", "accessType": "grant",
                    "identitySource": "external"})
         );
+    }
+    #[test]
+    fn an_entry_that_was_read_is_written_again_or_says_why_not() {
+        let read = |json: serde_json::Value| {
+            Acl::try_from(&serde_json::from_value::<StoredAcl>(json).unwrap())
+        };
+        let id = "E811976D-83df-4cbd-8b9b-5215b18aa874";
+        for kind in ["user", "group", "everyone", "everyoneExceptGuests"] {
+            let acl = read(json!({"type": kind, "value": id, "accessType": "deny"})).unwrap();
+            assert_eq!((acl.kind().as_str(), acl.is_deny()), (kind, true));
+            assert_eq!(acl.value(), id.to_lowercase());
+        }
+        for (json, rule, place) in [
+            (json!({"type": "user", "accessType": "grant"}), Rule::MemberRequired, "$.value"),
+            (json!({"value": id, "accessType": "grant"}), Rule::MemberRequired, "$.type"),
+            (json!({"type": "user", "value": id}), Rule::MemberRequired, "$.accessType"),
+            (
+                json!({"type": "planet", "value": id, "accessType": "grant"}),
+                Rule::MemberType,
+                "$.type",
+            ),
+            (json!({"type": "user", "value": "a", "accessType": "grant"}), Rule::Guid, "guid"),
+        ] {
+            let refused = read(json).unwrap_err();
+            let fault = &refused.faults()[0];
+            assert_eq!((fault.rule, &*fault.place), (rule, place));
+        }
     }
 }

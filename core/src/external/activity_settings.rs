@@ -79,6 +79,20 @@ resource! {
     }
 }
 
+impl UrlMatchInfo {
+    /// URLs that begin with one of `base_urls` and go on as `url_pattern` says.
+    pub fn new<U: Into<String>>(
+        base_urls: impl IntoIterator<Item = U>,
+        url_pattern: impl Into<String>,
+    ) -> Self {
+        Self {
+            base_urls: Some(base_urls.into_iter().map(Into::into).collect()),
+            url_pattern: Some(url_pattern.into()),
+            ..Self::default()
+        }
+    }
+}
+
 const ITEM_ID_RESOLVER: &str = "#microsoft.graph.externalConnectors.itemIdResolver";
 
 impl ItemIdResolver {
@@ -95,11 +109,7 @@ impl ItemIdResolver {
             odata_type: Some(ITEM_ID_RESOLVER.to_owned()),
             priority: Some(priority),
             item_id: Some(item_id.into()),
-            url_match_info: Some(UrlMatchInfo {
-                base_urls: Some(base_urls.into_iter().map(Into::into).collect()),
-                url_pattern: Some(url_pattern.into()),
-                ..UrlMatchInfo::default()
-            }),
+            url_match_info: Some(UrlMatchInfo::new(base_urls, url_pattern)),
             ..Self::default()
         }
     }
@@ -129,7 +139,8 @@ impl ItemIdResolver {
         if self.priority.is_none() {
             faults.missing(format!("{place}.priority"));
         }
-        let Some(pattern) = url.and_then(|url| url.url_pattern.as_deref()) else {
+        let pattern = url.and_then(|url| url.url_pattern.as_deref());
+        let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else {
             return faults.missing(format!("{place}.urlMatchInfo.urlPattern"));
         };
         let Some(item_id) = self.item_id.as_deref().filter(|item_id| !item_id.is_empty()) else {
@@ -256,7 +267,7 @@ mod tests {
             ("{a}-{b}", r"/(?<a>\d+)/(?:x|y)/(?<b>[(\]]+)"),
             ("{a}{a}", r"(?<!x)(?<=y)(?<a>.)\("),
             ("{größe1}", "(?<größe1>x)"),
-            ("fixed", ""),
+            ("fixed", "/"),
         ] {
             assert_eq!(faults(item_id, pattern), [""; 0], "{item_id} {pattern}");
         }
@@ -304,7 +315,7 @@ mod tests {
                 at(1, ".urlMatchInfo.baseUrls[2]"),
                 at(2, ".urlMatchInfo.baseUrls"),
                 at(2, ".priority"),
-                at(2, ".itemId"),
+                at(2, ".urlMatchInfo.urlPattern"),
             ]
         );
     }

@@ -4,7 +4,10 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
 use serde_json::Value;
 
 use super::{
@@ -18,8 +21,8 @@ use crate::{
         ServiceRoot, write_json,
     },
     types::{
-        BuildError, Change, ConnectionId, FaultList, Guid, Rule, Secret, UNKNOWN_FUTURE_VALUE,
-        lenient_as_strict, open_enum, resource,
+        BuildError, Change, ConnectionId, FaultList, Guid, Rule, Secret, lenient_as_strict,
+        open_enum, resource,
     },
 };
 
@@ -142,6 +145,11 @@ impl ConnectionUpdate {
         ConnectionUpdateBuilder { update: Self::default() }
     }
 
+    /// Another name.
+    pub fn name(&self) -> Option<&str> {
+        self.name.set().map(String::as_str)
+    }
+
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -187,9 +195,10 @@ fn check_name(name: &str, faults: &mut FaultList) {
     }
 }
 
-/// What a connection says besides its id and name, set when it is made or later.
+/// What a connection says besides its id and name, set when it is made or later: each member with
+/// its name on the wire, and what an update may do to it.
 macro_rules! settings {
-    ($($(#[$doc:meta])* $field:ident: $Type:ty = $wire:literal,)*) => {
+    ($($(#[$doc:meta])* $field:ident: $Type:ty = $wire:literal, $Update:ty;)*) => {
         #[derive(Clone, Debug, Default, PartialEq, Serialize)]
         struct Settings {
             $(#[serde(rename = $wire, skip_serializing_if = "Change::is_leave")]
@@ -203,17 +212,32 @@ macro_rules! settings {
             }
         }
 
+        impl ExternalConnection {
+            $($(#[$doc])*
+            pub fn $field(&self) -> Option<&$Type> {
+                self.settings.$field.set()
+            })*
+        }
+
         impl ExternalConnectionBuilder {
             $($(#[$doc])*
-            pub fn $field(mut self, $field: impl Into<Change<$Type>>) -> Self {
-                self.connection.settings.$field = $field.into();
+            pub fn $field(mut self, $field: impl Into<$Type>) -> Self {
+                self.connection.settings.$field = Change::Set($field.into());
                 self
+            })*
+        }
+
+        impl ConnectionUpdate {
+            $($(#[$doc])*
+            pub fn $field(&self) -> &Change<$Type> {
+                &self.settings.$field
             })*
         }
 
         impl ConnectionUpdateBuilder {
             $($(#[$doc])*
-            pub fn $field(mut self, $field: impl Into<Change<$Type>>) -> Self {
+            pub fn $field(mut self, $field: impl Into<$Update>) -> Self {
+                let $field: $Update = $field.into();
                 self.update.settings.$field = $field.into();
                 self
             })*
@@ -223,24 +247,32 @@ macro_rules! settings {
 
 settings! {
     /// What the connection holds, for people and for Copilot.
-    description: String = "description",
+    description: String = "description", Change<String>;
     /// Which other applications may manage it.
-    configuration: Configuration = "configuration",
+    configuration: Configuration = "configuration", Change<Configuration>;
     /// How to find the item behind a URL.
-    activity_settings: ActivitySettings = "activitySettings",
+    activity_settings: ActivitySettings = "activitySettings", Change<ActivitySettings>;
     /// How results look.
-    search_settings: SearchSettings = "searchSettings",
-    /// What kind of content it holds. Not in the US government's clouds.
-    content_category: ContentCategory = "contentCategory",
+    search_settings: SearchSettings = "searchSettings", Change<SearchSettings>;
+    /// What kind of content it holds. It can be changed and not taken away. Not in the US
+    /// government's clouds.
+    content_category: ContentCategory = "contentCategory", ContentCategory;
     /// How results look in compliance search. Beta only, which Microsoft does not support in
     /// production.
-    compliance_settings: ComplianceSettings = "complianceSettings",
+    compliance_settings: ComplianceSettings = "complianceSettings", Change<ComplianceSettings>;
     /// Where its content shows. Beta only, which Microsoft does not support in production.
     enabled_content_experiences: ContentExperiences = "enabledContentExperiences",
+        Change<ContentExperiences>;
 }
 
 impl Settings {
     fn check(&self, faults: &mut FaultList) {
+        if let Change::Set(configuration) = &self.configuration {
+            let ids = configuration.authorized_app_ids.as_deref().unwrap_or_default();
+            for index in (0..ids.len()).filter(|index| ids[*index].is_empty()) {
+                faults.missing(format!("$.configuration.authorizedAppIds[{index}]"));
+            }
+        }
         if let Change::Set(settings) = &self.activity_settings {
             settings.check("$.activitySettings", faults);
         }
@@ -250,10 +282,17 @@ impl Settings {
         if let Change::Set(settings) = &self.compliance_settings {
             settings.check("$.complianceSettings", faults);
         }
-        let category = self.content_category.set().map(ContentCategory::as_str);
-        if category.is_some_and(|category| category.eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE)) {
-            let detail = "unknownFutureValue is only ever read; name the real member";
-            faults.push(Rule::UnknownFutureValue, "$.contentCategory", detail);
+        if let Change::Set(category) = &self.content_category {
+            faults.check_word("$.contentCategory", category.as_str());
+        }
+        if let Change::Set(experiences) = &self.enabled_content_experiences {
+            const PLACE: &str = "$.enabledContentExperiences";
+            if experiences.0.is_empty() {
+                faults.missing(PLACE);
+            }
+            for experience in experiences.iter() {
+                faults.check_word(PLACE, experience.as_str());
+            }
         }
     }
 
@@ -276,14 +315,41 @@ impl Settings {
     }
 }
 
-/// The change where it would change what is stored. Compared as JSON, for two values that are
-/// written alike are alike.
+/// The change where it would change what is stored.
 fn unlike<T: Clone + Serialize>(change: &Change<T>, stored: Option<&T>) -> Change<T> {
-    let json = |value: &T| serde_json::to_value(value).unwrap_or(Value::Null);
-    match (change, stored) {
-        (Change::Null, None) => Change::Leave,
-        (Change::Set(wanted), Some(stored)) if json(wanted) == json(stored) => Change::Leave,
-        (change, _) => change.clone(),
+    let said = |value: &T| serde_json::to_value(value).ok().and_then(what_it_says);
+    let stored = stored.and_then(said);
+    match change {
+        Change::Set(wanted) if said(wanted) == stored => Change::Leave,
+        Change::Null if stored.is_none() => Change::Leave,
+        change => change.clone(),
+    }
+}
+
+/// A value without what a service may add or leave out as it likes: annotations, and what is
+/// empty. Texts in a list of nothing else have no order, and GUIDs no letter case.
+fn what_it_says(value: Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(Value::String(match Guid::new(&text) {
+            Ok(guid) => guid.to_string(),
+            Err(_) => text,
+        })),
+        Value::Array(values) => {
+            let mut values: Vec<Value> = values.into_iter().filter_map(what_it_says).collect();
+            if values.iter().all(Value::is_string) {
+                values.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
+            }
+            (!values.is_empty()).then_some(Value::Array(values))
+        }
+        Value::Object(members) => {
+            let own = members.into_iter().filter(|(name, _)| !name.starts_with('@'));
+            let said = own.filter_map(|(name, value)| Some((name, what_it_says(value)?)));
+            let said: serde_json::Map<_, _> = said.collect();
+            (!said.is_empty()).then_some(Value::Object(said))
+        }
+        other => Some(other),
     }
 }
 
@@ -392,11 +458,29 @@ impl Serialize for ContentExperiences {
     }
 }
 
+/// One string as in the metadata, or a list as in one document; it is written as a string.
 impl<'de> Deserialize<'de> for ContentExperiences {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let flags = String::deserialize(from)?;
-        let flags = flags.split(',').map(str::trim).filter(|flag| !flag.is_empty());
-        Ok(Self(flags.map(ContentExperienceType::from).collect()))
+        struct Flags;
+
+        impl<'de> Visitor<'de> for Flags {
+            type Value = ContentExperiences;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("flags in one string")
+            }
+
+            fn visit_str<E: de::Error>(self, flags: &str) -> Result<ContentExperiences, E> {
+                let flags = flags.split(',').map(str::trim).filter(|flag| !flag.is_empty());
+                Ok(ContentExperiences(flags.map(ContentExperienceType::from).collect()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ContentExperiences, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(ContentExperiences)
+            }
+        }
+
+        from.deserialize_any(Flags)
     }
 }
 
@@ -498,6 +582,11 @@ impl ConnectorTicket {
         Ok(Self { connector_id, ticket })
     }
 
+    /// The id of the app.
+    pub fn connector_id(&self) -> &str {
+        &self.connector_id
+    }
+
     fn header(&self) -> HeaderValue {
         let mut value = HeaderValue::from_str(self.ticket.reveal())
             .expect("a ConnectorTicket is visible ASCII, which every header value may hold");
@@ -536,6 +625,10 @@ impl<'a> CreateConnection<'a> {
     pub(super) fn connection(&self) -> &'a ExternalConnection {
         self.connection
     }
+
+    pub(super) fn connector_id(&self) -> Option<&'a str> {
+        self.ticket.map(ConnectorTicket::connector_id)
+    }
 }
 
 #[derive(Serialize)]
@@ -563,7 +656,7 @@ impl Endpoint for CreateConnection<'_> {
 
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         self.connection.settings.check_available(to)?;
-        let connector_id = self.ticket.map(|ticket| &*ticket.connector_id);
+        let connector_id = self.connector_id();
         write_json(&Creation { connection: self.connection, connector_id }, out)
     }
 
@@ -734,7 +827,7 @@ mod tests {
         let card = RawJson::parse(r#"{"type":"AdaptiveCard","version":"1.5"}"#).unwrap();
         let template = || DisplayTemplate::new("a", 0, card.clone());
         let refused = ExternalConnection::builder(id(), "")
-            .activity_settings(ActivitySettings::new([ItemIdResolver::new(1, "{a}", ["x"], "")]))
+            .activity_settings(ActivitySettings::new([ItemIdResolver::new(1, "{a}", ["x"], "/")]))
             .search_settings(SearchSettings::new([template()]))
             .compliance_settings(ComplianceSettings::new([template()]))
             .content_category(ContentCategory::from("unknownFutureValue"))
@@ -773,6 +866,7 @@ mod tests {
             .search_settings(Change::Leave)
             .build()
             .unwrap();
+        assert_eq!((update.name(), update.description()), (Some("Contoso"), &Change::Null));
         let request = UpdateConnection::new(&id(), &update).request(&ServiceRoot::v1()).unwrap();
         assert_eq!(request.method(), "PATCH");
         assert_eq!(
@@ -844,29 +938,35 @@ mod tests {
 
     #[test]
     fn an_update_is_made_of_what_differs() {
+        let app = "e811976d-83df-4cbd-8b9b-5215b18aa874";
         let wanted = ExternalConnection::builder(id(), "HR")
             .description("new")
             .content_category(ContentCategory::Crm)
-            .configuration(Configuration::new([Guid::from(1)]))
-            .search_settings(Change::Null)
+            .configuration(Configuration::new([Guid::from(1), Guid::new(app).unwrap()]))
             .build()
             .unwrap();
         let stored = |json: Value| serde_json::from_value::<StoredConnection>(json).unwrap();
         let update = wanted.update_of(&stored(json!({
             "name": "old", "description": "new", "contentCategory": "qna",
             "activitySettings": {"urlToItemResolvers": []},
-            "configuration": {"authorizedAppIds": ["00000000-0000-0000-0000-000000000001"]},
-            "searchSettings": {"searchResultTemplates": []},
+            "configuration": {"authorizedAppIds": [app, Guid::from(1)]},
         })));
         assert_eq!(
             serde_json::to_value(update.unwrap()).unwrap(),
-            json!({"name": "HR", "contentCategory": "crm", "searchSettings": null})
+            json!({"name": "HR", "contentCategory": "crm"})
         );
         let same = wanted.update_of(&stored(json!({
-            "name": "HR", "description": "new", "contentCategory": "crm", "searchSettings": null,
-            "configuration": {"authorizedAppIds": ["00000000-0000-0000-0000-000000000001"]},
+            "name": "HR", "description": "new", "contentCategory": "crm",
+            "configuration": {"@odata.type": "#c", "planet": null,
+                "authorizedAppIds": [app.to_uppercase(), Guid::from(1)]},
         })));
-        assert_eq!(same, None);
+        assert_eq!(
+            same, None,
+            "order, letter case of ids, annotations and nulls are no difference"
+        );
+        let silent = ExternalConnection::builder(id(), "HR").description("").build().unwrap();
+        assert_eq!(silent.update_of(&stored(json!({"name": "HR"}))), None);
+        assert!(silent.update_of(&stored(json!({"name": "HR", "description": "d"}))).is_some());
     }
 
     #[test]
@@ -884,9 +984,13 @@ mod tests {
         let both = read(r#""search, compliance""#);
         assert_eq!(serde_json::to_string(&both).unwrap(), r#""search, compliance""#);
         assert_eq!(read("\"\""), ContentExperiences::default());
-        // As the document has it; nothing of it is lost.
-        let stored = r#"{"enabledContentExperiences":["search"]}"#;
-        let stored: StoredConnection = crate::types::read(stored.as_bytes()).unwrap();
-        assert_eq!(stored.other.get("enabledContentExperiences").unwrap().get(), r#"["search"]"#);
+        assert_eq!(read(r#"["search","compliance"]"#), both, "as one document has it");
+        let update = |experiences: ContentExperiences| {
+            ConnectionUpdate::builder().enabled_content_experiences(experiences).build()
+        };
+        let refused = update(read(r#""search, unknownFutureValue""#)).unwrap_err();
+        assert_eq!(faults(&refused), [(Rule::UnknownFutureValue, "$.enabledContentExperiences")]);
+        let refused = update(ContentExperiences::default()).unwrap_err();
+        assert_eq!(faults(&refused), [(Rule::MemberRequired, "$.enabledContentExperiences")]);
     }
 }

@@ -76,8 +76,10 @@ impl std::fmt::Display for Made {
 
 /// Sees to it that a connection is there: if there is none it is created as
 /// [`CreateConnectionOnce`] does, and one with the same id and name is taken for ours. Where that
-/// one differs in what ours says, it is updated; what ours is silent about stays as it is. Another
-/// name is a conflict.
+/// one differs in what ours says, it is updated; what ours is silent about stays as it is.
+///
+/// Another name is a conflict, and so is another Teams app than the ticket's, and a connection that
+/// is obsolete. One that is being deleted cannot be told from any other.
 #[derive(Clone, Copy, Debug)]
 pub struct EnsureConnection<'a> {
     create: CreateConnection<'a>,
@@ -125,6 +127,7 @@ impl Task for EnsureConnection<'_> {
 
 struct Creation {
     wanted: ExternalConnection,
+    connector_id: Option<String>,
     create: Call<CreationAnswer>,
     look: Call<CreationAnswer>,
     start: Start,
@@ -134,6 +137,8 @@ struct Creation {
     rounds: u32,
     // The last POST of unknown fate.
     doubt: Option<Error>,
+    // The 409 of a POST, although looking had found none: somebody else was quicker.
+    conflict: Option<Error>,
     updated: bool,
 }
 
@@ -173,6 +178,8 @@ impl Creation {
             at,
             rounds: 0,
             doubt: None,
+            conflict: None,
+            connector_id: create.connector_id().map(str::to_owned),
             updated: false,
         })
     }
@@ -183,19 +190,36 @@ impl Creation {
         Next::Call(call.clone(), not_before)
     }
 
+    /// Why a connection that is there is not ours.
+    fn conflict_with(&self, found: &StoredConnection) -> Option<String> {
+        let id = self.wanted.id();
+        if found.name.as_deref() != Some(self.wanted.name()) {
+            let (found, ours) = (found.name.as_deref().unwrap_or_default(), self.wanted.name());
+            return Some(format!(
+                "connection {id} is there under the name {found:?}, not {ours:?}; choose another \
+                 id, or if it is yours rename it with UpdateConnection"
+            ));
+        }
+        if let Some(ours) = &self.connector_id
+            && found.connector_id.as_ref() != Some(ours)
+        {
+            let found = found.connector_id.as_deref().unwrap_or("none");
+            return Some(format!(
+                "connection {id} is there for the Teams app {found:?}, not {ours:?}; choose \
+                 another id"
+            ));
+        }
+        (found.state == Some(ConnectionState::Obsolete)).then(|| {
+            format!("connection {id} is obsolete, and nothing can be put into it; delete it")
+        })
+    }
+
     fn found(
         &mut self,
         found: StoredConnection,
         now: Tick,
     ) -> Result<Next<CreationAnswer, CreatedConnection>, Error> {
-        if found.name.as_deref() != Some(self.wanted.name()) {
-            let what = format!(
-                "connection {} is there under the name {:?}, not {:?}; choose another id, or \
-                 delete it first",
-                self.wanted.id(),
-                found.name.as_deref().unwrap_or_default(),
-                self.wanted.name(),
-            );
+        if let Some(what) = self.conflict_with(&found) {
             return Err(Error::conflict(const { &CreateConnection::ROUTE }, what));
         }
         // Once: a service that keeps a member in other words is not to be asked for ever.
@@ -228,12 +252,12 @@ impl Logic for Creation {
                 Next::Done(Ok(CreatedConnection { connection, made, updated: false }))
             }
             (Creating::Create, Err(error)) => {
-                let there = error.status() == Some(StatusCode::CONFLICT) && self.doubt.is_some();
-                if error.applied() == Applied::No && !there {
-                    return Next::Done(Err(error));
-                }
-                if !there {
-                    self.doubt = Some(error);
+                let is_conflict = error.status() == Some(StatusCode::CONFLICT);
+                match (is_conflict, &self.doubt) {
+                    (true, Some(_)) => {}
+                    (true, None) if self.updates => self.conflict = Some(error),
+                    _ if error.applied() == Applied::No => return Next::Done(Err(error)),
+                    _ => self.doubt = Some(error),
                 }
                 self.go(Creating::Look, now)
             }
@@ -246,6 +270,9 @@ impl Logic for Creation {
             }
             (Creating::Update, Err(error)) => Next::Done(Err(error)),
             (Creating::Look, Err(error)) if is_missing(&error) => {
+                if let Some(conflict) = self.conflict.take() {
+                    return Next::Done(Err(conflict));
+                }
                 let Some(doubt) = &self.doubt else {
                     return self.go(Creating::Create, now);
                 };

@@ -306,7 +306,13 @@ impl Serialize for PrincipalOut<'_> {
                 members.serialize_entry(name, value)?;
             }
         }
-        for (name, value) in self.0.other.iter() {
+        // What was null or had another shape when it was read may have been given a value since.
+        let is_known = |name: &str| {
+            let given =
+                self.0.members().iter().any(|(known, value)| *known == name && value.is_some());
+            given || name == "@odata.type"
+        };
+        for (name, value) in self.0.other.iter().filter(|(name, _)| !is_known(name)) {
             members.serialize_entry(name, value)?;
         }
         members.end()
@@ -509,6 +515,17 @@ mod tests {
                 (Rule::PrincipalEmpty, "$.properties.who"),
                 (Rule::PrincipalEmpty, "$.properties.whos[1]"),
             ]
+        );
+    }
+
+    #[test]
+    fn no_member_of_a_principal_is_written_twice() {
+        let json = r##"{"@odata.type":"#later","upn":null,"email":"a@b","planet":1}"##;
+        let mut principal: Principal = serde_json::from_str(json).unwrap();
+        principal.upn = Some("x@y".to_owned());
+        assert_eq!(
+            serde_json::to_string(&PropertyValue::from(principal)).unwrap(),
+            r##"{"@odata.type":"#microsoft.graph.externalConnectors.principal","email":"a@b","upn":"x@y","planet":1}"##
         );
     }
 

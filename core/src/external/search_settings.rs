@@ -2,8 +2,9 @@
 //! ([searchSettings](https://learn.microsoft.com/graph/api/resources/externalconnectors-searchsettings)).
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::types::{FaultList, RawJson, Rule, UNKNOWN_FUTURE_VALUE, open_enum, quote, resource};
+use crate::types::{FaultList, RawJson, Rule, open_enum, quote, resource};
 
 open_enum! {
     /// How a rule compares the property with its values.
@@ -218,14 +219,7 @@ impl PropertyRule {
             ("operation", self.operation.as_ref().map(RuleOperation::as_str)),
             ("valuesJoinedBy", self.values_joined_by.as_ref().map(BinaryOperator::as_str)),
         ] {
-            match word {
-                None => faults.missing(format!("{place}.{member}")),
-                Some(word) if word.eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE) => {
-                    let detail = "unknownFutureValue is only ever read; name the real member";
-                    faults.push(Rule::UnknownFutureValue, format!("{place}.{member}"), detail);
-                }
-                Some(_) => {}
-            }
+            faults.check_word(format!("{place}.{member}"), word.unwrap_or_default());
         }
     }
 }
@@ -245,8 +239,6 @@ fn check_templates(templates: &[DisplayTemplate], place: &str, faults: &mut Faul
 struct Card {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
-    version: Option<String>,
 }
 
 fn is_adaptive_card(layout: &RawJson) -> bool {
@@ -255,16 +247,28 @@ fn is_adaptive_card(layout: &RawJson) -> bool {
 
 /// What compliance search cannot show. That the text has no Markdown is left to the caller.
 fn check_for_compliance(layout: &RawJson) -> Result<(), String> {
-    if layout.get().contains("${") {
+    let card: Value = layout.read().map_err(|error| error.to_string())?;
+    if has_template(&card) {
         return Err("has ${...}; write {name} for a property".to_owned());
     }
-    let card: Card = layout.read().map_err(|error| error.to_string())?;
-    let version = card.version.as_deref().unwrap_or_default();
-    let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
-    let mut parts = version.split('.');
-    match (number(parts.next()), number(parts.next())) {
-        (Some(major), Some(minor)) if (major, minor) <= (1, 2) => Ok(()),
-        _ => Err(format!("says version {}; 1.2 is the highest here", quote(version))),
+    let number = |part: &str| part.parse::<u32>().ok();
+    let version = card["version"].as_str().and_then(|version| version.split_once('.'));
+    let version = version.and_then(|(major, minor)| number(major).zip(number(minor)));
+    match version {
+        Some(version) if version <= (1, 2) => Ok(()),
+        _ => {
+            let found = quote(&card["version"].to_string());
+            Err(format!("says version {found}; write one as a text, \"1.2\" at most"))
+        }
+    }
+}
+
+fn has_template(json: &Value) -> bool {
+    match json {
+        Value::String(text) => text.contains("${"),
+        Value::Array(values) => values.iter().any(has_template),
+        Value::Object(members) => members.values().any(has_template),
+        _ => false,
     }
 }
 
@@ -274,7 +278,7 @@ mod tests {
 
     fn card(version: &str, text: &str) -> RawJson {
         RawJson::parse(&format!(
-            r#"{{"type":"AdaptiveCard","version":"{version}","body":[{{"text":"{text}"}}]}}"#
+            r#"{{"type":"AdaptiveCard","version":{version},"body":[{{"text":"{text}"}}]}}"#
         ))
         .unwrap()
     }
@@ -290,7 +294,7 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_template_is_told_with_its_place() {
-        let good = || DisplayTemplate::new("urgent", 1, card("1.5", "${title}"));
+        let good = || DisplayTemplate::new("urgent", 1, card("\"1.5\"", "${title}"));
         let mut odd = DisplayTemplate::new("not-an-id", 0, RawJson::parse("[]").unwrap());
         odd.rules = Some(vec![
             PropertyRule::default(),
@@ -343,13 +347,19 @@ mod tests {
     #[test]
     fn a_card_for_compliance_is_of_the_old_kind() {
         let place = "$.complianceSettings.eDiscoveryResultTemplates[0].layout";
+        let told_of =
+            |version: &str| format!("says version {version}; write one as a text, \"1.2\" at most");
+        let braces = || Some("has ${...}; write {name} for a property".to_owned());
         for (version, text, why) in [
-            ("1.2", "{title}", None),
-            ("1.0", "x", None),
-            ("1.3", "x", Some("says version \"1.3\"; 1.2 is the highest here")),
-            ("2.0", "x", Some("says version \"2.0\"; 1.2 is the highest here")),
-            ("", "x", Some("says version \"\"; 1.2 is the highest here")),
-            ("1.2", "${title}", Some("has ${...}; write {name} for a property")),
+            ("\"1.2\"", "{title}", None),
+            ("\"1.0\"", "x", None),
+            ("\"1.3\"", "x", Some(told_of(r#""\"1.3\"""#))),
+            ("\"2.0\"", "x", Some(told_of(r#""\"2.0\"""#))),
+            ("\"1.2.3\"", "x", Some(told_of(r#""\"1.2.3\"""#))),
+            ("1.2", "x", Some(told_of(r#""1.2""#))),
+            ("null", "x", Some(told_of(r#""null""#))),
+            ("\"1.2\"", "${title}", braces()),
+            ("\"1.2\"", r"\u0024{title}", braces()),
         ] {
             let template = DisplayTemplate::new("a", 1, card(version, text));
             let settings = ComplianceSettings::new([template]);

@@ -6,6 +6,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use super::UNKNOWN_FUTURE_VALUE;
+
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident = $name:literal,)*) => {
         /// A rule that a value or a request must keep. `docs/rules.md` tells what each one says,
@@ -286,6 +288,17 @@ impl FaultList {
     /// Refuses a required member that is not there.
     pub(crate) fn missing(&mut self, place: impl Into<Cow<'static, str>>) {
         self.push(Rule::MemberRequired, place, "is missing or empty; give it a value");
+    }
+
+    /// Refuses a member of an enumeration that cannot be written: the sentinel, and no text at
+    /// all. Any other may be one that the service has learnt.
+    pub(crate) fn check_word(&mut self, place: impl Into<Cow<'static, str>>, word: &str) {
+        if word.is_empty() {
+            self.missing(place);
+        } else if word.eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE) {
+            let detail = "unknownFutureValue is only ever read; name the real member";
+            self.push(Rule::UnknownFutureValue, place, detail);
+        }
     }
 
     /// Takes over the faults of a part.
