@@ -3,6 +3,9 @@
 
 mod items;
 mod others;
+#[cfg(feature = "server")]
+#[path = "../support/raw.rs"]
+mod raw;
 mod schemas;
 mod settings;
 #[path = "../support/mod.rs"]
@@ -35,20 +38,7 @@ fn case(
     Case { method, target: target.into(), body: body.into(), status: 400, faults: faults.to_vec() }
 }
 
-#[test]
-fn each_documented_mistake_is_refused_with_its_own_rule() {
-    let bench = Bench::ready();
-    bench.expect(201, "POST", CONNECTIONS, r#"{"id":"draft","name":"a"}"#);
-    let body = item_with(r#""content":{"type":"html","value":"<p>before</p>"}"#);
-    bench.expect(200, "PUT", ITEM, body);
-    let before = bench.expect(200, "GET", ITEM, "").json;
-    bench.expect(201, "POST", &format!("{CONTOSO}/groups"), r#"{"id":"teamx"}"#);
-    let groups = bench.emulator.groups("contosohr");
-    let schema = format!("{CONTOSO}/schema");
-    let schema_before = bench.expect(200, "GET", &schema, "").json;
-    let connections_before = bench.expect(200, "GET", CONNECTIONS, "").json;
-
-    let mut seen = BTreeSet::new();
+fn cases() -> impl Iterator<Item = Case> {
     let cases = [
         items::cases(),
         others::activities_on_items(),
@@ -60,7 +50,30 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
         schemas::cases(),
         others::other_statuses(),
     ];
-    for case in cases.into_iter().flatten() {
+    cases.into_iter().flatten()
+}
+
+/// A service with a connection that is ready and holds an item and a group, and a draft.
+fn bench() -> Bench {
+    let bench = Bench::ready();
+    bench.expect(201, "POST", CONNECTIONS, r#"{"id":"draft","name":"a"}"#);
+    let body = item_with(r#""content":{"type":"html","value":"<p>before</p>"}"#);
+    bench.expect(200, "PUT", ITEM, body);
+    bench.expect(201, "POST", &format!("{CONTOSO}/groups"), r#"{"id":"teamx"}"#);
+    bench
+}
+
+#[test]
+fn each_documented_mistake_is_refused_with_its_own_rule() {
+    let bench = bench();
+    let before = bench.expect(200, "GET", ITEM, "").json;
+    let groups = bench.emulator.groups("contosohr");
+    let schema = format!("{CONTOSO}/schema");
+    let schema_before = bench.expect(200, "GET", &schema, "").json;
+    let connections_before = bench.expect(200, "GET", CONNECTIONS, "").json;
+
+    let mut seen = BTreeSet::new();
+    for case in cases() {
         let answer = bench.refused(case.method, &case.target, case.body, &case.faults);
         assert_eq!(answer.status, case.status, "{}", answer.text);
         seen.extend(case.faults.iter().map(|(rule, _)| *rule));
@@ -83,6 +96,22 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
     seen.extend(["connection-owner", "fault", "permission", "token-claims", "token-kind"]);
     let all: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(seen, all);
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn each_of_them_is_refused_over_http_alike() {
+    let bench = bench();
+    let server = graphfeed_emulator::server::Server::start(bench.emulator.clone(), "127.0.0.1:0");
+    let server = server.expect("a server");
+    for case in cases() {
+        // A connection of its own, for some refusals close it.
+        let mut raw = raw::Raw::open(server.address());
+        let answer = raw.exchange(case.method, &case.target, &case.body);
+        let error: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        let faults = support::faults_of(&error["error"]);
+        assert_eq!((answer.status, faults), (case.status, case.faults), "{}", case.target);
+    }
 }
 
 #[test]
