@@ -2,15 +2,16 @@
 
 use graphfeed_core::{
     external::{
-        ActivitySettings, AwaitGone, AwaitReady, AwaitSchema, Configuration, ConnectionState,
-        ConnectionUpdate, ContentExperienceType, ContentExperiences, CreateConnection,
-        DeleteConnection, DeleteItem, DisplayTemplate, EnsureConnection, EnsureSchema,
-        EnsuredSchema, ExternalConnection, GetConnection, GetItem, GetOperation, GetQuota,
-        GetSchema, ItemIdResolver, Label, ListConnections, Made, PropertyType, PutItem,
-        RegisterSchema, Schema, SchemaProperty, SearchSettings, UpdateConnection,
+        ActivitySettings, AwaitGone, AwaitReady, AwaitSchema, ComplianceSettings, Configuration,
+        ConnectionState, ConnectionUpdate, ConnectorTicket, ContentCategory, ContentExperienceType,
+        ContentExperiences, CreateConnection, DeleteConnection, DeleteItem, DisplayTemplate,
+        EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection, GetConnection, GetItem,
+        GetOperation, GetQuota, GetSchema, ItemIdResolver, Label, ListConnections, Made,
+        PropertyType, PutItem, RegisterSchema, Schema, SchemaProperty, SearchSettings,
+        UpdateConnection,
     },
     protocol::{Cause, Deleted, Version},
-    types::{Change, OperationId, RawJson, Rule},
+    types::{Change, ConnectionId, OperationId, RawJson, Rule, Secret},
 };
 use graphfeed_emulator::{ConnectionState as State, Options};
 
@@ -32,6 +33,7 @@ pub(super) fn life(world: &World) {
         .configuration(Configuration::new([guid(1)]))
         .activity_settings(ActivitySettings::new([resolver]))
         .search_settings(SearchSettings::new([DisplayTemplate::new("plain", 1, card)]))
+        .content_category(ContentCategory::TaskManagement)
         .build()
         .unwrap();
     let made = client.send(&CreateConnection::new(&full)).unwrap();
@@ -39,8 +41,15 @@ pub(super) fn life(world: &World) {
     assert_eq!(full.update_of(&made), None, "everything was stored as it was sent");
     refuses(world, &CreateConnection::new(&full), 409, "already-exists");
 
+    // A Teams app's has the app's id, by a header of its own.
+    let ticket = ConnectorTicket::new("8b1a9953", Secret::new("made-up")).unwrap();
+    let teams = ExternalConnection::new(ConnectionId::new("teamsapp").unwrap(), "Teams").unwrap();
+    let of_app = client.send(&CreateConnection::new(&teams).ticket(&ticket)).unwrap();
+    assert_eq!(of_app.connector_id.as_deref(), Some("8b1a9953"));
+
     let listed: Vec<_> = client.pages(&ListConnections::new()).map(Result::unwrap).collect();
-    assert_eq!(listed.iter().map(|page| page.value.len()).sum::<usize>(), 1);
+    let listed: Vec<_> = listed.iter().map(|page| page.value[0].id.as_deref().unwrap()).collect();
+    assert_eq!(listed, ["contosohr", "teamsapp"], "one on each page");
 
     let update = ConnectionUpdate::builder().name("HR").description(Change::Null).build().unwrap();
     client.send(&UpdateConnection::new(&id, &update)).unwrap();
@@ -66,12 +75,16 @@ pub(super) fn life(world: &World) {
 fn beta(world: &World) {
     let (client, id) = (&world.client, hr());
     let both = [ContentExperienceType::Search, ContentExperienceType::Compliance];
+    let card = RawJson::parse(r#"{"type":"AdaptiveCard","version":"1.2","body":[]}"#).unwrap();
+    let compliance = ComplianceSettings::new([DisplayTemplate::new("plain", 1, card)]);
     let update = ConnectionUpdate::builder()
         .enabled_content_experiences(ContentExperiences::new(both.clone()))
+        .compliance_settings(compliance.clone())
         .build()
         .unwrap();
     client.send(&UpdateConnection::new(&id, &update)).unwrap();
     let found = client.send(&GetConnection::new(&id)).unwrap();
+    assert_eq!(found.compliance_settings, Some(compliance));
     let experiences: Vec<_> = found.enabled_content_experiences.unwrap().iter().cloned().collect();
     assert_eq!(experiences, both);
     let quota = client.send(&GetQuota::new(&id)).unwrap();

@@ -184,7 +184,9 @@ fn refuses<E: Endpoint<Output: Debug>>(world: &World, endpoint: &E, status: u16,
 fn every_operation_succeeds_and_is_refused_as_documented() {
     let seen = Seen::default();
     for version in [Version::V1, Version::Beta] {
-        connections::life(&World::new(version, &seen));
+        let mut pages = Options::default();
+        pages.behaviour.set("page-size", "1").unwrap();
+        connections::life(&World::with(version, &seen, pages, None));
         connections::registration(&World::new(version, &seen));
         items::life(&World::new(version, &seen));
         items::activities(&World::new(version, &seen));
