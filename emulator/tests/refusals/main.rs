@@ -102,7 +102,7 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
 #[test]
 fn each_of_them_is_refused_over_http_alike() {
     let bench = bench();
-    let server = graphfeed_emulator::server::Server::start(bench.emulator.clone(), "127.0.0.1:0");
+    let server = graphfeed_emulator::server::Server::start(bench.emulator, "127.0.0.1:0");
     let server = server.expect("a server");
     for case in cases() {
         // A connection of its own, for some refusals close it.
