@@ -6,13 +6,15 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
     CLOUDS, ExternalItem, MANAGE_CONNECTION, READ_CONNECTION, SchemaPlan, SchemaProperty,
-    StoredSchemaProperty, item_check, schema_check, schema_property::member, work_or_application,
+    StoredSchemaProperty, item_check, schema_check, work_or_application,
 };
+#[cfg(doc)]
+use crate::types::Rule;
 use crate::{
     protocol::{
         Answer, DecodeError, DecodeKind, Endpoint, Lane, PathArgs, Route, ServiceRoot, write_json,
     },
-    types::{BuildError, ConnectionId, Fault, FaultList, OperationId, Rule, read, resource},
+    types::{BuildError, ConnectionId, Fault, FaultList, OperationId, read, resource},
 };
 
 /// The properties that the items of a connection may have: 1 to 128.
@@ -50,9 +52,10 @@ impl Schema {
     /// # Errors
     /// All the rules that are broken, each with its place: [`Rule::SchemaSize`],
     /// [`Rule::PropertyName`], [`Rule::PropertyTwice`], [`Rule::UnknownFutureValue`],
-    /// [`Rule::PropertyDescription`], [`Rule::SchemaSearchable`], [`Rule::SchemaRefinable`],
-    /// [`Rule::SchemaExactMatch`], [`Rule::LabelRetrievable`], [`Rule::LabelTwice`],
-    /// [`Rule::LabelType`] and [`Rule::PeopleSchema`].
+    /// [`Rule::MemberRequired`] for an empty type, label or score, [`Rule::PropertyDescription`],
+    /// [`Rule::SchemaSearchable`], [`Rule::SchemaRefinable`], [`Rule::SchemaExactMatch`],
+    /// [`Rule::LabelRetrievable`], [`Rule::LabelTwice`], [`Rule::LabelType`] and
+    /// [`Rule::PeopleSchema`].
     pub fn new(properties: impl IntoIterator<Item = SchemaProperty>) -> Result<Self, BuildError> {
         let properties: Vec<_> = properties.into_iter().collect();
         let mut faults = FaultList::default();
@@ -234,20 +237,10 @@ impl TryFrom<&StoredSchema> for Schema {
     type Error = BuildError;
 
     /// # Errors
-    /// As [`Schema::new`], and [`Rule::MemberRequired`] where a property has no type.
+    /// As [`Schema::new`]: [`Rule::MemberRequired`] also where a type could not be read.
     fn try_from(stored: &StoredSchema) -> Result<Self, BuildError> {
         let stored = stored.properties.as_deref().unwrap_or_default();
-        let mut faults = FaultList::default();
-        for (index, property) in stored.iter().enumerate() {
-            if property.kind.is_none() {
-                let detail = "is missing, or no text; name the type";
-                faults.push(Rule::MemberRequired, member(index, "type"), detail);
-            }
-        }
-        let properties: Vec<_> = stored.iter().map(StoredSchemaProperty::to_written).collect();
-        schema_check::check(&properties, &mut faults);
-        faults.finish()?;
-        Ok(Self(properties))
+        Self::new(stored.iter().map(StoredSchemaProperty::to_written))
     }
 }
 
@@ -313,6 +306,7 @@ mod tests {
     use crate::{
         external::{ImportanceScore, Label, PropertyType},
         protocol::{Cause, Cloud, Version},
+        types::Rule,
     };
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     Label, PropertyType, SchemaAttribute, SchemaProperty, property::check_name,
     schema_property::member,
 };
-use crate::types::{Fault, FaultList, Rule, UNKNOWN_FUTURE_VALUE, quote};
+use crate::types::{Fault, FaultList, Rule, quote};
 
 /// The most characters that a description has.
 const DESCRIPTION: usize = 200;
@@ -100,7 +100,7 @@ fn check_names(
 }
 
 fn check_type(index: usize, property: &SchemaProperty, faults: &mut FaultList) {
-    check_future(member(index, "type"), property.kind.as_str(), faults);
+    faults.check_word(member(index, "type"), property.kind.as_str());
     if let Some(description) = &property.description {
         let count = description.chars().count();
         if count > DESCRIPTION {
@@ -110,14 +110,7 @@ fn check_type(index: usize, property: &SchemaProperty, faults: &mut FaultList) {
     }
     if let Some(importance) = &property.ranking_hint {
         let place = member(index, "rankingHint.importanceScore");
-        check_future(place, importance.as_str(), faults);
-    }
-}
-
-fn check_future(place: String, name: &str, faults: &mut FaultList) {
-    if name.eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE) {
-        let detail = "unknownFutureValue is only ever read; name the real member";
-        faults.push(Rule::UnknownFutureValue, place, detail);
+        faults.check_word(place, importance.as_str());
     }
 }
 
@@ -183,7 +176,7 @@ fn check_labels<'a>(
 ) {
     for (at, label) in property.labels.iter().enumerate() {
         let place = || member(index, format_args!("labels[{at}]"));
-        check_future(place(), label.as_str(), faults);
+        faults.check_word(place(), label.as_str());
         if known.contains(&label) {
             let label = quote(label.as_str());
             let detail = format!("{label} is there twice; leave it on the property it fits best");
@@ -346,6 +339,17 @@ pub(super) mod tests {
                 Rule::UnknownFutureValue,
                 "$.properties[0].rankingHint.importanceScore",
             ),
+            (
+                text("a").ranking_hint("".into()),
+                Rule::MemberRequired,
+                "$.properties[0].rankingHint.importanceScore",
+            ),
+            (
+                text("a").retrievable().label("".into()),
+                Rule::MemberRequired,
+                "$.properties[0].labels[0]",
+            ),
+            (property("a", "".into()), Rule::MemberRequired, "$.properties[0].type"),
         ] {
             let refused = refused(property);
             assert_eq!(found(refused.faults()), [(rule, place)], "{refused}");
