@@ -14,6 +14,7 @@ mod added;
 mod await_connection;
 mod connection;
 mod ensure;
+mod ensure_schema;
 mod group;
 mod group_plan;
 mod identity;
@@ -42,9 +43,8 @@ pub use connection::{
     ExternalConnection, ExternalConnectionBuilder, GetConnection, ListConnections,
     StoredConnection, UpdateConnection,
 };
-pub use ensure::{
-    CreateConnectionOnce, CreatedConnection, EnsureConnection, EnsureSchema, EnsuredSchema, Made,
-};
+pub use ensure::{CreateConnectionOnce, CreatedConnection, EnsureConnection, Made};
+pub use ensure_schema::{EnsureSchema, EnsuredSchema};
 pub use group::{
     AddMember, CreateGroup, DeleteGroup, ExternalGroup, GetGroup, GroupUpdate, RemoveMember,
     StoredGroup, UpdateGroup,
