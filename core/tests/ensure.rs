@@ -3,18 +3,22 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use graphfeed_core::{
+    client::{Client, SendOptions, VirtualClock},
     external::{
         AwaitGone, AwaitReady, ConnectionState, ConnectorTicket, CreateConnectionOnce,
         EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection, Made, PropertyType,
         Schema, SchemaProperty,
     },
-    protocol::{Applied, Cause, GiveUp},
-    types::{ConnectionId, Rule, Secret},
+    protocol::{Applied, Cause, GiveUp, ServiceRoot},
+    types::{AccessToken, ConnectionId, Rule, Secret},
 };
-use support::{Line, line, lost, run};
+use support::{Line, Script, line, lost, run};
 
 fn connection() -> ExternalConnection {
     ExternalConnection::new(ConnectionId::new("contosohr").unwrap(), "Contoso HR").unwrap()
@@ -147,6 +151,30 @@ fn a_schema_is_registered_where_it_is_not_there() {
             line(PATCH, 202, "")
         ]),
         "begun"
+    );
+}
+
+#[test]
+fn an_update_is_written_over_what_is_there() {
+    const LIVE: &str = r#"{"properties":[{"name":"title","type":"string","isQueryable":true,
+        "isRefinable":true,"labels":["title"],"aliases":["RefinableString00"],"new":1}]}"#;
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let script = Script::new(&[line(GET_SCHEMA, 200, LIVE), line(PATCH, 202, "")]);
+    let (bodies, lines) = (Arc::clone(&sent), script.clone());
+    let transport = move |request: http::Request<bytes::Bytes>, _: &SendOptions| {
+        bodies.lock().unwrap().push(request.body().clone());
+        lines.answer(&request)
+    };
+    let client = Client::builder(ServiceRoot::v1(), AccessToken::new("t").unwrap())
+        .build(transport, VirtualClock::default());
+    let id = ConnectionId::new("contosohr").unwrap();
+    let wanted =
+        Schema::new([SchemaProperty::new("title", PropertyType::String).refinable()]).unwrap();
+    client.run(&EnsureSchema::new(&id, &wanted)).unwrap();
+    script.assert_played();
+    assert_eq!(
+        sent.lock().unwrap()[1],
+        r#"{"baseType":"microsoft.graph.externalItem","properties":[{"name":"title","type":"string","isQueryable":false,"isRefinable":true,"labels":[],"aliases":["RefinableString00"],"new":1}]}"#
     );
 }
 

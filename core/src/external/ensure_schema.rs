@@ -12,7 +12,7 @@ use super::{
     SchemaRegistration, StoredConnection, StoredSchema, ensure::is_missing,
 };
 use crate::{
-    machine::{Logic, Machine, Next, Policy, Sequence, Start, Task, Tick},
+    machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
     protocol::{Applied, Call, Endpoint, Error, GiveUp, Reply},
     types::ConnectionId,
 };
@@ -105,11 +105,12 @@ impl Task for EnsureSchema<'_> {
     fn start(&self, start: &Start) -> Result<impl Machine<Output = EnsuredSchema> + Send, Error> {
         let logic = Registration {
             plan: SchemaPlan::between(&StoredSchema::default(), self.schema),
+            connection: self.connection.clone(),
             wanted: self.schema.clone(),
             register: start.call(&RegisterSchema::new(self.connection, self.schema))?,
             look: start.call(&GetConnection::new(self.connection))?,
             get: start.call(&GetSchema::new(self.connection))?,
-            policy: start.policy.clone(),
+            start: start.clone(),
             at: Registering::Get,
             rounds: 0,
             doubt: None,
@@ -122,13 +123,14 @@ impl Task for EnsureSchema<'_> {
 }
 
 struct Registration {
+    connection: ConnectionId,
     wanted: Schema,
     // From what was there at last, if it was another.
     plan: SchemaPlan,
     register: Call<SchemaAnswer>,
     look: Call<SchemaAnswer>,
     get: Call<SchemaAnswer>,
-    policy: Policy,
+    start: Start,
     at: Registering,
     rounds: u32,
     // The last PATCH of unknown fate.
@@ -158,24 +160,24 @@ impl Registration {
         Next::Call(call.clone(), not_before)
     }
 
-    /// Compares what is there with what is wanted.
-    fn found(&mut self, found: StoredSchema, now: Tick) -> Next<SchemaAnswer, EnsuredSchema> {
+    /// Compares what is there with what is wanted, and writes the one over the other.
+    fn found(
+        &mut self,
+        found: StoredSchema,
+        now: Tick,
+    ) -> Result<Next<SchemaAnswer, EnsuredSchema>, Error> {
         let plan = SchemaPlan::between(&found, &self.wanted);
-        match plan.check() {
-            Ok(()) if plan.is_empty() => Next::Done(Ok(match self.doubt {
+        if plan.is_empty() {
+            return Ok(Next::Done(Ok(match self.doubt {
                 Some(_) => EnsuredSchema::ProbablyBegun { stored: found, plan: self.plan.clone() },
                 None => EnsuredSchema::Equal(found),
-            })),
-            Ok(()) => {
-                self.plan = plan;
-                self.register(now)
-            }
-            // Somebody else has registered it since; what is in doubt matters more.
-            Err(why) => Next::Done(Err(self
-                .doubt
-                .take()
-                .unwrap_or_else(|| Error::build(const { &RegisterSchema::ROUTE }, why)))),
+            })));
         }
+        plan.check().map_err(|why| Error::build(const { &RegisterSchema::ROUTE }, why))?;
+        let register = RegisterSchema::new(&self.connection, &self.wanted).over(&found);
+        self.register = self.start.call(&register)?;
+        self.plan = plan;
+        Ok(self.register(now))
     }
 
     /// Registers, or does so again where looking has shown that it was in vain.
@@ -184,8 +186,8 @@ impl Registration {
             return self.go(Registering::Register, now);
         };
         self.rounds += 1;
-        let not_before = now + self.policy.wait(self.rounds, doubt.retry_after());
-        match self.doubt.take_if(|_| self.rounds >= self.policy.attempts) {
+        let not_before = now + self.start.policy.wait(self.rounds, doubt.retry_after());
+        match self.doubt.take_if(|_| self.rounds >= self.start.policy.attempts) {
             Some(doubt) => Next::Done(Err(doubt.gave_up(GiveUp::Attempts))),
             None => self.go(Registering::Register, not_before),
         }
@@ -206,7 +208,10 @@ impl Logic for Registration {
                 let plan = self.plan.clone();
                 Next::Done(Ok(EnsuredSchema::Begun { registration, plan }))
             }
-            (_, Ok(SchemaAnswer::Schema(found))) => self.found(found, now),
+            // Somebody else has registered it since; what is in doubt matters more.
+            (_, Ok(SchemaAnswer::Schema(found))) => self
+                .found(found, now)
+                .unwrap_or_else(|error| Next::Done(Err(self.doubt.take().unwrap_or(error)))),
             (Registering::Get, Err(error)) if is_missing(&error) => self.register(now),
             (Registering::Register, Err(error)) => {
                 let provisioning =

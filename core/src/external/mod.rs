@@ -29,6 +29,7 @@ mod schema;
 mod schema_check;
 mod schema_plan;
 mod schema_property;
+mod schema_update;
 mod search_settings;
 mod stored_property;
 

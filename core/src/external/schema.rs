@@ -2,11 +2,11 @@
 //! ([schema](https://learn.microsoft.com/graph/api/resources/externalconnectors-schema)).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
 
 use super::{
     CLOUDS, ExternalItem, MANAGE_CONNECTION, READ_CONNECTION, SchemaPlan, SchemaProperty,
-    StoredSchemaProperty, item_check, schema_check, work_or_application,
+    StoredSchemaProperty, item_check, schema_check, schema_update::SchemaOver, work_or_application,
 };
 #[cfg(doc)]
 use crate::types::Rule;
@@ -115,10 +115,7 @@ impl Schema {
 
 impl Serialize for Schema {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut members = to.serialize_map(Some(2))?;
-        members.serialize_entry("baseType", "microsoft.graph.externalItem")?;
-        members.serialize_entry("properties", &self.0)?;
-        members.end()
+        SchemaOver { schema: self, stored: None }.serialize(to)
     }
 }
 
@@ -127,16 +124,53 @@ impl Serialize for Schema {
 ///
 /// The answer says only that registration has begun. It takes 5 to 15 minutes; the connection is
 /// ready when the operation is `completed`.
+///
+/// Where a schema is registered already, what is sent is taken to stand in its place, so that what
+/// [`SchemaPlan`] passes over would be lost; write the new one [`over`](Self::over) it, as
+/// [`EnsureSchema`](super::EnsureSchema) does.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterSchema<'a> {
     connection: &'a ConnectionId,
     schema: &'a Schema,
+    stored: Option<&'a StoredSchema>,
 }
 
 impl<'a> RegisterSchema<'a> {
     /// Registers `schema` for `connection`.
     pub fn new(connection: &'a ConnectionId, schema: &'a Schema) -> Self {
-        Self { connection, schema }
+        Self { connection, schema, stored: None }
+    }
+
+    /// Writes it over the schema that is registered, so that exactly what [`SchemaPlan::between`]
+    /// finds is changed, whether the service replaces properties or merges into them, which the
+    /// documents leave open: aliases of a refinable property, ranking hints and members that this
+    /// version does not know are written again, and what is taken away is written as `false`, `[]`
+    /// or `null`. A ranking hint is kept in beta only, for v1.0 has no word for it.
+    ///
+    /// Whether the service lets it be changed so is not looked at here; the plan says it.
+    ///
+    /// ```
+    /// use graphfeed_core::external::{PropertyType, RegisterSchema, Schema, SchemaProperty};
+    /// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+    /// use graphfeed_core::types::ConnectionId;
+    ///
+    /// let stored = serde_json::from_str(
+    ///     r#"{"properties":[{"name":"tag","type":"string","isQueryable":true,
+    ///         "isRefinable":true,"aliases":["RefinableString00"]}]}"#,
+    /// )?;
+    /// let connection = ConnectionId::new("contosohr")?;
+    /// let wanted = Schema::new([SchemaProperty::new("tag", PropertyType::String).refinable()])?;
+    /// let request =
+    ///     RegisterSchema::new(&connection, &wanted).over(&stored).request(&ServiceRoot::v1())?;
+    /// assert!(request.body().ends_with(
+    ///     br#"{"name":"tag","type":"string","isQueryable":false,"isRefinable":true,"aliases":["RefinableString00"]}]}"#,
+    /// ));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn over(mut self, stored: &'a StoredSchema) -> Self {
+        self.stored = Some(stored);
+        self
     }
 }
 
@@ -166,10 +200,12 @@ impl Endpoint for RegisterSchema<'_> {
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         let mut faults = FaultList::default();
         for (index, property) in self.schema.0.iter().enumerate() {
-            property.check_available(to, index, &mut faults);
+            let before = self.stored.and_then(|stored| stored.get(&property.name));
+            property.check_available(before, to, index, &mut faults);
         }
         faults.finish()?;
-        write_json(self.schema, out)
+        let stored = self.stored.map(|stored| (stored, to.version()));
+        write_json(&SchemaOver { schema: self.schema, stored }, out)
     }
 
     fn parse(answer: &Answer<'_>) -> Result<SchemaRegistration, DecodeError> {
@@ -201,6 +237,12 @@ resource! {
 }
 
 impl StoredSchema {
+    /// The property with this name.
+    pub fn get(&self, name: &str) -> Option<&StoredSchemaProperty> {
+        let mut properties = self.properties.iter().flatten();
+        properties.find(|property| property.name.as_deref() == Some(name))
+    }
+
     /// Whether this is `schema`: whether [`SchemaPlan::between`] finds nothing to change.
     pub fn is(&self, schema: &Schema) -> bool {
         SchemaPlan::between(self, schema).is_empty()
@@ -216,21 +258,30 @@ impl StoredSchema {
     }
 }
 
-/// The registered schema as one that can be written, such as to add a property to it.
+/// The registered schema as one that can be written, such as to change a property of it.
 ///
 /// Types and labels that this version does not know are kept. Not so `unknownFutureValue`, behind
 /// which the service hides what a request has not asked for: it cannot be written, so that a schema
 /// with it is refused. [`StoredSchema::check_item`] works with any schema.
 ///
 /// ```
-/// use graphfeed_core::external::{PropertyType, Schema, SchemaProperty, StoredSchema};
+/// use graphfeed_core::external::{
+///     Label, PropertyType, Schema, SchemaAttribute, SchemaPlan, SchemaProperty, StoredSchema,
+/// };
 ///
-/// let stored: StoredSchema = serde_json::from_str(
-///     r#"{"properties":[{"name":"title","type":"string","isSearchable":true}]}"#,
+/// let live: StoredSchema = serde_json::from_str(
+///     r#"{"properties":[{"name":"title","type":"string","isSearchable":true,
+///         "isQueryable":true,"isRetrievable":true,"labels":["title"]}]}"#,
 /// )?;
-/// let mut properties = Schema::try_from(&stored)?.properties().to_vec();
+/// let mut properties = Schema::try_from(&live)?.properties().to_vec();
+/// let title = properties[0].clone();
+/// assert_eq!(title.labels(), [Label::Title]);
+/// properties[0] = title.without_label(&Label::Title).switch(SchemaAttribute::Queryable, false);
 /// properties.push(SchemaProperty::new("due", PropertyType::DateTime));
-/// assert_eq!(Schema::new(properties)?.properties().len(), 2);
+///
+/// let plan = SchemaPlan::between(&live, &Schema::new(properties)?);
+/// let changes: Vec<_> = plan.changes().iter().map(|change| change.what.to_string()).collect();
+/// assert_eq!(changes, ["loses isQueryable", "loses the label \"title\"", "is added"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl TryFrom<&StoredSchema> for Schema {
@@ -395,6 +446,27 @@ mod tests {
         assert_eq!(refused(Cloud::Global, Version::V1), found(false, true));
         assert_eq!(refused(Cloud::UsGovL4, Version::V1), found(true, true));
         assert_eq!(refused(Cloud::UsGovL5, Version::Beta), found(true, false));
+    }
+
+    #[test]
+    fn what_is_taken_away_has_to_exist_there_too() {
+        let id = ConnectionId::new("contosohr").unwrap();
+        let stored = serde_json::from_value(json!({"properties": [{"name": "a", "type": "string",
+            "description": "d", "isExactMatchRequired": true}]}))
+        .unwrap();
+        let schema = Schema::new([SchemaProperty::new("a", PropertyType::String)]).unwrap();
+        let update = RegisterSchema::new(&id, &schema).over(&stored);
+        let refused = update.request(&ServiceRoot::new(Cloud::UsGovL4, Version::V1)).unwrap_err();
+        let found: Vec<_> =
+            refused.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
+        assert_eq!(
+            found,
+            [
+                (Rule::Cloud, "$.properties[0].description"),
+                (Rule::Version, "$.properties[0].isExactMatchRequired"),
+            ]
+        );
+        assert!(update.request(&ServiceRoot::new(Cloud::Global, Version::Beta)).is_ok());
     }
 
     #[test]

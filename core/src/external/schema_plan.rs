@@ -114,19 +114,24 @@ impl SchemaPlan {
     ///
     /// Two things that the service holds are no difference, for others than the schema's owner put
     /// them there: further aliases of a refinable property, of which the service adds one that
-    /// cannot be removed, and nothing tells which; and a ranking hint where none is wanted, for
-    /// an administrator may have set it. A stored property without a name is passed over.
+    /// cannot be removed, and nothing tells which (where it is refinable no longer, those that are
+    /// named like `RefinableString00`); and a ranking hint where none is wanted, for an
+    /// administrator may have set it. [`RegisterSchema::over`](super::RegisterSchema::over) keeps
+    /// both. A stored property without a name is passed over, and an empty description is none.
     pub fn between(stored: &StoredSchema, wanted: &Schema) -> Self {
-        let stored = stored.properties.as_deref().unwrap_or_default();
         let mut changes = Vec::new();
-        for (index, wanted) in wanted.properties().iter().enumerate() {
-            let before = stored.iter().find(|before| before.name.as_ref() == Some(&wanted.name));
-            let mut found = Found { index, name: &wanted.name, changes: &mut changes };
-            match before {
-                Some(before) => found.compare(before, wanted),
+        for (index, property) in wanted.properties().iter().enumerate() {
+            let mut found = Found { index, name: &property.name, changes: &mut changes };
+            match stored.get(&property.name) {
+                Some(before) => {
+                    found.compare(before, property);
+                    found.compare_aliases(before, property, wanted);
+                    found.compare_hints(before, property);
+                }
                 None => found.push("name", PropertyChange::Added),
             }
         }
+        let stored = stored.properties.as_deref().unwrap_or_default();
         for name in stored.iter().filter_map(|stored| stored.name.as_deref()) {
             if wanted.get(name).is_none() {
                 let place = "$.properties".to_owned();
@@ -197,11 +202,11 @@ impl Found<'_> {
             let (from, to) = (from.clone(), wanted.kind.clone());
             self.push("type", PropertyChange::Type { from, to });
         }
-        if before.description != wanted.description {
+        if before.described() != wanted.described() {
             self.push("description", PropertyChange::Description(wanted.description.clone()));
         }
-        for (attribute, on) in wanted.attributes() {
-            match (before.has(attribute), on) {
+        for attribute in SchemaAttribute::ALL {
+            match (before.has(attribute), wanted.has(attribute)) {
                 (false, true) => {
                     self.push(attribute.name(), PropertyChange::SwitchedOn(attribute));
                 }
@@ -212,8 +217,9 @@ impl Found<'_> {
             }
         }
         self.compare_labels(before.labels.as_deref().unwrap_or_default(), &wanted.labels);
-        let aliases = before.aliases.as_deref().unwrap_or_default();
-        self.compare_aliases(aliases, &wanted.aliases, before.has(SchemaAttribute::Refinable));
+    }
+
+    fn compare_hints(&mut self, before: &StoredSchemaProperty, wanted: &SchemaProperty) {
         if let Some(importance) = &wanted.ranking_hint
             && before.importance() != Some(importance)
         {
@@ -233,17 +239,60 @@ impl Found<'_> {
         }
     }
 
-    fn compare_aliases(&mut self, before: &[String], wanted: &[String], refinable: bool) {
-        let has = |aliases: &[String], alias: &str| {
-            aliases.iter().any(|other| other.eq_ignore_ascii_case(alias))
-        };
-        for alias in wanted.iter().filter(|alias| !has(before, alias)) {
+    fn compare_aliases(
+        &mut self,
+        before: &StoredSchemaProperty,
+        wanted: &SchemaProperty,
+        schema: &Schema,
+    ) {
+        let aliases = before.aliases.as_deref().unwrap_or_default();
+        for alias in wanted.aliases.iter().filter(|alias| !has(aliases, alias)) {
             self.push("aliases", PropertyChange::AliasAdded(alias.clone()));
         }
-        for alias in before.iter().filter(|alias| !refinable && !has(wanted, alias)) {
-            self.push("aliases", PropertyChange::AliasRemoved(alias.clone()));
+        for alias in aliases.iter().filter(|alias| !has(&wanted.aliases, alias)) {
+            if !stays(alias, before, wanted, schema) {
+                self.push("aliases", PropertyChange::AliasRemoved(alias.clone()));
+            }
         }
     }
+}
+
+fn has(aliases: &[String], alias: &str) -> bool {
+    aliases.iter().any(|other| other.eq_ignore_ascii_case(alias))
+}
+
+/// The aliases of a registered property that stay although nobody wants them: all of one that is
+/// and stays refinable, and those of the service, unless the wanted schema gives the name to
+/// another property.
+pub(super) fn aliases_that_stay<'a>(
+    before: &'a StoredSchemaProperty,
+    wanted: &'a SchemaProperty,
+    schema: &'a Schema,
+) -> impl Iterator<Item = &'a String> {
+    let aliases = before.aliases.as_deref().unwrap_or_default().iter();
+    aliases.filter(|alias| !has(&wanted.aliases, alias) && stays(alias, before, wanted, schema))
+}
+
+fn stays(
+    alias: &str,
+    before: &StoredSchemaProperty,
+    wanted: &SchemaProperty,
+    schema: &Schema,
+) -> bool {
+    let is_given = |other: &SchemaProperty| {
+        other.name != wanted.name
+            && (other.name.eq_ignore_ascii_case(alias) || has(&other.aliases, alias))
+    };
+    let refinable = before.has(SchemaAttribute::Refinable) && wanted.refinable;
+    (refinable || is_of_the_service(alias)) && !schema.properties().iter().any(is_given)
+}
+
+/// Whether the service names its own aliases so, as in `RefinableString00`. Examples show it; that
+/// it keeps them when a property is refinable no longer is assumed.
+fn is_of_the_service(alias: &str) -> bool {
+    let Some(rest) = alias.strip_prefix("Refinable") else { return false };
+    let number = rest.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    number.len() < rest.len() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether a type that was read can be this one. The sentinel stands for any that came after it.
@@ -490,8 +539,19 @@ mod tests {
         let added = one(refinable, text("a").refinable().alias("mine"));
         assert_eq!(added.len(), 1);
         assert_eq!(added[0].what, PropertyChange::AliasAdded("mine".into()));
+        let no_longer = json!({"name": "a", "type": "string", "aliases": ["RefinableDate07", "x"]});
+        let removed = one(no_longer, text("a"));
+        assert_eq!(removed.len(), 1);
+        assert_eq!(removed[0].what, PropertyChange::AliasRemoved("x".into()));
         let other_case = json!({"name": "a", "type": "string", "aliases": ["Mine"]});
         assert_eq!(one(other_case, text("a").alias("mine")), []);
+        for none in [
+            json!({"name": "a", "type": "string", "description": ""}),
+            json!({"name": "a", "type": "string", "description": null}),
+        ] {
+            assert_eq!(one(none.clone(), text("a").description("")), []);
+            assert_eq!(one(none, text("a")), []);
+        }
     }
 
     #[test]

@@ -6,9 +6,9 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
 
-use super::Label;
+use super::{Label, schema_update::PropertyOver};
 use crate::{
     protocol::{OnlyIn, ServiceRoot},
     types::{FaultList, open_enum, resource},
@@ -99,6 +99,15 @@ pub enum SchemaAttribute {
 }
 
 impl SchemaAttribute {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Searchable,
+        Self::Queryable,
+        Self::Retrievable,
+        Self::Refinable,
+        Self::ExactMatchRequired,
+    ];
+
     /// The name on the wire, such as `isSearchable`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -120,7 +129,8 @@ impl fmt::Display for SchemaAttribute {
 /// One property that items may have.
 ///
 /// Every attribute is off until it is switched on. The rules are checked with the schema, by
-/// [`Schema::new`](super::Schema::new).
+/// [`Schema::new`](super::Schema::new). One of a live schema can be read, changed and registered
+/// again, as the conversion of a [`StoredSchema`](super::StoredSchema) shows.
 ///
 /// ```
 /// use graphfeed_core::external::{Label, PropertyType, SchemaProperty};
@@ -166,51 +176,60 @@ impl SchemaProperty {
         }
     }
 
-    /// What it is for, in at most 200 characters; Copilot maps questions to properties by it. Not
-    /// in the US government's clouds.
+    /// What it is for, in at most 200 characters; Copilot maps questions to properties by it. An
+    /// empty text is none. Not in the US government's clouds.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
+        self.description = Some(description.into()).filter(|text| !text.is_empty());
+        self
+    }
+
+    /// Switches an attribute on or off.
+    #[must_use]
+    pub fn switch(mut self, attribute: SchemaAttribute, on: bool) -> Self {
+        let flag = match attribute {
+            SchemaAttribute::Searchable => &mut self.searchable,
+            SchemaAttribute::Queryable => &mut self.queryable,
+            SchemaAttribute::Retrievable => &mut self.retrievable,
+            SchemaAttribute::Refinable => &mut self.refinable,
+            SchemaAttribute::ExactMatchRequired => &mut self.exact_match_required,
+        };
+        *flag = on;
         self
     }
 
     /// Its text is searched in. For `string` and `stringCollection` only, and not together with
     /// refinable.
     #[must_use]
-    pub fn searchable(mut self) -> Self {
-        self.searchable = true;
-        self
+    pub fn searchable(self) -> Self {
+        self.switch(SchemaAttribute::Searchable, true)
     }
 
     /// It can be named in a query.
     #[must_use]
-    pub fn queryable(mut self) -> Self {
-        self.queryable = true;
-        self
+    pub fn queryable(self) -> Self {
+        self.switch(SchemaAttribute::Queryable, true)
     }
 
     /// It comes back in results.
     #[must_use]
-    pub fn retrievable(mut self) -> Self {
-        self.retrievable = true;
-        self
+    pub fn retrievable(self) -> Self {
+        self.switch(SchemaAttribute::Retrievable, true)
     }
 
     /// Results can be narrowed by it. For texts and numbers; not for `boolean`, and for the other
     /// types the documents differ. It cannot be switched on by a later update.
     #[must_use]
-    pub fn refinable(mut self) -> Self {
-        self.refinable = true;
-        self
+    pub fn refinable(self) -> Self {
+        self.switch(SchemaAttribute::Refinable, true)
     }
 
     /// A query matches its whole text or not at all, as is right for an id. For `string` and
     /// `stringCollection` that are not searchable. Beta only, which Microsoft does not support in
     /// production.
     #[must_use]
-    pub fn exact_match_required(mut self) -> Self {
-        self.exact_match_required = true;
-        self
+    pub fn exact_match_required(self) -> Self {
+        self.switch(SchemaAttribute::ExactMatchRequired, true)
     }
 
     /// How much it weighs in the order of results; the documents mean it for texts that are
@@ -236,6 +255,20 @@ impl SchemaProperty {
         self
     }
 
+    /// Takes a label away, if it is there.
+    #[must_use]
+    pub fn without_label(mut self, label: &Label) -> Self {
+        self.labels.retain(|known| known != label);
+        self
+    }
+
+    /// Takes an alias away, if it is there, in any letter case.
+    #[must_use]
+    pub fn without_alias(mut self, alias: &str) -> Self {
+        self.aliases.retain(|known| !known.eq_ignore_ascii_case(alias));
+        self
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
@@ -246,24 +279,58 @@ impl SchemaProperty {
         &self.kind
     }
 
-    pub(super) fn attributes(&self) -> [(SchemaAttribute, bool); 5] {
-        [
-            (SchemaAttribute::Searchable, self.searchable),
-            (SchemaAttribute::Queryable, self.queryable),
-            (SchemaAttribute::Retrievable, self.retrievable),
-            (SchemaAttribute::Refinable, self.refinable),
-            (SchemaAttribute::ExactMatchRequired, self.exact_match_required),
-        ]
+    /// Its [`description`](Self::description).
+    pub fn described(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
-    /// Refuses what the service at this root does not have.
-    pub(super) fn check_available(&self, to: &ServiceRoot, index: usize, faults: &mut FaultList) {
+    /// Whether an attribute is on.
+    pub fn has(&self, attribute: SchemaAttribute) -> bool {
+        match attribute {
+            SchemaAttribute::Searchable => self.searchable,
+            SchemaAttribute::Queryable => self.queryable,
+            SchemaAttribute::Retrievable => self.retrievable,
+            SchemaAttribute::Refinable => self.refinable,
+            SchemaAttribute::ExactMatchRequired => self.exact_match_required,
+        }
+    }
+
+    /// The attributes that are on.
+    pub fn attributes(&self) -> impl Iterator<Item = SchemaAttribute> {
+        SchemaAttribute::ALL.into_iter().filter(|attribute| self.has(*attribute))
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// Its aliases.
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// Its [`ranking_hint`](Self::ranking_hint).
+    pub fn importance(&self) -> Option<&ImportanceScore> {
+        self.ranking_hint.as_ref()
+    }
+
+    /// Refuses what the service at this root does not have. What is taken away of `before`, the
+    /// same property as it is registered, has to be written, too.
+    pub(super) fn check_available(
+        &self,
+        before: Option<&StoredSchemaProperty>,
+        to: &ServiceRoot,
+        index: usize,
+        faults: &mut FaultList,
+    ) {
         self.kind.check_available(to, || member(index, "type"), faults);
-        if self.description.is_some() {
+        if self.description.is_some() || before.is_some_and(|it| it.described().is_some()) {
             let place = || member(index, "description");
             OnlyIn::Commercial.check(to, place, "the description of a property", faults);
         }
-        if self.exact_match_required {
+        let was_exact = before.is_some_and(|it| it.has(SchemaAttribute::ExactMatchRequired));
+        if self.exact_match_required || was_exact {
             let name = SchemaAttribute::ExactMatchRequired.name();
             OnlyIn::Beta.check(to, || member(index, name), name, faults);
         }
@@ -284,31 +351,7 @@ pub(super) fn member(index: usize, member: impl fmt::Display) -> String {
 
 impl Serialize for SchemaProperty {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut members = to.serialize_map(None)?;
-        members.serialize_entry("name", &self.name)?;
-        members.serialize_entry("type", &self.kind)?;
-        if let Some(description) = &self.description {
-            members.serialize_entry("description", description)?;
-        }
-        for (attribute, on) in self.attributes() {
-            if on {
-                members.serialize_entry(attribute.name(), &true)?;
-            }
-        }
-        if !self.labels.is_empty() {
-            members.serialize_entry("labels", &self.labels)?;
-        }
-        if !self.aliases.is_empty() {
-            members.serialize_entry("aliases", &self.aliases)?;
-        }
-        if self.ranking_hint.is_some() {
-            let hint = StoredRankingHint {
-                importance_score: self.ranking_hint.clone(),
-                ..StoredRankingHint::default()
-            };
-            members.serialize_entry("rankingHint", &hint)?;
-        }
-        members.end()
+        PropertyOver::nothing(self).serialize(to)
     }
 }
 
@@ -364,6 +407,11 @@ impl StoredSchemaProperty {
         flag.unwrap_or(false)
     }
 
+    /// The description, if there is a text in it.
+    pub(super) fn described(&self) -> Option<&str> {
+        self.description.as_deref().filter(|text| !text.is_empty())
+    }
+
     pub(super) fn importance(&self) -> Option<&ImportanceScore> {
         self.ranking_hint.as_ref()?.importance_score.as_ref()
     }
@@ -374,7 +422,7 @@ impl StoredSchemaProperty {
         SchemaProperty {
             name: self.name.clone().unwrap_or_default(),
             kind,
-            description: self.description.clone(),
+            description: self.described().map(str::to_owned),
             aliases: self.aliases.clone().unwrap_or_default(),
             labels: self.labels.clone().unwrap_or_default(),
             searchable: self.has(SchemaAttribute::Searchable),
@@ -433,5 +481,30 @@ mod tests {
             serde_json::to_value(&refinable).unwrap(),
             json!({"name": "a", "type": "int64", "isSearchable": true, "isRefinable": true})
         );
+    }
+
+    #[test]
+    fn what_is_set_is_read_and_can_be_taken_away_again() {
+        let full = SchemaAttribute::ALL
+            .into_iter()
+            .fold(SchemaProperty::new("a", PropertyType::String), |it, one| it.switch(one, true))
+            .description("d")
+            .label(Label::Title)
+            .label(Label::Url)
+            .alias("b")
+            .alias("c")
+            .ranking_hint(ImportanceScore::Low);
+        assert_eq!(full.attributes().collect::<Vec<_>>(), SchemaAttribute::ALL);
+        assert_eq!((full.described(), full.importance()), (Some("d"), Some(&ImportanceScore::Low)));
+        let less = full
+            .description("")
+            .switch(SchemaAttribute::Refinable, false)
+            .without_label(&Label::Title)
+            .without_label(&Label::Tags)
+            .without_alias("B");
+        assert_eq!(less.described(), None);
+        assert_eq!(less.attributes().count(), 4);
+        assert!(!less.has(SchemaAttribute::Refinable));
+        assert_eq!((less.labels(), less.aliases()), (&[Label::Url][..], &["c".to_owned()][..]));
     }
 }
