@@ -35,6 +35,11 @@ impl AwaitReady {
         self.longest = longest;
         self
     }
+
+    /// The connection.
+    pub fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
 }
 
 impl Task for AwaitReady {
@@ -123,6 +128,11 @@ impl AwaitGone {
     pub fn at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> &ConnectionId {
+        &self.connection
     }
 }
 

@@ -1,10 +1,11 @@
-//! Whether an item fits a schema: one that is to be registered, or the one that is.
+//! Whether an item, or an update of one, fits a schema: one that is to be registered, or the one
+//! that is.
 //!
 //! The service refuses what does not fit with a text that names no property; here each is named.
 
 use super::{
-    ExternalItem, Label, PropertyType, PropertyValue, SchemaProperty, StoredSchemaProperty,
-    property::place,
+    ExternalItem, ItemUpdate, Label, Properties, PropertyType, PropertyValue, SchemaProperty,
+    StoredSchemaProperty, property::place,
 };
 use crate::types::{BuildError, FaultList, Rule, quote};
 
@@ -42,14 +43,27 @@ impl<'a> From<&'a StoredSchemaProperty> for Declared<'a> {
     }
 }
 
-/// Refuses the properties of `item` that are not declared so.
+impl AsRef<Properties> for ExternalItem {
+    fn as_ref(&self) -> &Properties {
+        self.properties()
+    }
+}
+
+/// Empty where the properties stay as they are.
+impl AsRef<Properties> for ItemUpdate {
+    fn as_ref(&self) -> &Properties {
+        self.properties()
+    }
+}
+
+/// Refuses the properties that are not declared so.
 pub(super) fn check<'a, D: Into<Declared<'a>>>(
-    item: &ExternalItem,
+    properties: &Properties,
     declared: impl IntoIterator<Item = D>,
 ) -> Result<(), BuildError> {
     let declared: Vec<Declared<'a>> = declared.into_iter().map(Into::into).collect();
     let mut faults = FaultList::default();
-    for (name, value) in item.properties().iter() {
+    for (name, value) in properties.iter() {
         match declared.iter().find(|declared| declared.name == name) {
             Some(declared) => {
                 check_type(name, value, declared, &mut faults);
@@ -171,6 +185,27 @@ mod tests {
                  make it an array of one [property-type]",
             ]
         );
+    }
+
+    #[test]
+    fn an_update_of_an_item_is_checked_by_what_it_replaces() {
+        let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
+        let stored: StoredSchema =
+            serde_json::from_value(serde_json::to_value(&schema).unwrap()).unwrap();
+        let update = |properties: Vec<(&str, PropertyValue)>| {
+            ItemUpdate::builder().replace_properties(properties).build().unwrap()
+        };
+        let text = ItemUpdate::builder().content(crate::types::Change::Null).build().unwrap();
+        for fits in [update(vec![("title", "a".into())]), text] {
+            assert_eq!(schema.check_item(&fits), Ok(()));
+            assert_eq!(stored.check_item(&fits), Ok(()));
+        }
+        let odd = update(vec![("title", 1.into()), ("other", "a".into())]);
+        for refused in [schema.check_item(&odd), stored.check_item(&odd)] {
+            let rules: Vec<Rule> =
+                refused.unwrap_err().faults().iter().map(|fault| fault.rule).collect();
+            assert_eq!(rules, [Rule::PropertyType, Rule::PropertyUndeclared]);
+        }
     }
 
     #[test]

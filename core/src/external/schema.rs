@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
 use super::{
-    CLOUDS, ExternalItem, MANAGE_CONNECTION, READ_CONNECTION, SchemaPlan, SchemaProperty,
+    CLOUDS, MANAGE_CONNECTION, Properties, READ_CONNECTION, SchemaPlan, SchemaProperty,
     StoredSchemaProperty, item_check, schema_check, schema_update::SchemaOver, work_or_application,
 };
 #[cfg(doc)]
@@ -72,8 +72,10 @@ impl Schema {
         schema_check::warnings(&self.0)
     }
 
-    /// Checks that an item has only properties that are declared here, of the types declared
-    /// here. The types are compared strictly: a whole number is no `double`.
+    /// Checks that an [`ExternalItem`](super::ExternalItem) or an [`ItemUpdate`](super::ItemUpdate)
+    /// has only properties that are declared here, of the types declared here. The types are
+    /// compared strictly: a whole number is no `double`. An update that leaves the properties as
+    /// they are fits.
     ///
     /// ```
     /// use graphfeed_core::external::{Acl, ExternalItem, PropertyType, Schema, SchemaProperty};
@@ -98,8 +100,8 @@ impl Schema {
     /// # Errors
     /// [`Rule::PropertyUndeclared`], [`Rule::PropertyType`], and [`Rule::PeopleSchema`] for more
     /// than 3 addresses of a person: every one that is broken.
-    pub fn check_item(&self, item: &ExternalItem) -> Result<(), BuildError> {
-        item_check::check(item, &self.0)
+    pub fn check_item(&self, item: &impl AsRef<Properties>) -> Result<(), BuildError> {
+        item_check::check(item.as_ref(), &self.0)
     }
 
     /// The properties.
@@ -248,13 +250,13 @@ impl StoredSchema {
         SchemaPlan::between(self, schema).is_empty()
     }
 
-    /// Checks an item as [`Schema::check_item`] does, against the schema that is registered. A
-    /// property whose type is not known to this version takes any value.
+    /// Checks an item or an update of one as [`Schema::check_item`] does, against the schema that is
+    /// registered. A property whose type is not known to this version takes any value.
     ///
     /// # Errors
     /// As there.
-    pub fn check_item(&self, item: &ExternalItem) -> Result<(), BuildError> {
-        item_check::check(item, self.properties.iter().flatten())
+    pub fn check_item(&self, item: &impl AsRef<Properties>) -> Result<(), BuildError> {
+        item_check::check(item.as_ref(), self.properties.iter().flatten())
     }
 }
 
