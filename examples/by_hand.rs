@@ -15,8 +15,8 @@ use std::{
 use graphfeed_core::{
     client::{SendOptions, Transport},
     external::{
-        Acl, AwaitSchema, EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection,
-        ExternalItem, PropertyType, PutItem, Schema, SchemaProperty,
+        Acl, EnsureConnection, EnsureSchema, ExternalConnection, ExternalItem, PropertyType,
+        PutItem, Schema, SchemaProperty,
     },
     machine::{Exchange, Machine, Policy, Shared, Start, Step, Task, Tick, Token},
     protocol::{self, Endpoint as _, ServiceRoot, Version},
@@ -76,12 +76,8 @@ fn put_an_item<T: Transport>(root: &ServiceRoot, transport: T) -> Result<Stored,
     let wanted = ExternalConnection::new(id.clone(), "Contoso HR")?;
     driver.drive(&mut EnsureConnection::new(&wanted).start(&start(driver.now()))?)?;
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)])?;
-    let ensured =
-        driver.drive(&mut EnsureSchema::new(&id, &schema).start(&start(driver.now()))?)?;
-    if let EnsuredSchema::Begun { registration, .. } = ensured {
-        let waiting = AwaitSchema::new(id.clone(), registration.operation);
-        driver.drive(&mut waiting.start(&start(driver.now()))?)?;
-    }
+    let ready = EnsureSchema::new(&id, &schema).ready();
+    driver.drive(&mut ready.start(&start(driver.now()))?)?;
 
     let item = ExternalItem::builder(ItemId::new("T1")?)
         .acl(Acl::everyone(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))

@@ -8,11 +8,11 @@ use std::error::Error;
 use graphfeed_core::{
     client::{Client, Transport},
     external::{
-        Acl, ActivitySettings, AddActivities, AwaitGone, AwaitSchema, DeleteConnection, DeleteItem,
-        EnsureConnection, EnsureSchema, EnsuredSchema, ExternalActivity, ExternalConnection,
-        ExternalGroup, ExternalItem, ExternalItemContent, GetItem, GetSchema, GroupPlan,
-        GroupWithMembers, Identity, ItemIdResolver, ItemUpdate, Label, PatchItem, PropertyType,
-        PutItem, Schema, SchemaPlan, SchemaProperty,
+        Acl, ActivitySettings, AddActivities, AwaitGone, DeleteConnection, DeleteItem,
+        EnsureConnection, EnsureSchema, ExternalActivity, ExternalConnection, ExternalGroup,
+        ExternalItem, ExternalItemContent, GetItem, GetSchema, GroupPlan, GroupWithMembers,
+        Identity, ItemIdResolver, ItemUpdate, Label, PatchItem, PropertyType, PutItem, Schema,
+        SchemaPlan, SchemaProperty,
     },
     protocol::Version,
     types::{ConnectionId, ExternalGroupId, Guid, ItemId},
@@ -67,18 +67,19 @@ fn schema(more: &[SchemaProperty]) -> Result<Schema, Box<dyn Error>> {
     Ok(schema)
 }
 
-/// Registers a schema, as far as it differs from what is there, and waits until that is done.
+/// Registers a schema, as far as it differs from what is there, and waits until items are welcome.
 fn register(
     client: &Client<impl Transport>,
     id: &ConnectionId,
     schema: &Schema,
 ) -> Result<(), Box<dyn Error>> {
-    match client.run(&EnsureSchema::new(id, schema))? {
-        EnsuredSchema::Begun { registration, .. } => {
-            client.run(&AwaitSchema::new(id.clone(), registration.operation))?;
-            println!("schema: registered");
-        }
-        _ => println!("schema: there already"),
+    let ready = client.run(&EnsureSchema::new(id, schema).ready())?;
+    match ready.plan.is_empty() {
+        true => println!("schema: there already"),
+        false => println!("schema: registered"),
+    }
+    if ready.plan.needs_reingest() {
+        println!("schema: now put every item again");
     }
     Ok(())
 }
@@ -132,6 +133,7 @@ fn fill(client: &Client<impl Transport>, id: &ConnectionId) -> Result<(), Box<dy
     let answered = ItemUpdate::builder()
         .content(ExternalItemContent::text("Mit Puderzucker bestäuben."))
         .build()?;
+    schema.check_item(&answered)?;
     client.send(&PatchItem::new(id, &first, &answered))?;
     let read = [ExternalActivity::viewed(
         "2026-01-02T03:04:05Z".parse()?,
@@ -162,13 +164,8 @@ fn change(client: &Client<impl Transport>, id: &ConnectionId) -> Result<(), Box<
     let icon =
         SchemaProperty::new("icon", PropertyType::String).retrievable().label(Label::IconUrl);
     let wanted = schema(&[icon])?;
-    let plan = SchemaPlan::between(&live, &wanted);
-    println!("this can:\n{plan}");
-    register(client, id, &wanted)?;
-    if plan.needs_reingest() {
-        println!("schema: now put every item again");
-    }
-    Ok(())
+    println!("this can:\n{}", SchemaPlan::between(&live, &wanted));
+    register(client, id, &wanted)
 }
 
 /// Ben joins, and support is no longer a part of the staff.

@@ -20,8 +20,8 @@ use std::{
 use graphfeed_core::{
     client::AsyncClient,
     external::{
-        Acl, AwaitSchema, EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection,
-        ExternalItem, PropertyType, PutItem, Schema, SchemaProperty,
+        Acl, EnsureConnection, EnsureSchema, ExternalConnection, ExternalItem, PropertyType,
+        PutItem, Schema, SchemaProperty,
     },
     machine::{Event, EventKind, Token, TokenNeed, WaitReason},
     protocol::Version,
@@ -113,11 +113,7 @@ fn connection(loopback: &Loopback) -> Result<ConnectionId, Box<dyn Error>> {
     let wanted = ExternalConnection::new(id.clone(), "Contoso HR")?;
     println!("connection: {}", client.run(&EnsureConnection::new(&wanted))?.made);
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)])?;
-    if let EnsuredSchema::Begun { registration, .. } =
-        client.run(&EnsureSchema::new(&id, &schema))?
-    {
-        client.run(&AwaitSchema::new(id.clone(), registration.operation))?;
-    }
+    client.run(&EnsureSchema::new(&id, &schema).ready())?;
     for fault in FAULTS {
         loopback.emulator().script(fault)?;
     }

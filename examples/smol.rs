@@ -13,8 +13,8 @@ use bytes::Bytes;
 use graphfeed_core::{
     client::{AsyncClient, AsyncClock, AsyncTransport, Failure, SendOptions},
     external::{
-        Acl, AwaitSchema, EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection,
-        ExternalItem, PropertyType, PutItem, Schema, SchemaProperty,
+        Acl, EnsureConnection, EnsureSchema, ExternalConnection, ExternalItem, PropertyType,
+        PutItem, Schema, SchemaProperty,
     },
     machine::Tick,
     protocol::ServiceRoot,
@@ -96,11 +96,7 @@ async fn put_items(emulator: Emulator) -> Result<usize, Box<dyn Error>> {
     let wanted = ExternalConnection::new(id.clone(), "Contoso HR")?;
     println!("connection: {}", client.run(&EnsureConnection::new(&wanted)).await?.made);
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)])?;
-    if let EnsuredSchema::Begun { registration, .. } =
-        client.run(&EnsureSchema::new(&id, &schema)).await?
-    {
-        client.run(&AwaitSchema::new(id.clone(), registration.operation)).await?;
-    }
+    client.run(&EnsureSchema::new(&id, &schema).ready()).await?;
 
     let everyone = Acl::everyone(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?);
     let mut calls = Vec::with_capacity(ITEMS);

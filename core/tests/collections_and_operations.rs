@@ -178,23 +178,49 @@ fn a_failed_operation_says_why() {
 #[test]
 fn an_operation_that_vanished_is_judged_by_its_connection() {
     let state = |state: &str| &*format!(r#"{{"id":"contosohr","state":"{state}"}}"#).leak();
-    let (outcome, _) = run(
+    let gone = |times: usize| vec![line(ASK, 404, ""); times];
+    let (outcome, waited) = run(
         &waiting(),
-        &[line(ASK, 200, BUSY), line(ASK, 404, ""), line(LOOK, 200, state("ready"))],
+        &[vec![line(ASK, 200, BUSY)], gone(4), vec![line(LOOK, 200, state("ready"))]].concat(),
     );
     assert!(matches!(outcome.unwrap(), SchemaRegistered::Ready(_)));
+    assert_eq!(waited.as_secs(), 1 + 2 + 4 + 8, "it was gone for ten seconds and more");
     let (outcome, _) = run(
         &waiting(),
         &[
-            line(ASK, 404, ""),
-            line(LOOK, 200, state("draft")),
-            line(LOOK, 200, state("draft")),
-            line(LOOK, 200, state("ready")),
-        ],
+            gone(5),
+            vec![
+                line(LOOK, 200, state("draft")),
+                line(LOOK, 200, state("draft")),
+                line(LOOK, 200, state("ready")),
+            ],
+        ]
+        .concat(),
     );
     assert!(matches!(outcome.unwrap(), SchemaRegistered::Ready(_)));
-    let (outcome, _) = run(&waiting(), &[line(ASK, 404, ""), line(LOOK, 404, "")]);
+    let (outcome, _) = run(&waiting(), &[gone(5), vec![line(LOOK, 404, "")]].concat());
     assert_eq!(outcome.unwrap_err().status().unwrap(), 404);
+    let obsolete = line(LOOK, 200, state("obsolete"));
+    let (outcome, _) = run(&waiting(), &[gone(5), vec![obsolete]].concat());
+    assert!(matches!(outcome.unwrap_err().cause(), Cause::Conflict(_)));
+}
+
+#[test]
+fn an_operation_that_is_not_to_be_found_for_a_moment_has_not_vanished() {
+    // While a schema is updated the connection is ready, so that to look at it would end the wait.
+    let mut lines = vec![line(ASK, 404, ""); 4];
+    lines.push(line(ASK, 200, BUSY));
+    lines.extend([line(ASK, 404, ""), line(ASK, 200, COMPLETED)]);
+    let (outcome, _) = run(&waiting(), &lines);
+    assert!(matches!(outcome.unwrap(), SchemaRegistered::Completed(_)));
+
+    let (outcome, _) =
+        run(&waiting().at_most(Duration::from_secs(8)), &vec![line(ASK, 404, ""); 4]);
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        "Get operation: the operation was not to be found when last asked; wait longer, or go on \
+         waiting later"
+    );
 }
 
 #[test]

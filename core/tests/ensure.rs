@@ -4,6 +4,7 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,6 +16,7 @@ use graphfeed_core::{
         EnsureConnection, EnsureSchema, EnsuredSchema, ExternalConnection, Made, PropertyType,
         Schema, SchemaProperty,
     },
+    machine::Task,
     protocol::{Applied, Cause, GiveUp, ServiceRoot},
     types::{AccessToken, ConnectionId, Rule, Secret},
 };
@@ -154,28 +156,122 @@ fn a_schema_is_registered_where_it_is_not_there() {
     );
 }
 
+/// What a task sends, through a script that it plays.
+fn sent(task: &impl Task, lines: &[Line]) -> Vec<http::Request<bytes::Bytes>> {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let (requests, script) = (Arc::clone(&sent), Script::new(lines));
+    let transport = move |request: http::Request<bytes::Bytes>, _: &SendOptions| {
+        let answer = script.answer(&request);
+        requests.lock().unwrap().push(request);
+        answer
+    };
+    let client = Client::builder(ServiceRoot::v1(), AccessToken::new("t").unwrap())
+        .build(transport, VirtualClock::default());
+    assert!(client.run(task).is_ok());
+    let sent = std::mem::take(&mut *sent.lock().unwrap());
+    assert_eq!(sent.len(), lines.len());
+    sent
+}
+
 #[test]
 fn an_update_is_written_over_what_is_there() {
     const LIVE: &str = r#"{"properties":[{"name":"title","type":"string","isQueryable":true,
         "isRefinable":true,"labels":["title"],"aliases":["RefinableString00"],"new":1}]}"#;
-    let sent = Arc::new(Mutex::new(Vec::new()));
-    let script = Script::new(&[line(GET_SCHEMA, 200, LIVE), line(PATCH, 202, "")]);
-    let (bodies, lines) = (Arc::clone(&sent), script.clone());
-    let transport = move |request: http::Request<bytes::Bytes>, _: &SendOptions| {
-        bodies.lock().unwrap().push(request.body().clone());
-        lines.answer(&request)
-    };
-    let client = Client::builder(ServiceRoot::v1(), AccessToken::new("t").unwrap())
-        .build(transport, VirtualClock::default());
     let id = ConnectionId::new("contosohr").unwrap();
     let wanted =
         Schema::new([SchemaProperty::new("title", PropertyType::String).refinable()]).unwrap();
-    client.run(&EnsureSchema::new(&id, &wanted)).unwrap();
-    script.assert_played();
+    let script = [line(GET_SCHEMA, 200, LIVE), line(PATCH, 202, "")];
     assert_eq!(
-        sent.lock().unwrap()[1],
+        sent(&EnsureSchema::new(&id, &wanted), &script)[1].body(),
         r#"{"baseType":"microsoft.graph.externalItem","properties":[{"name":"title","type":"string","isQueryable":false,"isRefinable":true,"labels":[],"aliases":["RefinableString00"],"new":1}]}"#
     );
+}
+
+const OPERATION: (&str, &str) = ("GET", "/contosohr/operations/op1");
+const BUSY: &str = r#"{"id":"op1","status":"inprogress"}"#;
+const COMPLETED: &str = r#"{"id":"op1","status":"completed"}"#;
+const FAILED: &str = r#"{"id":"op1","status":"failed","error":{"code":"InvalidSchema"}}"#;
+
+#[test]
+fn a_connection_gets_ready_with_a_schema_whatever_was_before() {
+    let (id, schema) = (ConnectionId::new("contosohr").unwrap(), schema());
+    let ensure = EnsureSchema::new(&id, &schema).ready();
+    let ended = |script: &[Line]| {
+        let (ready, waited) = run(&ensure, script);
+        let ready = ready.unwrap();
+        assert_eq!(ready.connection.state, Some(ConnectionState::Ready));
+        (ready.plan.to_string(), ready.operation.is_some(), waited.as_secs())
+    };
+    let missing = line(GET_SCHEMA, 404, "");
+    let (busy, completed) = (line(OPERATION, 200, BUSY), line(OPERATION, 200, COMPLETED));
+    let (draft, ready) = (line(GET, 200, THERE), line(GET, 200, READY));
+    let added = "title: is added (allowed): items that are there lack it until they are put \
+                 again, as is advised";
+    let searchable = "title: gets isSearchable (items have to be put again): it holds for an item \
+                      only once the item is put again";
+
+    let begun = [missing, line(PATCH, 202, "")];
+    assert_eq!(
+        ended(&[&begun[..], &[busy, busy, completed, draft, ready]].concat()),
+        (added.to_owned(), true, 3 + 1)
+    );
+    let update = [line(GET_SCHEMA, 200, UNLIKE), line(PATCH, 202, "")];
+    assert_eq!(
+        ended(&[&update[..], &[busy, completed, ready]].concat()),
+        (searchable.to_owned(), true, 1)
+    );
+    let equal = line(GET_SCHEMA, 200, EQUAL);
+    assert_eq!(ended(&[equal, ready]), (String::new(), false, 0));
+    // Somebody was broken off while the first registration was in progress.
+    assert_eq!(ended(&[equal, draft, draft, ready]), (String::new(), false, 3));
+    let lost = [missing, lost(PATCH, true), draft, equal, draft, ready];
+    assert_eq!(ended(&lost), (added.to_owned(), false, 1));
+    let vanished = vec![line(OPERATION, 404, ""); 5];
+    assert_eq!(
+        ended(&[&begun[..], &vanished, &[ready, ready]].concat()),
+        (added.to_owned(), false, 15)
+    );
+}
+
+#[test]
+fn each_call_of_getting_ready_has_an_id_of_its_own() {
+    let (id, schema) = (ConnectionId::new("contosohr").unwrap(), schema());
+    let requests = sent(
+        &EnsureSchema::new(&id, &schema).ready(),
+        &[
+            line(GET_SCHEMA, 404, ""),
+            line(PATCH, 202, ""),
+            line(OPERATION, 200, COMPLETED),
+            line(GET, 200, READY),
+        ],
+    );
+    let ids: BTreeSet<_> =
+        requests.iter().map(|request| request.headers()["client-request-id"].as_bytes()).collect();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn getting_ready_ends_with_what_stands_in_the_way() {
+    let (id, schema) = (ConnectionId::new("contosohr").unwrap(), schema());
+    let ensure = EnsureSchema::new(&id, &schema).ready();
+    let begun = [line(GET_SCHEMA, 404, ""), line(PATCH, 202, "")];
+
+    let (error, _) = run(&ensure, &[line(GET_SCHEMA, 403, "")]);
+    assert_eq!(error.unwrap_err().status().unwrap(), 403);
+    let (error, _) = run(&ensure, &[&begun[..], &[line(OPERATION, 200, FAILED)]].concat());
+    assert!(matches!(error.unwrap_err().cause(), Cause::OperationFailed(_)));
+
+    let hasty = ensure.at_most(Duration::from_secs(10));
+    let busy = vec![line(OPERATION, 200, BUSY); 4];
+    let (error, waited) = run(&hasty, &[&begun[..], &busy].concat());
+    assert!(matches!(error.unwrap_err().cause(), Cause::StillRunning(_)));
+    assert_eq!(waited.as_secs(), 7);
+    // The time is that of both waits.
+    let (completed, draft) = (line(OPERATION, 200, COMPLETED), line(GET, 200, THERE));
+    let (error, waited) =
+        run(&hasty, &[&begun[..], &busy[..3], &[completed, draft, draft]].concat());
+    assert!(error.unwrap_err().to_string().contains("the connection was draft when last seen"));
+    assert_eq!(waited.as_secs(), 7 + 1);
 }
 
 #[test]

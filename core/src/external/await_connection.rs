@@ -12,8 +12,10 @@ use crate::{
     types::ConnectionId,
 };
 
-/// Waits until a connection is `ready`: for a registration whose operation is not known. With the
-/// operation, [`AwaitSchema`](super::AwaitSchema) also learns why it fails.
+/// Waits until a connection is `ready`: for a first registration whose operation is not known. With
+/// the operation, [`AwaitSchema`](super::AwaitSchema) also learns why it fails.
+///
+/// While a schema is updated the connection stays ready, so that this does not wait for an update.
 ///
 /// A connection whose limit is exceeded has its schema, and is taken for ready. It is plain data
 /// that can be written down and read again, so that another process goes on waiting.
@@ -49,6 +51,12 @@ impl Task for AwaitReady {
         &self,
         start: &Start,
     ) -> Result<impl Machine<Output = StoredConnection> + Send, Error> {
+        self.machine(start)
+    }
+}
+
+impl AwaitReady {
+    pub(super) fn machine(&self, start: &Start) -> Result<Sequence<Readiness>, Error> {
         let ask = start.call(&GetConnection::new(&self.connection))?;
         let deadline = start.now + self.longest;
         let logic = Readiness { ask: ask.clone(), poll: Poll::until(deadline) };
@@ -56,7 +64,7 @@ impl Task for AwaitReady {
     }
 }
 
-struct Readiness {
+pub(super) struct Readiness {
     ask: Call<StoredConnection>,
     poll: Poll,
 }
@@ -71,18 +79,25 @@ impl Logic for Readiness {
         now: Tick,
     ) -> Next<StoredConnection, StoredConnection> {
         match outcome.map(|reply| reply.value) {
-            Ok(found) => match found.state {
-                Some(ConnectionState::Ready | ConnectionState::LimitExceeded) => {
-                    Next::Done(Ok(found))
-                }
-                Some(ConnectionState::Obsolete) => {
-                    let what = "the connection is obsolete and never gets ready; delete it";
-                    Next::Done(Err(Error::conflict(self.ask.route(), what.to_owned())))
-                }
-                _ => self.poll.again(&self.ask, now, seen(&found)),
+            Ok(found) => match is_ready(&found, &self.ask) {
+                Ok(true) => Next::Done(Ok(found)),
+                Ok(false) => self.poll.again(&self.ask, now, seen(&found)),
+                Err(error) => Next::Done(Err(error)),
             },
             Err(error) => Next::Done(Err(error)),
         }
+    }
+}
+
+/// Whether a connection has its schema; an error if it never will.
+pub(super) fn is_ready<A>(found: &StoredConnection, ask: &Call<A>) -> Result<bool, Error> {
+    match found.state {
+        Some(ConnectionState::Ready | ConnectionState::LimitExceeded) => Ok(true),
+        Some(ConnectionState::Obsolete) => {
+            let what = "the connection is obsolete and never gets ready; delete it";
+            Err(Error::conflict(ask.route(), what.to_owned()))
+        }
+        _ => Ok(false),
     }
 }
 
@@ -169,7 +184,7 @@ impl Logic for Absence {
     }
 }
 
-fn seen(found: &StoredConnection) -> String {
+pub(super) fn seen(found: &StoredConnection) -> String {
     let state = found.state.as_ref().map_or("in no state", |state| state.as_str());
     format!("the connection was {state} when last seen")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{
-    ConnectionState, GetConnection, GetSchema, RegisterSchema, Schema, SchemaPlan,
+    ConnectionState, EnsureReady, GetConnection, GetSchema, RegisterSchema, Schema, SchemaPlan,
     SchemaRegistration, StoredConnection, StoredSchema, ensure::is_missing,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 /// [`SchemaPlan`] finds it.
 ///
 /// After an attempt of unknown fate it looks at the connection and its schema before it repeats.
-/// That registration has begun says nothing about readiness; ask for the operation.
+/// That registration has begun says nothing about readiness; [`ready`](Self::ready) waits for it.
 #[derive(Clone, Copy, Debug)]
 pub struct EnsureSchema<'a> {
     connection: &'a ConnectionId,
@@ -37,6 +37,16 @@ impl<'a> EnsureSchema<'a> {
     /// Sees to the schema of `connection`.
     pub fn new(connection: &'a ConnectionId, schema: &'a Schema) -> Self {
         Self { connection, schema, provisioning: Duration::from_secs(60) }
+    }
+
+    /// The same, and then waits until the connection is ready with the schema.
+    pub fn ready(self) -> EnsureReady<'a> {
+        EnsureReady::new(self)
+    }
+
+    /// The connection.
+    pub(super) fn connection(&self) -> &'a ConnectionId {
+        self.connection
     }
 
     /// How long a 400 is taken for a connection that is still being provisioned, as the service
@@ -53,7 +63,10 @@ impl<'a> EnsureSchema<'a> {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EnsuredSchema {
-    /// The schema was there already, equal to the one wanted.
+    /// The schema was there already, equal to the one wanted. It may be there before its
+    /// registration is over: while a first one is in progress, the connection is in draft, and
+    /// [`AwaitReady`](super::AwaitReady) waits for it; that an update is in progress cannot be
+    /// seen.
     Equal(StoredSchema),
     /// Its registration has begun.
     #[non_exhaustive]
@@ -64,8 +77,9 @@ pub enum EnsuredSchema {
         plan: SchemaPlan,
     },
     /// Its registration has most likely begun: an attempt of unknown fate went out, and now an
-    /// equal schema is there. Its operation is not known; wait with
-    /// [`AwaitReady`](super::AwaitReady).
+    /// equal schema is there. Its operation is not known. The end of a first registration is
+    /// waited for with [`AwaitReady`](super::AwaitReady); the end of an update cannot be seen, for
+    /// the connection is ready all the time.
     #[non_exhaustive]
     ProbablyBegun {
         /// The schema that is there.
@@ -75,7 +89,7 @@ pub enum EnsuredSchema {
     },
 }
 
-enum SchemaAnswer {
+pub(super) enum SchemaAnswer {
     Connection(Box<StoredConnection>),
     Schema(StoredSchema),
     Begun(SchemaRegistration),
@@ -103,6 +117,12 @@ impl Task for EnsureSchema<'_> {
     type Output = EnsuredSchema;
 
     fn start(&self, start: &Start) -> Result<impl Machine<Output = EnsuredSchema> + Send, Error> {
+        self.machine(start)
+    }
+}
+
+impl EnsureSchema<'_> {
+    pub(super) fn machine(&self, start: &Start) -> Result<Sequence<Registration>, Error> {
         let logic = Registration {
             plan: SchemaPlan::between(&StoredSchema::default(), self.schema),
             connection: self.connection.clone(),
@@ -122,7 +142,7 @@ impl Task for EnsureSchema<'_> {
     }
 }
 
-struct Registration {
+pub(super) struct Registration {
     connection: ConnectionId,
     wanted: Schema,
     // From what was there at last, if it was another.

@@ -14,6 +14,7 @@ mod added;
 mod await_connection;
 mod connection;
 mod ensure;
+mod ensure_ready;
 mod ensure_schema;
 mod group;
 mod group_plan;
@@ -45,6 +46,7 @@ pub use connection::{
     StoredConnection, UpdateConnection,
 };
 pub use ensure::{CreateConnectionOnce, CreatedConnection, EnsureConnection, Made};
+pub use ensure_ready::{EnsureReady, EnsuredReady};
 pub use ensure_schema::{EnsureSchema, EnsuredSchema};
 pub use group::{
     AddMember, CreateGroup, DeleteGroup, ExternalGroup, GetGroup, GroupUpdate, RemoveMember,

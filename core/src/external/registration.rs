@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConnectionOperation, ConnectionOperationStatus, ConnectionState, GetConnection, GetOperation,
-    StoredConnection, await_connection::Poll,
+    ConnectionOperation, ConnectionOperationStatus, GetConnection, GetOperation, StoredConnection,
+    await_connection::{Poll, is_ready, seen},
 };
 use crate::{
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
@@ -19,8 +19,11 @@ use crate::{
 /// second and then ever more rarely, up to a minute apart.
 ///
 /// Only `completed` is success. An unknown status is waited on like `inprogress`. An operation
-/// that has vanished may have been completed long ago; then the state of the connection decides.
-/// That GET schema answers says nothing and is not asked.
+/// that is not to be found for ten seconds has vanished, and may have been completed long ago;
+/// then the state of the connection decides. Of a first registration that is the truth, for until
+/// then the connection is in draft. Of an update it says little: the connection is ready all the
+/// time, and nothing else tells whether the update has been carried out. That GET schema answers
+/// says nothing and is not asked.
 ///
 /// It is plain data that can be written down and read again, so that another process goes on
 /// waiting:
@@ -51,7 +54,8 @@ pub struct AwaitSchema {
 pub enum SchemaRegistered {
     /// The operation is completed.
     Completed(Box<ConnectionOperation>),
-    /// The operation has vanished, and the connection is ready.
+    /// The operation has vanished, and the connection is ready: a first registration has been
+    /// carried out, and of an update it is not known.
     Ready(Box<StoredConnection>),
 }
 
@@ -80,7 +84,7 @@ impl AwaitSchema {
     }
 }
 
-enum Answer {
+pub(super) enum Answer {
     Operation(Box<ConnectionOperation>),
     Connection(Box<StoredConnection>),
 }
@@ -104,24 +108,37 @@ impl Task for AwaitSchema {
         &self,
         start: &Start,
     ) -> Result<impl Machine<Output = SchemaRegistered> + Send, Error> {
+        self.machine(start)
+    }
+}
+
+impl AwaitSchema {
+    pub(super) fn machine(&self, start: &Start) -> Result<Sequence<Waiting>, Error> {
         let deadline = start.now + self.longest;
         let logic = Waiting {
             ask: start.call(&GetOperation::new(&self.connection, &self.operation))?,
             look: start.call(&GetConnection::new(&self.connection))?,
             poll: Poll::until(deadline),
-            vanished: None,
+            gone_since: None,
+            vanished: false,
         };
         let first = logic.ask.clone();
         Ok(Sequence::new(logic, first, start).until(deadline))
     }
 }
 
-struct Waiting {
+/// How long an operation is not to be found before it is taken for vanished: nothing says that it
+/// can be read at once where it was begun.
+const VANISHED: Duration = Duration::from_secs(10);
+
+pub(super) struct Waiting {
     ask: Call<Answer>,
     look: Call<Answer>,
     poll: Poll,
-    // The 404 of an operation that has vanished.
-    vanished: Option<Error>,
+    // Since when every answer was a 404.
+    gone_since: Option<Tick>,
+    // Whether the connection decides.
+    vanished: bool,
 }
 
 impl Logic for Waiting {
@@ -143,28 +160,28 @@ impl Logic for Waiting {
                     Next::Done(Err(Error::operation_failed(self.ask.route(), error)))
                 }
                 status => {
+                    self.gone_since = None;
                     let status = status.as_ref().map_or("nothing", |status| status.as_str());
                     let last = format!("the operation said {status} when last asked");
                     self.poll.again(&self.ask, now, last)
                 }
             },
-            Ok(Answer::Connection(connection)) => match &connection.state {
-                Some(ConnectionState::Ready | ConnectionState::LimitExceeded) => {
-                    Next::Done(Ok(SchemaRegistered::Ready(connection)))
-                }
-                state => {
-                    let state = state.as_ref().map_or("in no state", |state| state.as_str());
-                    let last = format!(
-                        "the operation has vanished, and the connection was {state} when last seen"
-                    );
+            Ok(Answer::Connection(connection)) => match is_ready(&connection, &self.look) {
+                Ok(true) => Next::Done(Ok(SchemaRegistered::Ready(connection))),
+                Ok(false) => {
+                    let last = format!("the operation has vanished, and {}", seen(&connection));
                     self.poll.again(&self.look, now, last)
                 }
+                Err(error) => Next::Done(Err(error)),
             },
-            Err(error)
-                if error.status() == Some(StatusCode::NOT_FOUND) && self.vanished.is_none() =>
-            {
-                self.vanished = Some(error);
-                Next::Call(self.look.clone(), now)
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) && !self.vanished => {
+                let since = *self.gone_since.get_or_insert(now);
+                self.vanished = now.since(since) >= VANISHED;
+                if self.vanished {
+                    return Next::Call(self.look.clone(), now);
+                }
+                let last = "the operation was not to be found when last asked".to_owned();
+                self.poll.again(&self.ask, now, last)
             }
             // A connection that is not there either never had an operation.
             Err(error) => Next::Done(Err(error)),

@@ -42,6 +42,11 @@ impl Start {
         Self { root, policy, seed, now }
     }
 
+    /// From where a machine starts that follows this one: at another time, by another chance.
+    pub(crate) fn later(&self, now: Tick) -> Self {
+        Self { seed: Random::new(!self.seed).next(), now, ..self.clone() }
+    }
+
     /// A call of an endpoint to this root, its output turned into what the task goes on with.
     pub(crate) fn call<E: Endpoint, A: From<E::Output>>(
         &self,
