@@ -14,8 +14,8 @@ use graphfeed_core::{
         ConnectionState, CreateConnection, DeleteConnection, DeleteItem, EnsureConnection,
         EnsureSchema, EnsuredSchema, ExternalActivity, ExternalConnection, ExternalItem,
         ExternalItemContent, GetConnection, GetItem, GetOperation, GetSchema, Identity,
-        ListConnections, Made, Principal, PropertyType, PropertyValue, PutItem, RegisterSchema,
-        Schema, SchemaProperty, SchemaRegistered,
+        ImportanceScore, Label, ListConnections, Made, Principal, PropertyType, PropertyValue,
+        PutItem, RegisterSchema, Schema, SchemaProperty, SchemaRegistered,
     },
     protocol::{Applied, Cloud, Deleted, Endpoint, Error, ServiceRoot, Version},
     types::{
@@ -594,4 +594,54 @@ proptest! {
             prop_assert_eq!(title.unwrap(), Some(PropertyValue::from(&**key)));
         }
     }
+}
+
+#[test]
+fn a_live_schema_is_changed_in_one_update_and_then_there_is_nothing_to_change() {
+    let emulator = emulator();
+    let (client, id) = (client(&emulator, Version::Beta), connection());
+    client
+        .send(&CreateConnection::new(&ExternalConnection::new(id.clone(), "HR").unwrap()))
+        .unwrap();
+    let first = Schema::new([
+        SchemaProperty::new("title", PropertyType::String)
+            .description("What it is about")
+            .searchable()
+            .queryable()
+            .retrievable()
+            .label(Label::Title)
+            .alias("subject")
+            .ranking_hint(ImportanceScore::High),
+        SchemaProperty::new("tag", PropertyType::String).queryable().refinable().alias("keyword"),
+    ])
+    .unwrap();
+    client.run(&EnsureSchema::new(&id, &first).ready()).unwrap();
+
+    let live = client.send(&GetSchema::new(&id)).unwrap();
+    let own = live.get("tag").unwrap().aliases.clone().unwrap();
+    assert_eq!(own.len(), 2, "the service has added one: {own:?}");
+    let less = Schema::new([
+        SchemaProperty::new("title", PropertyType::String).queryable(),
+        SchemaProperty::new("tag", PropertyType::String).refinable(),
+    ])
+    .unwrap();
+    let ready = client.run(&EnsureSchema::new(&id, &less).ready()).unwrap();
+    assert_eq!(ready.plan.changes().len(), 6, "{}", ready.plan);
+    let live = client.send(&GetSchema::new(&id)).unwrap();
+    let (title, tag) = (live.get("title").unwrap(), live.get("tag").unwrap());
+    assert_eq!(title.is_searchable, Some(false));
+    assert!(title.ranking_hint.is_some(), "nobody wanted it away");
+    assert_eq!(tag.aliases.as_ref(), Some(&own));
+
+    // Refinable it is no longer; the service keeps its alias for ever.
+    let least = Schema::new([
+        SchemaProperty::new("title", PropertyType::String).queryable(),
+        SchemaProperty::new("tag", PropertyType::String),
+    ])
+    .unwrap();
+    client.run(&EnsureSchema::new(&id, &least).ready()).unwrap();
+    let again = client.run(&EnsureSchema::new(&id, &least).ready()).unwrap();
+    assert!(again.plan.is_empty(), "{}", again.plan);
+    assert_eq!(emulator.count("PATCH schema"), 3);
+    assert_eq!(emulator.reports(), []);
 }
