@@ -15,8 +15,8 @@ use crate::{
         Route, ServiceRoot, write_json,
     },
     types::{
-        BuildError, ConnectionId, Fault, ItemId, RawJson, Rule, Timestamp, UNKNOWN_FUTURE_VALUE,
-        open_enum, resource,
+        BuildError, ConnectionId, Fault, FaultList, ItemId, RawJson, Rule, Timestamp, open_enum,
+        resource,
     },
 };
 
@@ -55,16 +55,16 @@ impl ExternalActivity {
     /// An activity of any type, also of one that is newer than this crate.
     ///
     /// # Errors
-    /// [`Rule::UnknownFutureValue`] when the type is `unknownFutureValue`.
+    /// [`Rule::UnknownFutureValue`] when the type is `unknownFutureValue`, and
+    /// [`Rule::MemberRequired`] when it is empty.
     pub fn new(
         kind: ExternalActivityType,
         start: Timestamp,
         performed_by: Identity,
     ) -> Result<Self, BuildError> {
-        if kind.as_str().eq_ignore_ascii_case(UNKNOWN_FUTURE_VALUE) {
-            let detail = "unknownFutureValue is only ever read; name the real type";
-            return Err(Fault::new(Rule::UnknownFutureValue, "$.type", detail).into());
-        }
+        let mut faults = FaultList::default();
+        faults.check_word("$.type", kind.as_str());
+        faults.finish()?;
         Ok(Self { kind, start_date_time: start, performed_by })
     }
 

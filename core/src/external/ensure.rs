@@ -6,8 +6,8 @@
 use http::StatusCode;
 
 use super::{
-    ConnectorTicket, CreateConnection, ExternalConnection, GetConnection, StoredConnection,
-    UpdateConnection,
+    ConnectionState, ConnectorTicket, CreateConnection, ExternalConnection, GetConnection,
+    StoredConnection, UpdateConnection,
 };
 use crate::{
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
