@@ -50,7 +50,7 @@ impl fmt::Display for Explanation {
                 false => write!(f, "; the token has the {what} {}", has.join(", "))?,
             }
         }
-        if self.route.lane == Lane::Connection {
+        if matches!(self.route.lane, Lane::Connection | Lane::Groups) {
             f.write_str(
                 "; with an OwnedBy permission a connection is open only to the application that \
                  created it and those in its authorizedAppIds",
