@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{BuildError, ExternalGroupId, Fault, Guid, Rule, open_enum, quote, resource};
+use crate::types::{
+    BuildError, ExternalGroupId, Fault, FaultList, Guid, RawJson, Rule, open_enum, quote, resource,
+};
 
 open_enum! {
     /// What an identity is.
@@ -22,7 +24,21 @@ open_enum! {
 /// Who did something, or who is a member of an external group
 /// ([identity](https://learn.microsoft.com/graph/api/resources/externalconnectors-identity)).
 ///
-/// It can be written down and read again, and is checked then as by the constructors.
+/// It can be written down and read again, and is checked then as by the constructors. So is one
+/// that the service [answered with](StoredIdentity):
+///
+/// ```
+/// use graphfeed_core::external::{Identity, StoredIdentity};
+/// use graphfeed_core::types::Rule;
+///
+/// let json = r#"{"type":"user","id":"e811976d-83df-4cbd-8b9b-5215b18aa874"}"#;
+/// let stored: StoredIdentity = serde_json::from_str(json)?;
+/// assert_eq!(Identity::try_from(&stored)?, serde_json::from_str(json)?);
+///
+/// let refused = Identity::try_from(&StoredIdentity::default()).unwrap_err();
+/// assert!(refused.breaks(Rule::MemberRequired));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Identity {
@@ -107,9 +123,74 @@ resource! {
     }
 }
 
+impl TryFrom<&StoredIdentity> for Identity {
+    type Error = BuildError;
+
+    /// The identity, to be written again.
+    ///
+    /// Where beta says by `identitySource` that a `group` is an external one, as its table of
+    /// [members](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-post-members?view=graph-rest-beta)
+    /// has it, it is taken for that.
+    ///
+    /// # Errors
+    /// [`Rule::MemberRequired`] without an id or a type, [`Rule::MemberType`] for a type that is
+    /// not known, [`Rule::Guid`] and [`Rule::ExternalGroupId`] for an id that the type cannot
+    /// have.
+    fn try_from(stored: &StoredIdentity) -> Result<Self, BuildError> {
+        let kind = stored.kind.as_ref().map_or("", IdentityType::as_str);
+        let id = stored.id.as_deref().unwrap_or_default();
+        let mut faults = FaultList::default();
+        faults.require("$.type", kind);
+        faults.require("$.id", id);
+        faults.finish()?;
+        let source = stored.other.get("identitySource").map(RawJson::get);
+        let kind = match IdentityType::from(kind) {
+            IdentityType::Group if source == Some("\"external\"") => IdentityType::ExternalGroup,
+            kind => kind,
+        };
+        Written { kind, id: id.to_owned() }.try_into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_service_answers_with_is_an_identity_or_told_why_not() {
+        let guid = Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874").unwrap();
+        let team = ExternalGroupId::new("teamx").unwrap();
+        let stored =
+            |json: &str| Identity::try_from(&serde_json::from_str::<StoredIdentity>(json).unwrap());
+        for (json, identity) in [
+            (
+                r#"{"id":"E811976D-83DF-4CBD-8B9B-5215B18AA874","type":"user","name":"Ann"}"#,
+                Identity::user(guid),
+            ),
+            (r#"{"id":"teamx","type":"externalgroup"}"#, Identity::external_group(&team)),
+            (
+                r#"{"id":"teamx","type":"group","identitySource":"external"}"#,
+                Identity::external_group(&team),
+            ),
+            (
+                r#"{"id":"e811976d-83df-4cbd-8b9b-5215b18aa874","type":"group","identitySource":"azureActiveDirectory"}"#,
+                Identity::group(guid),
+            ),
+        ] {
+            assert_eq!(stored(json).unwrap(), identity);
+        }
+        for (json, rules) in [
+            ("{}", &[(Rule::MemberRequired, "$.type"), (Rule::MemberRequired, "$.id")][..]),
+            (r#"{"id":null,"type":"user"}"#, &[(Rule::MemberRequired, "$.id")]),
+            (r#"{"id":"r2","type":"robot"}"#, &[(Rule::MemberType, "$.type")]),
+        ] {
+            let refused = stored(json).unwrap_err();
+            let found: Vec<_> =
+                refused.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect();
+            assert_eq!(found, rules, "{json}");
+        }
+        assert!(stored(r#"{"id":"teamx","type":"group"}"#).unwrap_err().breaks(Rule::Guid));
+    }
 
     #[test]
     fn an_identity_that_is_read_is_one_that_could_be_made() {
