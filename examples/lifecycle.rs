@@ -89,8 +89,10 @@ fn let_in(
     client: &Client<impl Transport>,
     id: &ConnectionId,
 ) -> Result<Vec<GroupWithMembers>, Box<dyn Error>> {
-    let support = ExternalGroup::new(ExternalGroupId::new("support")?).display_name("Support");
-    let everybody = ExternalGroup::new(ExternalGroupId::new("staff")?).display_name("Staff");
+    let support =
+        ExternalGroup::builder(ExternalGroupId::new("support")?).display_name("Support").build();
+    let everybody =
+        ExternalGroup::builder(ExternalGroupId::new("staff")?).display_name("Staff").build();
     let wanted = [
         GroupWithMembers::new(everybody, [Identity::external_group(support.id())]),
         GroupWithMembers::new(support, [Identity::user(Guid::new(ANN)?)]),
@@ -175,7 +177,8 @@ fn rearrange(
     record: Vec<GroupWithMembers>,
 ) -> Result<(), Box<dyn Error>> {
     let people = [Identity::user(Guid::new(ANN)?), Identity::user(Guid::new(BEN)?)];
-    let staff = ExternalGroup::new(ExternalGroupId::new("staff")?).display_name("Staff");
+    let staff =
+        ExternalGroup::builder(ExternalGroupId::new("staff")?).display_name("Staff").build();
     let wanted = [GroupWithMembers::new(staff, people)];
     follow(client, &GroupPlan::between(id, &wanted, &record)?, record)?;
     Ok(())

@@ -8,13 +8,16 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use graphfeed_core::{
     client::{Client, SendOptions, VirtualClock},
-    external::{ExternalGroup, GroupPlan, GroupStep, GroupStepOutcome, GroupWithMembers, Identity},
+    external::{
+        DeleteGroup, ExternalGroup, GroupPlan, GroupStep, GroupStepOutcome, GroupWithMembers,
+        Identity,
+    },
     protocol::{Applied, Cause, Cloud, ServiceRoot, Version},
     types::{AccessToken, ConnectionId, ExternalGroupId, Guid, Rule},
 };
 use proptest::prelude::*;
 use serde_json::Value;
-use support::{Line, line, lost, run};
+use support::{Line, asynchronous, blocking, line, lost, play, run};
 
 fn connection() -> ConnectionId {
     ConnectionId::new("contosohr").unwrap()
@@ -162,7 +165,7 @@ fn made(groups: &Groups, names: [usize; GROUPS], circles: bool) -> Vec<GroupWith
     };
     let with_members = |number: usize| {
         let (title, description, users, contained) = groups[number]?;
-        let mut group = ExternalGroup::new(name(number));
+        let mut group = ExternalGroup::builder(name(number));
         if let Some(title) = title {
             group = group.display_name(format!("title {title}"));
         }
@@ -177,7 +180,7 @@ fn made(groups: &Groups, names: [usize; GROUPS], circles: bool) -> Vec<GroupWith
         });
         let inner = (0..GROUPS).filter(|inner| contains(number, contained, *inner));
         let inner = inner.map(|inner| Identity::external_group(&name(inner)));
-        Some(GroupWithMembers::new(group, people.chain(inner)))
+        Some(GroupWithMembers::new(group.build(), people.chain(inner)))
     };
     (0..GROUPS).filter_map(with_members).collect()
 }
@@ -315,6 +318,21 @@ fn each_step_has_the_time_of_a_call() {
     let (applied, waited) = run(&plan(&[], &wanted), &script);
     assert_eq!(applied.unwrap().into_result().unwrap().created, 5);
     assert!(waited > Duration::from_secs(300), "{waited:?}");
+}
+
+#[test]
+fn a_refusal_says_whose_the_connection_is() {
+    let script = [line(GROUP, 403, "")];
+    let refused = play(
+        &script,
+        |script, clock| blocking(script, clock).send(&DeleteGroup::new(&connection(), &id("b"))),
+        |script, clock| {
+            let client = asynchronous(script, clock);
+            pollster::block_on(client.send(&DeleteGroup::new(&connection(), &id("b"))))
+        },
+    );
+    let text = refused.0.unwrap_err().to_string();
+    assert!(text.contains("open only to the application that created it"), "{text}");
 }
 
 #[test]

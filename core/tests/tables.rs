@@ -290,9 +290,10 @@ fn written() -> BTreeMap<&'static str, Value> {
     let item = body(&PutItem::new(&id(), &item).request(&beta).unwrap());
     assert_eq!(item["activities"], added["activities"]);
 
-    let group = ExternalGroup::new(ExternalGroupId::new("teamx").unwrap())
+    let group = ExternalGroup::builder(ExternalGroupId::new("teamx").unwrap())
         .display_name("Team X")
-        .description("d");
+        .description("d")
+        .build();
     let group = body(&CreateGroup::new(&id(), &group).request(&beta).unwrap());
 
     let history = ActivityHistoryItem::between(at(), at())

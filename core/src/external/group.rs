@@ -22,10 +22,12 @@ use crate::{
 /// use graphfeed_core::external::ExternalGroup;
 /// use graphfeed_core::types::ExternalGroupId;
 ///
-/// let group = ExternalGroup::new(ExternalGroupId::new("31bea3d537902000")?)
+/// let group = ExternalGroup::builder(ExternalGroupId::new("31bea3d537902000")?)
 ///     .display_name("Contoso Marketing")
-///     .description("The product marketing team");
+///     .description("The product marketing team")
+///     .build();
 /// assert_eq!(group.id().as_str(), "31bea3d537902000");
+/// assert_eq!(group.display_name(), Some("Contoso Marketing"));
 /// # Ok::<(), graphfeed_core::types::BuildError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,18 +46,9 @@ impl ExternalGroup {
         Self { id, display_name: None, description: None }
     }
 
-    /// The name that people see.
-    #[must_use]
-    pub fn display_name(mut self, name: impl Into<String>) -> Self {
-        self.display_name = Some(name.into());
-        self
-    }
-
-    /// What the group is.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
+    /// Starts a group with an id and no texts yet.
+    pub fn builder(id: ExternalGroupId) -> ExternalGroupBuilder {
+        ExternalGroupBuilder { group: Self::new(id) }
     }
 
     /// The id.
@@ -63,12 +56,21 @@ impl ExternalGroup {
         &self.id
     }
 
+    /// The name that people see.
+    pub fn display_name(&self) -> Option<&str> {
+        self.display_name.as_deref()
+    }
+
+    /// What the group is.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
     /// The update that makes this group of `old`, if there is anything to change.
     pub(super) fn since(&self, old: &Self) -> Option<GroupUpdate> {
-        let change = |new: &Option<String>, old: &Option<String>| match new {
-            _ if new == old => Change::Leave,
-            Some(new) => Change::Set(new.clone()),
-            None => Change::Null,
+        let change = |new: &Option<String>, old: &Option<String>| match new == old {
+            true => Change::Leave,
+            false => set_or_null(new),
         };
         let update = GroupUpdate {
             display_name: change(&self.display_name, &old.display_name),
@@ -90,14 +92,48 @@ impl ExternalGroup {
     }
 }
 
+fn set_or_null(text: &Option<String>) -> Change<String> {
+    text.as_deref().map_or(Change::Null, Change::from)
+}
+
+/// Gathers the parts of an [`ExternalGroup`].
+#[derive(Clone, Debug)]
+#[must_use = "a group exists only after build()"]
+pub struct ExternalGroupBuilder {
+    group: ExternalGroup,
+}
+
+impl ExternalGroupBuilder {
+    /// The name that people see.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.group.display_name = Some(name.into());
+        self
+    }
+
+    /// What the group is.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.group.description = Some(description.into());
+        self
+    }
+
+    /// The group. No document limits its texts, so there is nothing to refuse.
+    #[must_use]
+    pub fn build(self) -> ExternalGroup {
+        self.group
+    }
+}
+
 /// What is to change about a group. What is not named stays; that `null` takes a text away is
 /// assumed, for the documents only call both optional.
 ///
 /// ```
 /// use graphfeed_core::external::GroupUpdate;
-/// use graphfeed_core::types::Change;
+/// use graphfeed_core::types::{Change, Rule};
 ///
-/// let update = GroupUpdate::new().display_name("Marketing").description(Change::Null);
+/// let update = GroupUpdate::builder().display_name("Marketing").description(Change::Null).build()?;
+/// assert_eq!(update.display_name(), &Change::from("Marketing"));
+/// assert!(GroupUpdate::builder().build().unwrap_err().breaks(Rule::UpdateEmpty));
+/// # Ok::<(), graphfeed_core::types::BuildError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -109,27 +145,56 @@ pub struct GroupUpdate {
 }
 
 impl GroupUpdate {
-    /// An update that changes nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Starts an update that changes nothing yet.
+    pub fn builder() -> GroupUpdateBuilder {
+        GroupUpdateBuilder { update: Self::default() }
     }
 
+    /// What becomes of the name that people see.
+    pub fn display_name(&self) -> &Change<String> {
+        &self.display_name
+    }
+
+    /// What becomes of the description.
+    pub fn description(&self) -> &Change<String> {
+        &self.description
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Gathers the parts of a [`GroupUpdate`].
+#[derive(Clone, Debug)]
+#[must_use = "an update exists only after build()"]
+pub struct GroupUpdateBuilder {
+    update: GroupUpdate,
+}
+
+impl GroupUpdateBuilder {
     /// Changes the name that people see.
-    #[must_use]
     pub fn display_name(mut self, name: impl Into<Change<String>>) -> Self {
-        self.display_name = name.into();
+        self.update.display_name = name.into();
         self
     }
 
     /// Changes the description.
-    #[must_use]
     pub fn description(mut self, description: impl Into<Change<String>>) -> Self {
-        self.description = description.into();
+        self.update.description = description.into();
         self
     }
 
-    fn is_empty(&self) -> bool {
-        self.display_name.is_leave() && self.description.is_leave()
+    /// The update.
+    ///
+    /// # Errors
+    /// [`Rule::UpdateEmpty`] when it changes nothing.
+    pub fn build(self) -> Result<GroupUpdate, BuildError> {
+        if self.update.is_empty() {
+            let detail = "changes nothing; give a displayName or a description";
+            return Err(Fault::new(Rule::UpdateEmpty, "$", detail).into());
+        }
+        Ok(self.update)
     }
 }
 
@@ -161,7 +226,8 @@ resource! {
 /// use graphfeed_core::types::{ConnectionId, ExternalGroupId};
 ///
 /// let connection = ConnectionId::new("contosohr")?;
-/// let group = ExternalGroup::new(ExternalGroupId::new("teamx")?).display_name("Team X");
+/// let id = ExternalGroupId::new("teamx")?;
+/// let group = ExternalGroup::builder(id).display_name("Team X").build();
 /// let request = CreateGroup::new(&connection, &group).request(&ServiceRoot::v1())?;
 /// assert_eq!(request.body(), r#"{"id":"teamx","displayName":"Team X"}"#);
 ///
@@ -247,8 +313,7 @@ impl Endpoint for GetGroup<'_> {
 /// `PATCH /external/connections/{connection}/groups/{group}`
 /// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalgroup-update)).
 ///
-/// Name and description only. An update that changes nothing is refused
-/// ([`Rule::UpdateEmpty`]).
+/// Name and description only.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateGroup<'a> {
     connection: &'a ConnectionId,
@@ -282,10 +347,6 @@ impl Endpoint for UpdateGroup<'_> {
     }
 
     fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        if self.update.is_empty() {
-            let detail = "changes nothing; give a displayName or a description";
-            return Err(Fault::new(Rule::UpdateEmpty, "$", detail).into());
-        }
         write_json(self.update, out)
     }
 
@@ -509,8 +570,10 @@ mod tests {
     #[test]
     fn each_operation_is_sent_as_documented_in_both_versions() {
         let (connection, id, ann) = (connection(), id(), ann());
-        let group = ExternalGroup::new(id.clone()).display_name("Team X").description("d");
-        let update = GroupUpdate::new().display_name("Y").description(Change::Null);
+        let group =
+            ExternalGroup::builder(id.clone()).display_name("Team X").description("d").build();
+        let update =
+            GroupUpdate::builder().display_name("Y").description(Change::Null).build().unwrap();
         let other = Identity::external_group(&ExternalGroupId::new("1431b9c38ee647f6a").unwrap());
         for (sent, method, path, body) in [
             (
@@ -603,20 +666,36 @@ mod tests {
         assert_eq!(status(answered(&add, 404, "").unwrap_err()), 404);
         assert_eq!(status(answered(&delete, 409, "").unwrap_err()), 409);
         assert_eq!(status(answered(&remove, 409, "").unwrap_err()), 409);
-        let empty = answered(&create, 201, "").unwrap_err();
-        assert!(matches!(empty.cause(), Cause::Unreadable { .. }));
+    }
+
+    #[test]
+    fn what_is_created_need_not_be_described() {
+        let (connection, id, ann) = (connection(), id(), ann());
+        let group = ExternalGroup::new(id.clone());
+        let create = CreateGroup::new(&connection, &group);
+        let add = AddMember::new(&connection, &id, &ann);
+        for body in ["", " \n", "null"] {
+            let created = answered(&create, 201, body).unwrap();
+            assert_eq!(created, Created::Now(StoredGroup::default()));
+            let added = answered(&add, 201, body).unwrap();
+            assert_eq!(added, Created::Now(StoredIdentity::default()));
+        }
+        let page = answered(&create, 201, "<html>").unwrap_err();
+        assert!(matches!(page.cause(), Cause::Unreadable { .. }));
     }
 
     #[test]
     fn an_update_answers_with_nothing_and_changes_something() {
         let (connection, id) = (connection(), id());
-        let update = GroupUpdate::new().description("d");
+        let update = GroupUpdate::builder().description("d").build().unwrap();
+        assert_eq!(
+            (update.display_name(), update.description()),
+            (&Change::Leave, &Change::from("d"))
+        );
         let update = UpdateGroup::new(&connection, &id, &update);
         answered(&update, 204, "").unwrap();
         assert_eq!(answered(&update, 404, "").unwrap_err().status().unwrap(), 404);
-        let nothing = GroupUpdate::new().description(Change::Leave);
-        let refused =
-            UpdateGroup::new(&connection, &id, &nothing).request(&ServiceRoot::v1()).unwrap_err();
+        let refused = GroupUpdate::builder().description(Change::Leave).build().unwrap_err();
         assert_eq!(
             refused.to_string(),
             "$: changes nothing; give a displayName or a description [update-empty]"
@@ -639,7 +718,8 @@ mod tests {
         let (connection, id, ann) = (connection(), id(), ann());
         check(&CreateGroup::new(&connection, &ExternalGroup::new(id.clone())));
         check(&GetGroup::new(&connection, &id));
-        check(&UpdateGroup::new(&connection, &id, &GroupUpdate::new().display_name("x")));
+        let update = GroupUpdate::builder().display_name("x").build().unwrap();
+        check(&UpdateGroup::new(&connection, &id, &update));
         check(&DeleteGroup::new(&connection, &id));
         check(&AddMember::new(&connection, &id, &ann));
         check(&RemoveMember::new(&connection, &id, &ann));
@@ -656,6 +736,7 @@ mod tests {
         let all = || texts.into_iter().flat_map(|name| texts.map(|other| (name, other)));
         for (old, new) in all().flat_map(|old| all().map(move |new| (old, new))) {
             let (mut from, to) = (group(old), group(new));
+            assert_eq!((to.display_name(), to.description()), new);
             let update = to.since(&from);
             assert_eq!(update.is_none(), old == new);
             from.update(&update.unwrap_or_default());

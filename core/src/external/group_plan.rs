@@ -64,7 +64,7 @@ impl GroupWithMembers {
 /// let id = ExternalGroupId::new;
 /// let ann = Identity::user(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?);
 /// let support = ExternalGroup::new(id("support")?);
-/// let everybody = ExternalGroup::new(id("everybody")?).display_name("Everybody");
+/// let everybody = ExternalGroup::builder(id("everybody")?).display_name("Everybody").build();
 ///
 /// let record = [GroupWithMembers::new(everybody.clone(), [ann.clone()])];
 /// let wanted = [
@@ -719,10 +719,11 @@ mod tests {
         let [ann, bob] = [1, 2].map(|number: u128| Identity::user(Guid::from(number)));
         let team = ExternalGroup::new(id("team"));
         let old = [
-            GroupWithMembers::new(team.clone(), [ann, Identity::external_group(&id("gone"))]),
+            GroupWithMembers::new(team, [ann, Identity::external_group(&id("gone"))]),
             nest("gone", &[]),
         ];
-        let new = [GroupWithMembers::new(team.display_name("Team"), [bob])];
+        let named = ExternalGroup::builder(id("team")).display_name("Team").build();
+        let new = [GroupWithMembers::new(named, [bob])];
         assert_eq!(
             steps(&old, &new),
             [
@@ -841,7 +842,7 @@ mod tests {
     fn a_record_can_be_written_down_and_read_again() {
         let ann = Identity::user(Guid::from(1_u128));
         let record = [
-            GroupWithMembers::new(ExternalGroup::new(id("a")).display_name("A"), [ann]),
+            GroupWithMembers::new(ExternalGroup::builder(id("a")).display_name("A").build(), [ann]),
             nest("b", &["a"]),
         ];
         let json = serde_json::to_string(&record).unwrap();

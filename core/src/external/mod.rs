@@ -49,8 +49,8 @@ pub use ensure::{CreateConnectionOnce, CreatedConnection, EnsureConnection, Made
 pub use ensure_ready::{EnsureReady, EnsuredReady};
 pub use ensure_schema::{EnsureSchema, EnsuredSchema};
 pub use group::{
-    AddMember, CreateGroup, DeleteGroup, ExternalGroup, GetGroup, GroupUpdate, RemoveMember,
-    StoredGroup, UpdateGroup,
+    AddMember, CreateGroup, DeleteGroup, ExternalGroup, ExternalGroupBuilder, GetGroup,
+    GroupUpdate, GroupUpdateBuilder, RemoveMember, StoredGroup, UpdateGroup,
 };
 pub use group_plan::{
     AppliedGroupPlan, GroupCounts, GroupPlan, GroupStep, GroupStepFailed, GroupStepOutcome,

@@ -11,7 +11,8 @@ use crate::types::Lenient;
 /// twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created<T> {
-    /// There was none; there is now, as the service answers with it.
+    /// There was none; there is now, as the service answers with it. Of an answer without a body
+    /// the value is empty: that something was created is said by the status.
     Now(T),
     /// There is one with this id already (409); it is left as it is.
     AlreadyExists,
@@ -21,11 +22,11 @@ impl<T> Created<T> {
     /// For an operation whose route [reads](super::Route::reads) a 409.
     pub(crate) fn parse(answer: &Answer<'_>) -> Result<Self, DecodeError>
     where
-        T: DeserializeOwned + Lenient,
+        T: DeserializeOwned + Lenient + Default,
     {
         match answer.status() {
             StatusCode::CONFLICT => Ok(Self::AlreadyExists),
-            _ => answer.resource().map(Self::Now),
+            _ => answer.resource_if_any().map(|it| Self::Now(it.unwrap_or_default())),
         }
     }
 }

@@ -18,11 +18,14 @@ fn id(id: &str) -> ExternalGroupId {
 /// From nothing to gone, by hand and by a plan.
 pub(super) fn life(world: &World) {
     let (client, hr) = (&world.client, hr());
-    let team = ExternalGroup::new(id("teamx")).display_name("Team X").description("Who works on X");
+    let team = ExternalGroup::builder(id("teamx"))
+        .display_name("Team X")
+        .description("Who works on X")
+        .build();
     refuses(world, &CreateGroup::new(&nowhere(), &team), 404, "not-found");
     world.ready(&hr, &schema());
     refuses(world, &GetGroup::new(&hr, team.id()), 404, "not-found");
-    let update = GroupUpdate::new().description(Change::Null);
+    let update = GroupUpdate::builder().description(Change::Null).build().unwrap();
     refuses(world, &UpdateGroup::new(&hr, team.id(), &update), 404, "not-found");
     let ann = Identity::user(guid(7));
     refuses(world, &AddMember::new(&hr, team.id(), &ann), 404, "not-found");
