@@ -109,9 +109,10 @@ fn follow(
     for step in plan.steps() {
         println!("groups: {step}");
     }
+    // Here a program that runs again writes down `plan.in_doubt(record)`, should it end on the way.
     let applied = client.run(plan)?;
-    let record = plan.after(record, applied.counts().steps());
-    // A program that runs again writes the record down here, whether or not all went well.
+    let record = applied.record(record);
+    // And here the record, whether or not all went well.
     println!("{}", applied.into_result()?);
     Ok(record)
 }

@@ -79,6 +79,14 @@ impl ExternalGroup {
         (!update.is_empty()).then_some(update)
     }
 
+    /// The update that makes this group of one whose texts are not known.
+    pub(super) fn texts(&self) -> GroupUpdate {
+        GroupUpdate {
+            display_name: set_or_null(&self.display_name),
+            description: set_or_null(&self.description),
+        }
+    }
+
     /// What the group is after an update.
     pub(super) fn update(&mut self, update: &GroupUpdate) {
         for (member, change) in [
@@ -130,7 +138,8 @@ impl ExternalGroupBuilder {
 /// use graphfeed_core::external::GroupUpdate;
 /// use graphfeed_core::types::{Change, Rule};
 ///
-/// let update = GroupUpdate::builder().display_name("Marketing").description(Change::Null).build()?;
+/// let update =
+///     GroupUpdate::builder().display_name("Marketing").description(Change::Null).build()?;
 /// assert_eq!(update.display_name(), &Change::from("Marketing"));
 /// assert!(GroupUpdate::builder().build().unwrap_err().breaks(Rule::UpdateEmpty));
 /// # Ok::<(), graphfeed_core::types::BuildError>(())
@@ -737,6 +746,9 @@ mod tests {
         for (old, new) in all().flat_map(|old| all().map(move |new| (old, new))) {
             let (mut from, to) = (group(old), group(new));
             assert_eq!((to.display_name(), to.description()), new);
+            let mut any = from.clone();
+            any.update(&to.texts());
+            assert_eq!(any, to);
             let update = to.since(&from);
             assert_eq!(update.is_none(), old == new);
             from.update(&update.unwrap_or_default());

@@ -18,6 +18,8 @@ mod ensure_ready;
 mod ensure_schema;
 mod group;
 mod group_plan;
+mod group_record;
+mod group_run;
 mod identity;
 mod item;
 mod item_check;
@@ -52,9 +54,10 @@ pub use group::{
     AddMember, CreateGroup, DeleteGroup, ExternalGroup, ExternalGroupBuilder, GetGroup,
     GroupUpdate, GroupUpdateBuilder, RemoveMember, StoredGroup, UpdateGroup,
 };
-pub use group_plan::{
-    AppliedGroupPlan, GroupCounts, GroupPlan, GroupStep, GroupStepFailed, GroupStepOutcome,
-    GroupWithMembers,
+pub use group_plan::{GroupPlan, GroupStep};
+pub use group_record::GroupWithMembers;
+pub use group_run::{
+    AppliedGroupPlan, GroupCounts, GroupPlanFailed, GroupStepFailed, GroupStepFailure,
 };
 pub use identity::{Identity, IdentityType, StoredIdentity};
 pub use item::{
