@@ -11,7 +11,7 @@ use crate::{
         ListConnections, PatchItem, PutItem, RegisterSchema, RemoveMember, UpdateConnection,
         UpdateGroup,
     },
-    protocol::{Endpoint, Route},
+    protocol::{Batch, Endpoint, Route},
 };
 
 /// Every operation of this crate, as data.
@@ -42,4 +42,5 @@ pub const ALL: &[Route] = &[
     DeleteActivity::ROUTE,
     PutHistoryItem::ROUTE,
     DeleteHistoryItem::ROUTE,
+    Batch::<()>::ROUTE,
 ];

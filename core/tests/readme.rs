@@ -3,15 +3,20 @@
 
 use graphfeed_core::{
     ROUTES,
-    protocol::{Cloud, Permission, Route, Version},
+    protocol::{Batch, Cloud, Permission, Route, Version},
 };
 
 fn row(route: &Route) -> String {
-    let least = |permission: &Permission| match permission.least {
-        [] => "–".to_owned(),
-        least => least.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "),
+    let least = |permission: Option<Permission>| match permission.map(|it| it.least) {
+        // Every operation here has them.
+        None if *route == Batch::<()>::ROUTE => "its parts'".to_owned(),
+        None => panic!("{} needs no permission", route.name),
+        Some([]) => "–".to_owned(),
+        Some(least) => {
+            least.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
+        }
     };
-    let permissions = route.permissions.expect("every operation here has them");
+    let permissions = route.permissions;
     let versions: Vec<_> = route.versions.iter().map(|version| version.as_str()).collect();
     let clouds: Vec<_> = route.clouds.iter().map(|cloud| cloud.name()).collect();
     format!(
@@ -21,9 +26,9 @@ fn row(route: &Route) -> String {
         route.path,
         if versions.len() == Version::ALL.len() { "both".to_owned() } else { versions.join(", ") },
         if clouds.len() == Cloud::ALL.len() { "all".to_owned() } else { clouds.join(", ") },
-        least(&permissions.delegated_work),
-        least(&permissions.delegated_personal),
-        least(&permissions.application),
+        least(permissions.map(|it| it.delegated_work)),
+        least(permissions.map(|it| it.delegated_personal)),
+        least(permissions.map(|it| it.application)),
     )
 }
 

@@ -23,8 +23,8 @@ use graphfeed_core::{
         StoredRankingHint, StoredSchema, StoredSchemaProperty, UrlMatchInfo,
     },
     protocol::{
-        Cloud, Endpoint, Permission, PublicError, PublicErrorDetail, PublicInnerError, Route,
-        ServiceRoot, Version,
+        Batch, Cloud, Endpoint, Permission, PublicError, PublicErrorDetail, PublicInnerError,
+        Route, ServiceRoot, Version,
     },
     types::{
         AppActivityId, ConnectionId, ExternalGroupId, Fault, Guid, ItemId, OtherMembers, RawJson,
@@ -87,10 +87,12 @@ fn every_operation_is_there_as_the_documents_have_it() {
             cell(&permissions.application),
         ]
     };
-    for (route, listed) in ROUTES.iter().zip(&listed) {
+    // A batch wraps operations, and is in no table of them.
+    let routes: Vec<&Route> = ROUTES.iter().filter(|route| **route != Batch::<()>::ROUTE).collect();
+    for (route, listed) in routes.iter().zip(&listed) {
         assert_eq!(&ours(route), listed);
     }
-    assert_eq!(ROUTES.len(), listed.len());
+    assert_eq!(routes.len(), listed.len());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::types::{Lenient, read};
 
@@ -55,6 +55,12 @@ impl<'a> Answer<'a> {
     /// # Errors
     /// When it is empty, cut short, not JSON, or JSON of another shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        self.check_body()?;
+        serde_json::from_slice(self.body).map_err(DecodeError::json)
+    }
+
+    /// As [`json`](Self::json), with parts that stay where they are in the body.
+    pub(super) fn json_in_place<T: Deserialize<'a>>(&self) -> Result<T, DecodeError> {
         self.check_body()?;
         serde_json::from_slice(self.body).map_err(DecodeError::json)
     }

@@ -12,6 +12,9 @@ use super::{
 
 type Parse<T> = fn(&Answer<'_>) -> Result<T, DecodeError>;
 
+/// Several lanes, each with its key.
+pub(super) type Lanes = Arc<[(Lane, Box<str>)]>;
+
 /// A request and the way to read its answer.
 ///
 /// It owns everything it needs, is cheap to clone, and can be sent as often as
@@ -21,6 +24,8 @@ pub struct Call<T> {
     repeat: Repeat,
     parse: Parse<T>,
     request: Arc<http::Request<Bytes>>,
+    // Those of its parts, where it is a batch.
+    lanes: Option<Lanes>,
 }
 
 impl<T> Call<T> {
@@ -30,7 +35,7 @@ impl<T> Call<T> {
         parse: Parse<T>,
         request: http::Request<Bytes>,
     ) -> Self {
-        Self { route, repeat, parse, request: Arc::new(request) }
+        Self { route, repeat, parse, request: Arc::new(request), lanes: None }
     }
 
     /// The operation.
@@ -71,6 +76,11 @@ impl<T> Call<T> {
         (lane, key)
     }
 
+    /// The same call, throttled together with all these.
+    pub(super) fn in_lanes(self, lanes: Lanes) -> Self {
+        Self { lanes: Some(lanes), ..self }
+    }
+
     /// Expanding a template never changes its number of segments, so the first argument has the
     /// same place, counted from the end.
     fn first_argument(&self) -> Option<&str> {
@@ -96,6 +106,7 @@ impl<T> Clone for Call<T> {
             repeat: self.repeat,
             parse: self.parse,
             request: Arc::clone(&self.request),
+            lanes: self.lanes.clone(),
         }
     }
 }

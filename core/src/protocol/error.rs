@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    DecodeError, Explanation, Failure, PublicError, Route, Sent, ServiceError, TokenError,
+    Batch, DecodeError, Explanation, Failure, PublicError, Route, Sent, ServiceError, TokenError,
     retry_after,
     service_error::{REQUEST_ID, header_text},
 };
@@ -37,9 +37,10 @@ use crate::types::BuildError;
 /// assert_eq!(refusal.error().unwrap().cause().code.as_deref(), Some("owner"));
 /// # Ok::<(), graphfeed_core::types::BuildError>(())
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parts {
     route: &'static Route,
     applied: Applied,
@@ -47,10 +48,11 @@ struct Parts {
     attempts: u32,
     gave_up: Option<GiveUp>,
     explanation: Option<Explanation>,
+    with_batch: bool,
 }
 
 /// How a call failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Cause {
     /// It was refused here, and nothing was sent.
@@ -115,6 +117,7 @@ impl Error {
             attempts: 1,
             gave_up: None,
             explanation: None,
+            with_batch: false,
         }))
     }
 
@@ -169,6 +172,20 @@ impl Error {
         self
     }
 
+    /// What the failure of a whole batch is for a call that went with it. A batch that was carried
+    /// out says nothing of its parts.
+    pub(super) fn with_batch(&self, route: &'static Route) -> Self {
+        let applied = match self.0.applied {
+            Applied::Yes | Applied::Maybe if route.writes() => Applied::Maybe,
+            _ => Applied::No,
+        };
+        let mut error = Self::new(route, applied, self.0.cause.clone());
+        error.0.attempts = self.0.attempts;
+        error.0.gave_up = self.0.gave_up;
+        error.0.with_batch = true;
+        error
+    }
+
     /// The call was refused before anything was sent.
     pub fn build(route: &'static Route, why: BuildError) -> Self {
         Self::new(route, Applied::No, Cause::Build(why))
@@ -187,7 +204,12 @@ impl Error {
     }
 
     pub(super) fn service(route: &'static Route, error: ServiceError) -> Self {
-        let applied = if route.writes() { applied_by(error.status()) } else { Applied::No };
+        let applied = match error.status() {
+            _ if !route.writes() => Applied::No,
+            // By older documents a whole batch fails with it when one of its parts is throttled.
+            StatusCode::FAILED_DEPENDENCY if *route == Batch::<()>::ROUTE => Applied::Maybe,
+            status => applied_by(status),
+        };
         Self::new(route, applied, Cause::Service(error))
     }
 
@@ -311,6 +333,9 @@ impl fmt::Display for GiveUp {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.operation())?;
+        if self.0.with_batch {
+            f.write_str("with its batch: ")?;
+        }
         match self.cause() {
             Cause::Build(why) => write!(f, "not sent: {why}")?,
             Cause::Token(why) => write!(f, "no token: {why}")?,

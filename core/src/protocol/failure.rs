@@ -1,6 +1,6 @@
 //! What a transport says when no answer came.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -14,23 +14,28 @@ pub enum Sent {
 }
 
 /// Why a transport brought back no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     sent: Sent,
     permanent: bool,
     partial: Option<Box<http::Response<Bytes>>>,
-    source: Box<dyn StdError + Send + Sync>,
+    source: Arc<dyn StdError + Send + Sync>,
 }
 
 impl Failure {
     /// The request did not leave; repeating it is harmless.
     pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { sent: Sent::No, permanent: false, partial: None, source: source.into() }
+        Self { sent: Sent::No, permanent: false, partial: None, source: Arc::from(source.into()) }
     }
 
     /// The request may have arrived.
     pub fn maybe_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { sent: Sent::Maybe, permanent: false, partial: None, source: source.into() }
+        Self {
+            sent: Sent::Maybe,
+            permanent: false,
+            partial: None,
+            source: Arc::from(source.into()),
+        }
     }
 
     /// Keeps what did arrive of an answer that broke off: status, headers, and the start of the

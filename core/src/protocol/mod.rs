@@ -1,11 +1,14 @@
 //! What a call to Microsoft Graph is, whatever the resource.
 //!
 //! Lives here: where the service is ([`ServiceRoot`]), what an operation is ([`Route`],
-//! [`Endpoint`]), one call made of them ([`Call`], [`Reply`]), and everything that can go wrong
+//! [`Endpoint`]), one call made of them ([`Call`], [`Reply`]), calls that go together
+//! ([`Batch`]), and everything that can go wrong
 //! with it ([`Error`]). May not live here: any resource, anything that waits or sends.
 
 mod answer;
 mod availability;
+mod batch;
+mod batch_answer;
 mod call;
 mod created;
 mod deleted;
@@ -25,6 +28,8 @@ mod token_error;
 
 pub use answer::{Answer, DecodeError, DecodeKind};
 pub(crate) use availability::OnlyIn;
+pub use batch::{Batch, NotTaken};
+pub use batch_answer::{BatchAnswer, PartOutcomes};
 pub use call::{Call, Reply};
 pub use created::Created;
 pub use deleted::Deleted;

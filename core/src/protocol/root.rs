@@ -101,6 +101,9 @@ pub struct Limits {
     pub body: usize,
     /// The most activities in one `addActivities` call. 20 by default.
     pub activities: usize,
+    /// The most calls in one `$batch`
+    /// ([JSON batching](https://learn.microsoft.com/graph/json-batching)). 20 by default.
+    pub batch: usize,
 }
 
 impl Limits {
@@ -117,11 +120,18 @@ impl Limits {
         self.activities = count;
         self
     }
+
+    /// Other than the documented [`batch`](Self::batch); none is taken for one.
+    #[must_use]
+    pub fn with_batch(mut self, count: usize) -> Self {
+        self.batch = count.max(1);
+        self
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 4_000_000, activities: 20 }
+        Self { body: 4_000_000, activities: 20, batch: 20 }
     }
 }
 
@@ -274,6 +284,13 @@ impl ServiceRoot {
             })
             && uri.path().strip_prefix(&*self.prefix).is_some_and(|rest| rest.starts_with('/'))
             && !uri.path().split('/').any(is_dot_segment)
+    }
+
+    /// An address under this root as seen from its version, byte for byte.
+    pub(super) fn relative<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
+        let target = uri.path_and_query().filter(|_| self.trusts(uri))?.as_str();
+        let rest = target.strip_prefix(&*self.prefix)?.strip_prefix('/')?;
+        rest.strip_prefix(self.version.as_str()).filter(|rest| rest.starts_with('/'))
     }
 
     /// The path that every request under this root starts with.

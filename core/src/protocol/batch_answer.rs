@@ -1,0 +1,198 @@
+//! From the answer to a batch to one outcome for each of its parts.
+//!
+//! An answer counts for a part only if it names the part's id and no other one does; what belongs
+//! to nobody is told, and what is missing is unknown, never success.
+
+use std::collections::BTreeMap;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Answer, Call, DecodeError, Error, Failure, Reply,
+    batch::{is_json, part_id},
+    service_error::{CLIENT_REQUEST_ID, REQUEST_ID},
+};
+use crate::types::{RawJson, quote};
+
+/// What the service answered to a whole batch, to be told apart by
+/// [`Batch::outcomes`](super::Batch::outcomes).
+#[derive(Clone, Debug)]
+pub struct BatchAnswer {
+    // Slices of the whole, in the order in which they arrived.
+    responses: Vec<Bytes>,
+}
+
+/// What became of each call of a batch.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "each part has an outcome of its own"]
+pub struct PartOutcomes<T> {
+    /// One for each part, in the order in which they were added. A part that the answer does not
+    /// have, or not so that it can be read for certain, may have been carried out:
+    /// [`Cause::Transport`](super::Cause::Transport), as if its own answer had been lost. What
+    /// the whole failed with, each part failed with.
+    pub parts: Vec<Result<Reply<T>, Error>>,
+    /// What the answer has beyond that: under an unknown id, under one twice, or in no readable
+    /// shape.
+    pub strays: Vec<RawJson>,
+}
+
+#[derive(Deserialize)]
+struct Responses<'a> {
+    #[serde(borrow)]
+    responses: Vec<&'a RawValue>,
+}
+
+/// One entry of the answer. Each member is looked at for itself, so that the shape of one costs
+/// nothing but itself.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+}
+
+impl BatchAnswer {
+    pub(super) fn read(answer: &Answer<'_>) -> Result<Self, DecodeError> {
+        answer.json_in_place().map(|responses| Self::slices(responses, answer.body()))
+    }
+
+    fn slices(Responses { responses }: Responses<'_>, body: &Bytes) -> Self {
+        let slice = |json: &RawValue| body.slice_ref(json.get().as_bytes());
+        Self { responses: responses.into_iter().map(slice).collect() }
+    }
+}
+
+impl<T> PartOutcomes<T> {
+    pub(super) fn read(calls: &[Call<T>], whole: Result<Reply<BatchAnswer>, Error>) -> Self {
+        let (answer, headers) = match whole {
+            Ok(reply) => (reply.value, reply.headers),
+            Err(error) => match parts_of_424(&error) {
+                Some((answer, headers)) => (answer, headers),
+                None => {
+                    let each = |call: &Call<T>| Err(error.with_batch(call.route()));
+                    return Self { parts: calls.iter().map(each).collect(), strays: Vec::new() };
+                }
+            },
+        };
+        let mut strays = Vec::new();
+        let mut found: Vec<Vec<Bytes>> = calls.iter().map(|_| Vec::new()).collect();
+        for entry in answer.responses {
+            match index(&entry).and_then(|index| found.get_mut(index)) {
+                Some(own) => own.push(entry),
+                None => strays.extend(stray(&entry)),
+            }
+        }
+        let mut outcome = |call: &Call<T>, entries: Vec<Bytes>| {
+            let response = match &*entries {
+                [] => Err("the answer to its batch has none for it".to_owned()),
+                [entry] => response(entry, &headers),
+                _ => Err("the answer to its batch has several for it".to_owned()),
+            };
+            match response {
+                Ok(response) => call.response(response),
+                Err(why) => {
+                    strays.extend(entries.iter().filter_map(stray));
+                    Err(Error::transport(call.route(), Failure::maybe_sent(why)))
+                }
+            }
+        };
+        let parts = calls.iter().zip(found).map(|(call, own)| outcome(call, own)).collect();
+        Self { parts, strays }
+    }
+}
+
+/// Older documents say that a batch fails with 424 as a whole when a part of it is throttled, and
+/// today's that it never does. If it does, what it says of its parts counts.
+fn parts_of_424(whole: &Error) -> Option<(BatchAnswer, HeaderMap)> {
+    let error = whole.service_error()?;
+    if error.status() != StatusCode::FAILED_DEPENDENCY {
+        return None;
+    }
+    let responses = serde_json::from_slice(error.body()).ok()?;
+    Some((BatchAnswer::slices(responses, error.body()), error.headers().clone()))
+}
+
+fn stray(entry: &Bytes) -> Option<RawJson> {
+    RawJson::parse(std::str::from_utf8(entry).ok()?).ok()
+}
+
+/// Whose answer this claims to be. An id that has become a number is still one.
+fn index(entry: &Bytes) -> Option<usize> {
+    let id = text(serde_json::from_slice::<Entry<'_>>(entry).ok()?.id?);
+    let index = id.parse::<usize>().ok()?.checked_sub(1)?;
+    (part_id(index) == id).then_some(index)
+}
+
+/// A text, or a number as it is written.
+fn text(json: &RawValue) -> String {
+    serde_json::from_str(json.get()).unwrap_or_else(|_| json.get().to_owned())
+}
+
+/// An entry as the answer that a call of its own would have had, or why it is none.
+fn response(entry: &Bytes, whole: &HeaderMap) -> Result<http::Response<Bytes>, String> {
+    let wrong = |why: &str| {
+        let entry = quote(&String::from_utf8_lossy(entry));
+        format!("its answer in that to its batch has {why}: {entry}")
+    };
+    let read: Entry<'_> = serde_json::from_slice(entry).map_err(|_| wrong("another shape"))?;
+    let status = read.status.ok_or_else(|| wrong("no status"))?;
+    let status = text(status).parse::<u16>().ok().and_then(|it| StatusCode::from_u16(it).ok());
+    let mut response = http::Response::new(Bytes::new());
+    *response.status_mut() = status.ok_or_else(|| wrong("no status that HTTP knows"))?;
+    let headers = response.headers_mut();
+    read.headers.into_iter().for_each(|json| read_headers(json, headers));
+    // What a part does not say of itself holds of the whole: when it was answered, against which
+    // a date to wait for is measured, and under which id.
+    for name in [header::DATE.as_str(), REQUEST_ID, CLIENT_REQUEST_ID] {
+        if let (None, Some(value)) = (headers.get(name), whole.get(name)) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    let body = read.body.filter(|json| json.get() != "null");
+    let is_json = is_json(headers.get(header::CONTENT_TYPE)).unwrap_or(true);
+    *response.body_mut() = match body {
+        None => Bytes::new(),
+        Some(json) if is_json => entry.slice_ref(json.get().as_bytes()),
+        Some(json) => decoded(json).unwrap_or_else(|| entry.slice_ref(json.get().as_bytes())),
+    };
+    Ok(response)
+}
+
+/// The headers of a part, those that are headers.
+fn read_headers(json: &RawValue, headers: &mut HeaderMap) {
+    let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(json.get()) else {
+        return;
+    };
+    for (name, value) in members {
+        let values: Vec<&RawValue> =
+            serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]);
+        for value in values.into_iter().filter(|value| value.get() != "null") {
+            let value = HeaderValue::from_bytes(text(value).as_bytes());
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
+                headers.append(name, value);
+            }
+        }
+    }
+}
+
+/// A body that is no JSON: base64 of either kind, or else the text itself. JSON in its place is
+/// left as it is.
+fn decoded(json: &RawValue) -> Option<Bytes> {
+    let text: String = serde_json::from_str(json.get()).ok()?;
+    let base64 = text.trim_end_matches('=');
+    let bytes = STANDARD_NO_PAD.decode(base64).or_else(|_| URL_SAFE_NO_PAD.decode(base64));
+    Some(bytes.map_or_else(|_| Bytes::from(text), Bytes::from))
+}
