@@ -40,7 +40,8 @@
 //! Whoever wants requests and answers only stops at [`Endpoint::request`] and
 //! [`Endpoint::response`]; whoever wants retries without our I/O drives an
 //! [`Exchange`](machine::Exchange); whoever wants it done calls [`Client::send`] or,
-//! in a future of any runtime, [`AsyncClient::send`].
+//! in a future of any runtime, [`AsyncClient::send`]. Many calls go in few requests as
+//! [`Batches`](machine::Batches).
 //!
 //! # One call
 //!

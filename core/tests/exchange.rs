@@ -1,7 +1,7 @@
 //! One call over time, step by step: what is repeated, how long it waits, what it carries, and
 //! how it ends.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use base64::{
     Engine as _,
@@ -18,7 +18,8 @@ use graphfeed_core::{
         WaitReason,
     },
     protocol::{
-        Applied, Call, Cause, Endpoint, Error, Failure, GiveUp, Reply, ServiceRoot, TokenError,
+        Applied, Batch, Call, Cause, Endpoint, Error, Failure, GiveUp, Reply, ServiceRoot,
+        TokenError,
     },
     types::{AccessToken, ConnectionId, Guid, ItemId, Rule, TokenKind},
 };
@@ -349,7 +350,7 @@ fn after_the_end_there_is_nothing() {
 }
 
 /// Polls until the next send or wait and says which.
-fn step(world: &mut World, exchange: &mut PutExchange) -> Result<Ticket, Tick> {
+fn step<T: Debug>(world: &mut World, exchange: &mut Exchange<T>) -> Result<Ticket, Tick> {
     match exchange.poll(world.now, &mut world.shared) {
         Step::Send(attempt) => Ok(attempt.ticket),
         Step::Wait(until) => Err(until),
@@ -391,6 +392,38 @@ fn a_429_closes_the_gate_of_its_lane_and_one_goes_first_when_it_opens() {
     a.on_response(first, world.now, answer(200, &[]), &mut world.shared);
     assert!(step(&mut world, &mut b).is_ok(), "the way is free");
     assert!(step(&mut world, &mut c).is_ok());
+}
+
+#[test]
+fn a_batch_waits_for_the_gates_of_all_its_lanes_and_goes_first_through_each() {
+    let mut world = World::new();
+    let [mut a, mut b] = ["contosohr", "contosoit"].map(|name| world.start(put(name)));
+    for (call, wait) in [(&mut a, "10"), (&mut b, "20")] {
+        let ticket = step(&mut world, call).unwrap();
+        let answer = answer(429, &[("retry-after", wait)]);
+        call.on_response(ticket, world.now, answer, &mut world.shared);
+    }
+    let mut batch = Batch::new(&ServiceRoot::v1());
+    for name in ["contosohr", "contosoit", "contosohr", "contosoen"] {
+        batch.push(put(name)).unwrap();
+    }
+    let mut batch = world.start(batch.call().unwrap());
+    world.now = Tick::new(seconds(10.0));
+    assert_eq!(step(&mut world, &mut batch), Err(Tick::new(seconds(20.0))));
+    world.now = Tick::new(seconds(20.0));
+    let ticket = step(&mut world, &mut batch).unwrap();
+    assert!(step(&mut world, &mut a).is_err() && step(&mut world, &mut b).is_err());
+    batch.on_response(ticket, world.now, answer(429, &[("retry-after", "5")]), &mut world.shared);
+    let opens = Tick::new(seconds(25.0));
+    for name in ["contosohr", "contosoit", "contosoen"] {
+        let mut call = world.start(put(name));
+        assert_eq!(step(&mut world, &mut call), Err(opens), "{name}");
+    }
+    world.now = opens;
+    step(&mut world, &mut batch).unwrap();
+    assert!(step(&mut world, &mut a).is_err());
+    batch.abandon(&mut world.shared);
+    assert!(step(&mut world, &mut a).is_ok() && step(&mut world, &mut b).is_ok());
 }
 
 #[test]

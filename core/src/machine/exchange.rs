@@ -15,7 +15,7 @@ use super::{
     shared::{Entry, Pass, TokenStep},
 };
 use crate::{
-    protocol::{Call, Error, Explanation, Failure, GiveUp, Reply, TokenError},
+    protocol::{Call, Error, Explanation, Failure, GiveUp, Reply, Route, TokenError},
     types::{BuildError, Fault, Guid, Rule, TokenKind},
 };
 
@@ -98,6 +98,12 @@ impl<T> Exchange<T> {
         self.attempts
     }
 
+    /// Whether an attempt that failed may have been carried out all the same, whatever the later
+    /// ones came to: of a batch, what its parts do not know of themselves.
+    pub fn maybe_applied(&self) -> bool {
+        self.maybe_applied
+    }
+
     fn tell(&self, shared: &mut Shared, at: Tick, kind: EventKind) {
         let (call, operation) = (self.id, self.call.route().name);
         shared.tell(|| Event { at, call, operation, kind });
@@ -172,8 +178,7 @@ impl<T> Exchange<T> {
             self.finish(now, Err(Error::build(self.call.route(), why)), shared);
             return self.told();
         }
-        let (lane, key) = self.call.lane();
-        let pass = match shared.enter(lane, key, now, now + timeout) {
+        let pass = match shared.enter(self.call.lanes(), now, now + timeout) {
             Entry::Go(pass) => pass,
             Entry::Throttled(until) if until >= self.deadline => {
                 self.give_up(now, GiveUp::TotalTime, shared);
@@ -265,7 +270,7 @@ impl<T> Exchange<T> {
             Verdict::NewToken => {
                 self.token_refused = true;
                 shared.token_refused(generation, claims_challenge(&error));
-                self.last_error = Some(self.explained(error, shared));
+                self.last_error = Some(explained(error, self.call.route(), shared));
                 self.state = State::Ready(now);
                 if self.attempts >= self.policy.attempts {
                     self.give_up(now, GiveUp::Attempts, shared);
@@ -283,9 +288,10 @@ impl<T> Exchange<T> {
         };
         let not_before = now + wait;
         if verdict == Verdict::Throttled {
-            let (lane, key) = self.call.lane();
-            shared.throttle(lane, key, not_before);
-            self.tell(shared, now, EventKind::Throttled { lane, until: not_before });
+            for (lane, key) in self.call.lanes() {
+                shared.throttle(lane, key, not_before);
+                self.tell(shared, now, EventKind::Throttled { lane, until: not_before });
+            }
         }
         if let Verdict::Repeat { new_connection } = verdict {
             self.new_connection = new_connection;
@@ -302,18 +308,15 @@ impl<T> Exchange<T> {
     }
 
     fn stop(&mut self, now: Tick, error: Error, shared: &mut Shared) {
-        let error = self.explained(error, shared);
+        let error = explained(error, self.call.route(), shared);
         self.finish(now, Err(error), shared);
     }
 
-    /// A refusal for want of permission says what would have been needed.
-    fn explained(&self, error: Error, shared: &Shared) -> Error {
-        match error.status() {
-            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let claims = shared.token_claims().cloned();
-                error.explained(Explanation::new(self.call.route(), claims))
-            }
-            _ => error,
+    /// The outcome, once there is one, as [`Step::Done`] would tell it.
+    pub(super) fn take_outcome(&mut self) -> Option<Result<Reply<T>, Error>> {
+        match self.told() {
+            Step::Done(outcome) => Some(outcome),
+            _ => None,
         }
     }
 }
@@ -361,8 +364,7 @@ impl<T> Machine for Exchange<T> {
         // Whoever went first has been answered: by another 429, which closes the gate again
         // below, or the way is free.
         if let Some(pass) = pass {
-            let (lane, key) = self.call.lane();
-            shared.release(lane, key, pass);
+            shared.release(self.call.lanes(), pass);
         }
         match self.call.response(response) {
             Ok(reply) => {
@@ -380,8 +382,7 @@ impl<T> Machine for Exchange<T> {
         let (number, sent) = (self.attempts, failure.sent());
         self.tell(shared, now, EventKind::NoAnswer { number, sent });
         if let Some(pass) = pass {
-            let (lane, key) = self.call.lane();
-            shared.release(lane, key, pass);
+            shared.release(self.call.lanes(), pass);
         }
         let error = Error::transport(self.call.route(), failure);
         self.failed(now, error, generation, shared);
@@ -417,8 +418,7 @@ impl<T> Machine for Exchange<T> {
         match self.state {
             State::Fetching(lease) => shared.token_abandoned(lease),
             State::Sent { pass: Some(pass), .. } => {
-                let (lane, key) = self.call.lane();
-                shared.release(lane, key, pass);
+                shared.release(self.call.lanes(), pass);
             }
             _ => {}
         }
@@ -428,9 +428,19 @@ impl<T> Machine for Exchange<T> {
     }
 }
 
+/// A refusal for want of permission says what would have been needed.
+pub(super) fn explained(error: Error, route: &'static Route, shared: &Shared) -> Error {
+    match error.status() {
+        Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            error.explained(Explanation::new(route, shared.token_claims().cloned()))
+        }
+        _ => error,
+    }
+}
+
 /// The claims that a 401 insists on (continuous access evaluation), as JSON: base64 in the
 /// challenge of the `WWW-Authenticate` header.
-fn claims_challenge(error: &Error) -> Option<String> {
+pub(super) fn claims_challenge(error: &Error) -> Option<String> {
     let headers = error.service_error()?.headers();
     headers.get_all(header::WWW_AUTHENTICATE).iter().find_map(|challenge| {
         let (_, rest) = challenge.to_str().ok()?.split_once("claims=\"")?;

@@ -1,10 +1,10 @@
 //! What happens over time, as machines without I/O: they are told what time it is and what came
 //! back, and say what to do next.
 //!
-//! Lives here: one call with its retries ([`Exchange`]), what all calls of a client share
-//! ([`Shared`]: throttling gates, the retry budget, the token), how they wait and give up
-//! ([`Policy`]), and how tokens are fetched ([`identity`]). May not live here: any resource,
-//! any lock, any clock.
+//! Lives here: one call with its retries ([`Exchange`]), many calls in few requests
+//! ([`Batches`]), what all calls of a client share ([`Shared`]: throttling gates, the retry
+//! budget, the token), how they wait and give up ([`Policy`]), and how tokens are fetched
+//! ([`identity`]). May not live here: any resource, any lock, any clock.
 //!
 //! # The contract
 //!
@@ -49,6 +49,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batches;
 mod event;
 mod exchange;
 pub mod identity;
@@ -62,6 +63,7 @@ mod task;
 mod tick;
 mod token;
 
+pub use batches::{Answers, Batches, Part};
 pub use event::{Event, EventKind, WaitReason};
 pub use exchange::Exchange;
 pub use pages::Pages;

@@ -52,7 +52,10 @@ fn by_status(error: &Error, harmless: bool) -> Verdict {
         Some(401) => Verdict::NewToken,
         // Microsoft's best practices ask for a new connection after a 503.
         Some(503) if harmless => Verdict::Repeat { new_connection: true },
-        Some(408 | 500 | 502 | 504 | 509) if harmless => Verdict::Repeat { new_connection: false },
+        // A 424 comes of a batch only, where something else has failed that may not fail again.
+        Some(408 | 424 | 500 | 502 | 504 | 509) if harmless => {
+            Verdict::Repeat { new_connection: false }
+        }
         _ => Verdict::Stop,
     }
 }

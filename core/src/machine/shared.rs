@@ -133,23 +133,48 @@ impl Shared {
         self.spent = self.spent.saturating_sub(self.budget.refund);
     }
 
-    /// Asks the gate of a lane. Whoever goes first has to be back by `back_by`, or the next one
-    /// goes.
-    pub(super) fn enter(&mut self, lane: Lane, key: &str, now: Tick, back_by: Tick) -> Entry {
-        let Some(gate) = self.gate(lane, key) else {
-            return Entry::Go(None);
-        };
-        match *gate {
-            Gate::Closed { until } if until > now => Entry::Throttled(until),
-            Gate::First { until, .. } if until > now => Entry::OtherFirst(until),
-            Gate::Closed { .. } | Gate::First { .. } => {
-                self.last_id += 1;
-                let pass = Pass(self.last_id);
-                if let Some(gate) = self.gate(lane, key) {
-                    *gate = Gate::First { pass, until: back_by };
+    /// Asks the gates of a call's lanes, all of which have to be open. Whoever goes first has to be
+    /// back by `back_by`, or the next one goes.
+    pub(super) fn enter<'a>(
+        &mut self,
+        lanes: impl Iterator<Item = (Lane, &'a str)> + Clone,
+        now: Tick,
+        back_by: Tick,
+    ) -> Entry {
+        let (mut throttled, mut other_first, mut gated) = (None, None, false);
+        for (lane, key) in lanes.clone() {
+            let Some(gate) = self.gate(lane, key) else {
+                continue;
+            };
+            gated = true;
+            match *gate {
+                Gate::Closed { until } if until > now => throttled = throttled.max(Some(until)),
+                Gate::First { until, .. } if until > now => {
+                    other_first = other_first.max(Some(until));
                 }
-                Entry::Go(Some(pass))
+                Gate::Closed { .. } | Gate::First { .. } => {}
             }
+        }
+        match (throttled, other_first) {
+            (Some(until), _) => return Entry::Throttled(until),
+            (None, Some(until)) => return Entry::OtherFirst(until),
+            (None, None) if !gated => return Entry::Go(None),
+            (None, None) => {}
+        }
+        let pass = Pass(self.id());
+        for (lane, key) in lanes {
+            if let Some(gate) = self.gate(lane, key) {
+                *gate = Gate::First { pass, until: back_by };
+            }
+        }
+        Entry::Go(Some(pass))
+    }
+
+    /// When the gate of a lane opens, as far as is known now; long ago if it is open.
+    pub(super) fn opens(&self, lane: Lane, key: &str) -> Tick {
+        match self.gates.get(&lane).and_then(|gates| gates.get(key)) {
+            Some(Gate::Closed { until } | Gate::First { until, .. }) => *until,
+            None => Tick::default(),
         }
     }
 
@@ -171,12 +196,14 @@ impl Shared {
     }
 
     /// Whoever went first is back, or will not come: the way is free.
-    pub(super) fn release(&mut self, lane: Lane, key: &str, pass: Pass) {
-        if let Some(gates) = self.gates.get_mut(&lane)
-            && let Some(Gate::First { pass: first, .. }) = gates.get(key)
-            && *first == pass
-        {
-            gates.remove(key);
+    pub(super) fn release<'a>(&mut self, lanes: impl Iterator<Item = (Lane, &'a str)>, pass: Pass) {
+        for (lane, key) in lanes {
+            if let Some(gates) = self.gates.get_mut(&lane)
+                && let Some(Gate::First { pass: first, .. }) = gates.get(key)
+                && *first == pass
+            {
+                gates.remove(key);
+            }
         }
     }
 
@@ -259,6 +286,11 @@ impl Shared {
                 self.token.claims = claims;
             }
         }
+    }
+
+    /// As [`token_refused`](Self::token_refused), of the token that is held now.
+    pub(super) fn refuse_token(&mut self, claims: Option<String>) {
+        self.token_refused(self.token.generation, claims);
     }
 
     /// How often fetching has failed, and how the last time.

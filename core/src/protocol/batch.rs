@@ -22,7 +22,7 @@ use crate::types::{BuildError, Fault, FaultList, Rule};
 /// They are carried out in any order, so none may depend on another one of the batch. Their
 /// number and the length of the whole are [limited](super::Limits); a call that does not fit is
 /// given back. `T` is what all of them answer with; [`Endpoint::call_into`] brings several kinds
-/// under one type.
+/// under one type, and [`Batches`](crate::machine::Batches) does without.
 ///
 /// ```
 /// use graphfeed_core::external::GetItem;

@@ -81,6 +81,29 @@ impl<T> Call<T> {
         Self { lanes: Some(lanes), ..self }
     }
 
+    /// Every lane that it is throttled in: its own, or those of its parts where it is a batch.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (Lane, &str)> + Clone {
+        let own = self.lanes.is_none().then(|| self.lane());
+        let of_parts = self.lanes.iter().flat_map(|lanes| lanes.iter());
+        own.into_iter().chain(of_parts.map(|(lane, key)| (*lane, &**key)))
+    }
+
+    /// The same call, of whose answer only status, headers and body are wanted.
+    pub(crate) fn untyped(&self) -> Call<()> {
+        Call {
+            route: self.route,
+            repeat: self.repeat,
+            parse: |_| Ok(()),
+            request: Arc::clone(&self.request),
+            lanes: self.lanes.clone(),
+        }
+    }
+
+    /// Whether both have one and the same request.
+    pub(crate) fn is_same<U>(&self, other: &Call<U>) -> bool {
+        Arc::ptr_eq(&self.request, &other.request)
+    }
+
     /// Expanding a template never changes its number of segments, so the first argument has the
     /// same place, counted from the end.
     fn first_argument(&self) -> Option<&str> {
