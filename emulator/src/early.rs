@@ -76,12 +76,20 @@ impl fmt::Display for EarlyCall {
     }
 }
 
+/// A time in which nobody should come.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    /// From when on the client can know: when the answer is there.
+    told: Duration,
+    until: Duration,
+}
+
 #[derive(Debug)]
 pub(crate) struct Detector {
     by_lane: bool,
     /// When a call may come again, by its `client-request-id`.
-    calls: HashMap<String, Duration>,
-    lanes: BTreeMap<Lane, Duration>,
+    calls: HashMap<String, Gate>,
+    lanes: BTreeMap<Lane, Vec<Gate>>,
     found: VecDeque<EarlyCall>,
     count: u64,
 }
@@ -110,13 +118,21 @@ impl Detector {
         lane: Option<&Lane>,
         request: impl FnOnce() -> String,
     ) {
-        let own = id.and_then(|id| self.calls.remove(id)).filter(|gate| *gate > now);
-        self.lanes.retain(|_, gate| *gate > now);
-        let lane = lane.and_then(|lane| self.lanes.get(lane)).copied();
-        let Some(gate) = own.into_iter().chain(lane).max() else { return };
-        if let (Some(id), Some(own)) = (id, own) {
-            self.calls.insert(id.to_owned(), own);
+        let own = id.and_then(|id| self.calls.get(id)).copied();
+        if let (Some(id), Some(own)) = (id, own)
+            && own.until <= now
+        {
+            self.calls.remove(id);
         }
+        self.lanes.retain(|_, gates| {
+            gates.retain(|gate| gate.until > now);
+            !gates.is_empty()
+        });
+        let shut = |gate: &&Gate| gate.told <= now && gate.until > now;
+        let own = own.as_ref().filter(shut).map(|gate| gate.until);
+        let lane = lane.and_then(|lane| self.lanes.get(lane));
+        let lane = lane.and_then(|gates| gates.iter().filter(shut).map(|gate| gate.until).max());
+        let Some(gate) = own.into_iter().chain(lane).max() else { return };
         if self.found.len() == KEPT {
             self.found.pop_front();
         }
@@ -130,10 +146,10 @@ impl Detector {
         });
     }
 
-    /// An answer goes out.
+    /// An answer goes out, which is there at `told`. Whoever comes before that cannot know it.
     pub(crate) fn answers(
         &mut self,
-        now: Duration,
+        (now, told): (Duration, Duration),
         moment: Moment,
         id: Option<&str>,
         lane: impl FnOnce() -> Option<Lane>,
@@ -145,13 +161,13 @@ impl Detector {
             }
             return;
         }
-        let told = told(headers, moment).filter(|wait| !wait.is_zero());
-        let gate = told.map(|wait| now.saturating_add(wait));
+        let wait = wait(headers, moment).filter(|wait| !wait.is_zero());
+        let gate = wait.map(|wait| Gate { told, until: now.saturating_add(wait) });
         if let Some(id) = id {
             self.calls.remove(id);
             if let Some(gate) = gate {
                 if self.calls.len() >= WAITING {
-                    self.calls.retain(|_, gate| *gate > now);
+                    self.calls.retain(|_, gate| gate.until > now);
                 }
                 if self.calls.len() < WAITING {
                     self.calls.insert(id.to_owned(), gate);
@@ -162,8 +178,12 @@ impl Detector {
             && status == StatusCode::TOO_MANY_REQUESTS
             && let (Some(gate), Some(lane)) = (gate, lane())
         {
-            let known = self.lanes.entry(lane).or_default();
-            *known = gate.max(*known);
+            let gates = self.lanes.entry(lane).or_default();
+            // Of those that are known, the last to open is enough.
+            let known = gates.iter().filter(|gate| gate.told <= now).map(|gate| gate.until).max();
+            gates.retain(|gate| gate.told > now);
+            gates.extend(known.map(|until| Gate { told: now, until }));
+            gates.push(gate);
         }
     }
 
@@ -180,7 +200,7 @@ impl Detector {
 
 /// The wait that an answer tells: the longest of all that can be read in it. Nonsense and
 /// negative numbers tell none.
-fn told(headers: &HeaderMap, now: Moment) -> Option<Duration> {
+fn wait(headers: &HeaderMap, now: Moment) -> Option<Duration> {
     let texts = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter();
         values.filter_map(|value| Some(value.to_str().ok()?.trim().to_owned())).collect()
@@ -233,7 +253,7 @@ mod tests {
     fn every_form_of_a_wait_is_read() {
         const FOREVER: Duration = Duration::MAX;
         let millis = |millis| Some(Duration::from_millis(millis));
-        for (all, wait) in [
+        for (all, told) in [
             (&[][..], None),
             (&[("retry-after", "7")], millis(7_000)),
             (&[("retry-after", "0")], millis(0)),
@@ -253,7 +273,7 @@ mod tests {
             (&[("retry-after", "")], None),
             (&[("retry-after", "99999999999999999999")], Some(FOREVER)),
         ] {
-            assert_eq!(told(&headers(all), moment()), wait, "{all:?}");
+            assert_eq!(wait(&headers(all), moment()), told, "{all:?}");
         }
     }
 
@@ -264,7 +284,13 @@ mod tests {
         let mut detector = Detector::new(EarlyCalls::ByLane);
         let told = headers(&[("retry-after", "10")]);
         let answer = (StatusCode::TOO_MANY_REQUESTS, &told);
-        detector.answers(second(1), moment(), Some("a"), || Some(lane.clone()), answer);
+        detector.answers(
+            (second(1), second(1)),
+            moment(),
+            Some("a"),
+            || Some(lane.clone()),
+            answer,
+        );
         let mut judge = |now, id, lane: Option<&Lane>| {
             let before = detector.count();
             detector.arrives(now, id, lane, || "PUT".to_owned());
@@ -282,26 +308,55 @@ mod tests {
     }
 
     #[test]
+    fn who_cannot_know_yet_is_not_early() {
+        let second = Duration::from_secs;
+        let lane = Lane::Connection("contosohr".to_owned());
+        let mut detector = Detector::new(EarlyCalls::ByLane);
+        let refuse = |detector: &mut Detector, now, told, seconds: &str| {
+            let headers = headers(&[("retry-after", seconds)]);
+            let answer = (StatusCode::TOO_MANY_REQUESTS, &headers);
+            let now = (second(now), second(told));
+            detector.answers(now, moment(), Some("a"), || Some(lane.clone()), answer);
+        };
+        refuse(&mut detector, 0, 5, "10");
+        refuse(&mut detector, 1, 2, "3");
+        refuse(&mut detector, 1, 9, "20");
+        let mut early_by = |now| {
+            let before = detector.count();
+            detector.arrives(second(now), Some("b"), Some(&lane), String::new);
+            let last = detector.found().last().filter(|_| detector.count() > before);
+            last.map(|early| early.early_by.as_secs())
+        };
+        let expected =
+            [(1, None), (2, Some(2)), (3, Some(1)), (4, None), (5, Some(5)), (8, Some(2))];
+        for (now, expected) in
+            expected.into_iter().chain([(9, Some(12)), (20, Some(1)), (21, None)])
+        {
+            assert_eq!(early_by(now), expected, "{now}");
+        }
+    }
+
+    #[test]
     fn only_a_429_holds_others_and_a_later_answer_lifts_a_wait() {
         let mut detector = Detector::new(EarlyCalls::ByLane);
         let told = headers(&[("retry-after", "10")]);
         let lane = || Some(Lane::Groups);
-        let now = Duration::ZERO;
+        let now = (Duration::ZERO, Duration::ZERO);
         let busy = (StatusCode::SERVICE_UNAVAILABLE, &told);
         detector.answers(now, moment(), Some("a"), lane, busy);
-        detector.arrives(now, Some("b"), Some(&Lane::Groups), String::new);
+        detector.arrives(now.0, Some("b"), Some(&Lane::Groups), String::new);
         assert_eq!(detector.count(), 0);
-        detector.arrives(now, Some("a"), Some(&Lane::Groups), String::new);
+        detector.arrives(now.0, Some("a"), Some(&Lane::Groups), String::new);
         assert_eq!(detector.count(), 1);
         let empty = HeaderMap::new();
         detector.answers(now, moment(), Some("a"), lane, (StatusCode::OK, &empty));
-        detector.arrives(now, Some("a"), Some(&Lane::Groups), String::new);
+        detector.arrives(now.0, Some("a"), Some(&Lane::Groups), String::new);
         assert_eq!(detector.count(), 1);
 
         let mut by_call = Detector::new(EarlyCalls::ByCall);
         let throttled = (StatusCode::TOO_MANY_REQUESTS, &told);
         by_call.answers(now, moment(), Some("a"), lane, throttled);
-        by_call.arrives(now, Some("b"), Some(&Lane::Groups), String::new);
+        by_call.arrives(now.0, Some("b"), Some(&Lane::Groups), String::new);
         assert_eq!(by_call.count(), 0);
     }
 
@@ -310,7 +365,8 @@ mod tests {
         let mut detector = Detector::new(EarlyCalls::ByCall);
         let told = headers(&[("retry-after", "99999999999999999999")]);
         let answer = (StatusCode::SERVICE_UNAVAILABLE, &told);
-        detector.answers(Duration::from_secs(1), moment(), Some("a"), || None, answer);
+        let now = Duration::from_secs(1);
+        detector.answers((now, now), moment(), Some("a"), || None, answer);
         detector.arrives(Duration::from_secs(1 << 40), Some("a"), None, String::new);
         assert_eq!(detector.found().next().map(|early| early.early_by), Some(Duration::MAX));
     }

@@ -155,7 +155,8 @@ impl Service {
         };
         if let Some(answer) = delivery.answer() {
             let what = (answer.status(), answer.headers());
-            self.detector.answers(self.now, moment, client, lane, what);
+            let times = (self.now, self.now.saturating_add(delivery.latency));
+            self.detector.answers(times, moment, client, lane, what);
         }
         let status = delivery.answer().map(|answer| answer.status().as_u16());
         self.record.add(to.name(), status, || Entry {
