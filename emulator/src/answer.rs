@@ -117,6 +117,7 @@ fn usual_code(status: StatusCode, first: Option<&Finding>) -> &'static str {
         (409, _) => "NameAlreadyExists",
         (413, _) => "RequestEntityTooLarge",
         (415, _) => "UnsupportedMediaType",
+        (424, _) => "FailedDependency",
         (429, _) => "TooManyRequests",
         (500, _) => "generalException",
         (501, _) => "NotSupported",

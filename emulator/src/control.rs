@@ -3,7 +3,7 @@
 //! It is no part of Microsoft Graph, is off unless it is asked for, and asks nobody who they are:
 //! it is for the loopback interface. Nothing here shows a token, a secret or a body.
 
-use std::time::Duration;
+use std::{fmt::Display, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -115,7 +115,10 @@ fn run(
             ),
         },
         Command::Faults => object(|body| write_faults(body, service)),
-        Command::AddFaults => match read_faults(&text) {
+        Command::AddFaults => match lines::<Fault>(&text) {
+            Ok(faults) if faults.is_empty() => {
+                error(StatusCode::BAD_REQUEST, "the body holds no fault")
+            }
             Ok(faults) => {
                 faults.into_iter().for_each(|fault| service.fault(fault));
                 done()
@@ -184,13 +187,12 @@ fn run(
     }
 }
 
-/// One fault in each line. All of them, or none and why.
-fn read_faults(text: &str) -> Result<Vec<Fault>, String> {
+/// One in each line. All of them, or none and why.
+fn lines<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let read =
-        lines.map(|(index, line)| line.parse().map_err(|why| format!("line {}: {why}", index + 1)));
-    let faults: Vec<Fault> = read.collect::<Result<_, _>>()?;
-    if faults.is_empty() { Err("the body holds no fault".to_owned()) } else { Ok(faults) }
+    lines
+        .map(|(index, line)| line.parse().map_err(|why| format!("line {}: {why}", index + 1)))
+        .collect()
 }
 
 fn write_state(body: &mut Object<'_>, service: &Service) {

@@ -62,13 +62,18 @@ impl fmt::Debug for Outcome {
 const MORE: usize = 64;
 
 impl Delivery {
-    /// An answer at once.
-    pub(crate) fn whole(answer: Response<Bytes>) -> Self {
-        Self { latency: Duration::ZERO, outcome: Outcome::Answer(answer) }
+    /// A whole answer.
+    pub(crate) fn whole(latency: Duration, answer: Response<Bytes>) -> Self {
+        Self { latency, outcome: Outcome::Answer(answer) }
     }
 
     /// What the effect of a fault leaves. `answer` is the true one, or that of the fault.
-    pub(crate) fn struck(effect: &Effect, answer: Response<Bytes>, now: Moment) -> Self {
+    pub(crate) fn struck(
+        effect: &Effect,
+        latency: Duration,
+        answer: Response<Bytes>,
+        now: Moment,
+    ) -> Self {
         let outcome = match effect.end {
             End::Reset => Outcome::Reset,
             End::Hang(bound) => Outcome::Hang(bound),
@@ -78,9 +83,11 @@ impl Delivery {
                 Outcome::Truncated { answer, announced }
             }
             End::Html(status) => Outcome::Answer(decorated(effect, page(status, now), now)),
-            End::Status(_) | End::Pass => Outcome::Answer(decorated(effect, answer, now)),
+            End::Status(_) | End::Pass | End::NoResponses | End::UnknownId => {
+                Outcome::Answer(decorated(effect, answer, now))
+            }
         };
-        Self { latency: effect.latency, outcome }
+        Self { latency, outcome }
     }
 
     /// The answer, if there is a whole one.
@@ -129,15 +136,8 @@ fn page(number: u16, now: Moment) -> Response<Bytes> {
 
 fn decorated(effect: &Effect, mut answer: Response<Bytes>, now: Moment) -> Response<Bytes> {
     for each in &effect.retry_after {
-        match each {
-            RetryAfter::Value(value) => append(&mut answer, header::RETRY_AFTER, value),
-            RetryAfter::Date(ahead) => {
-                append(&mut answer, header::RETRY_AFTER, &now.ahead(*ahead).http());
-            }
-            RetryAfter::Milliseconds(value) => {
-                append(&mut answer, HeaderName::from_static("x-ms-retry-after-ms"), value);
-            }
-        }
+        let (name, value) = told(each, now);
+        append(&mut answer, name, &value);
     }
     for (name, value) in &effect.headers {
         if let Ok(name) = HeaderName::try_from(name.as_str()) {
@@ -145,6 +145,17 @@ fn decorated(effect: &Effect, mut answer: Response<Bytes>, now: Moment) -> Respo
         }
     }
     answer
+}
+
+pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+
+/// The header that says when to come back.
+pub(crate) fn told(retry_after: &RetryAfter, now: Moment) -> (HeaderName, String) {
+    match retry_after {
+        RetryAfter::Value(value) => (header::RETRY_AFTER, value.clone()),
+        RetryAfter::Date(ahead) => (header::RETRY_AFTER, now.ahead(*ahead).http()),
+        RetryAfter::Milliseconds(value) => (RETRY_AFTER_MS, value.clone()),
+    }
 }
 
 fn append(answer: &mut Response<Bytes>, name: HeaderName, value: &str) {

@@ -110,7 +110,10 @@ impl Emulator {
     /// it.
     pub fn deliver_at(&self, now: Duration, request: &Request<Bytes>) -> Delivery {
         if self.0.options.control && control::is_meant(request) {
-            return Delivery::whole(control::answer(&mut self.service(), now, request));
+            return Delivery::whole(
+                Duration::ZERO,
+                control::answer(&mut self.service(), now, request),
+            );
         }
         let arrival = Arrival::read(request, &self.0.options.behaviour);
         self.service().receive(now, request, arrival)
@@ -280,7 +283,7 @@ impl Emulator {
     #[cfg(feature = "server")]
     pub(crate) fn refuse_body(&self, request: &Request<Bytes>, length: Length) -> Delivery {
         if self.0.options.control && control::is_meant(request) {
-            return Delivery::whole(control::too_long());
+            return Delivery::whole(Duration::ZERO, control::too_long());
         }
         let now = (self.0.clock)();
         let arrival = Arrival::with_length(request, length, &self.0.options.behaviour);

@@ -12,6 +12,7 @@ use crate::{
     findings::{Finding, Findings, Refusal, by_switch},
     json::{Json, JsonFault},
     options::Behaviour,
+    read::{Part, Reader},
     routes::{Action, Route},
     rules::Rule,
     target::{Target, Version, decode},
@@ -32,6 +33,8 @@ pub(crate) struct Call<'r> {
     pub(crate) uri: &'r Uri,
     pub(crate) headers: &'r HeaderMap,
     body: Option<Json<'r>>,
+    /// The requests of a batch; of anything else there are none.
+    pub(crate) parts: Vec<Part>,
     /// What was noticed and let pass so far.
     pub(crate) reports: Vec<Finding>,
 }
@@ -86,7 +89,6 @@ impl<'r> Call<'r> {
         behaviour: &Behaviour,
     ) -> Result<Self, Refusal> {
         let mut findings = Findings::default();
-        let action = route.action.ok_or_else(|| target.missing(request.method().as_str()))?;
         if let Some(only) = route.version
             && !route.is_in(target.version)
         {
@@ -112,17 +114,27 @@ impl<'r> Call<'r> {
         } else {
             None
         };
-        Ok(Self {
+        let mut call = Self {
             version: target.version,
-            action,
+            action: route.action,
             args,
             query,
             origin: target.origin,
             uri: request.uri(),
             headers: request.headers(),
             body,
+            parts: Vec::new(),
             reports: findings.reports,
-        })
+        };
+        if call.action == Action::Batch {
+            let mut reader = Reader::new(call.version, behaviour);
+            call.parts = reader.batch(call.body()?, &call);
+            call.reports.append(&mut reader.findings.reports);
+            if !reader.findings.is_clean() {
+                return Err(Refusal::of(reader.findings.faults));
+            }
+        }
+        Ok(call)
     }
 
     /// An argument of the path. The routes have as many as the operations ask for.

@@ -78,6 +78,7 @@
 //!     faults/          whether it is struck, and by what
 //!     identity/        the token endpoint and its kin: one file per kind of grant
 //!     service/         the state machine: one file per resource, each operation on its state
+//!       visit.rs       a request from its arrival to its departure; those of a batch, too
 //!       authorize.rs   what its token may do      access.rs  what a route needs
 //!       read/          from JSON to what is stored: one file per resource, tables first
 //!       model.rs       what is stored
@@ -136,8 +137,8 @@ pub use model::{
     ItemActivity, Property, PropertyType, UserActivity,
 };
 pub use options::{
-    Behaviour, HistoryDates, ItemAnswer, MissingContent, Options, SchemaAnswer, Switch, Verdict,
-    Versions,
+    BatchIdCase, BatchOrder, BatchThrottled, Behaviour, HistoryDates, ItemAnswer, MissingContent,
+    Options, SchemaAnswer, Switch, Verdict, Versions,
 };
 pub use record::{Count, Entry};
 pub use rules::Rule;

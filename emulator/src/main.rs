@@ -61,7 +61,7 @@ A fault is REQUESTS: EFFECT [| EFFECT]...
             connection, connections, quota, schema, operation, item, addActivities, group, member,
             activity, activities, recent, historyItem, batch; token, devicecode, msi, imds
   EFFECT    STATUS, html STATUS, reset, hang [SECS], each also behind `stored` (carried out
-            before); truncated; pass
+            before); truncated; no-responses, unknown-id (of a batch); pass
   behind it retry-after=VALUE|date:SECS|ms:N, code=CODE, header=NAME:VALUE, latency=SECS
   for all   times=N, from=N, every=N, chance=P, within=SECS (after a connection was created)
   such as   'PUT item: 429 retry-after=1.5 times=3'

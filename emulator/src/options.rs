@@ -119,6 +119,37 @@ pub enum SchemaAnswer {
     Wrapped,
 }
 
+/// The order in which the requests of a batch are carried out and answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchOrder {
+    /// Any that their dependencies allow, by the seed; they are answered in another.
+    Any,
+    /// That of the batch.
+    AsSent,
+}
+
+/// The letter case of the ids in the answer to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchIdCase {
+    /// That of the batch.
+    AsSent,
+    /// Lower case.
+    Lower,
+    /// Upper case.
+    Upper,
+}
+
+/// What a batch is answered of which every request is throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchThrottled {
+    /// 200, with a 429 for each request.
+    Each,
+    /// One 424.
+    FailedDependency,
+    /// One 429.
+    TooManyRequests,
+}
+
 /// One switch of a [`Behaviour`], for programs that set it by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Switch {
@@ -168,6 +199,9 @@ words! {
     ItemAnswer: Empty "empty" | Item "item";
     HistoryDates: AsSent "as-sent" | Milliseconds "milliseconds";
     SchemaAnswer: Bare "bare" | Wrapped "wrapped";
+    BatchOrder: Any "any" | AsSent "as-sent";
+    BatchIdCase: AsSent "as-sent" | Lower "lower" | Upper "upper";
+    BatchThrottled: Each "each" | FailedDependency "424" | TooManyRequests "429";
 }
 
 impl Setting for bool {
@@ -469,6 +503,30 @@ behaviour! {
 
     /// The most properties of a schema. Documented are 128 (resource schema).
     schema_properties "schema-properties" [SchemaSize]: usize = 128;
+
+    /// The most requests in a batch. Documented are 20 (the page on JSON batching).
+    batch_requests "batch-requests" [BatchSize]: usize = 20;
+
+    /// Dependencies in a batch other than none, each on the one before, or all on the same one.
+    ///
+    /// The page on JSON batching has an array without a limit, the known issues name these three.
+    batch_dependencies "batch-dependencies" [BatchDependency]: Verdict = Verdict::Report;
+
+    /// The order in which the requests of a batch are carried out and answered.
+    ///
+    /// Documented is that there is none but by dependencies (the page on JSON batching).
+    batch_order "batch-order": BatchOrder = BatchOrder::Any;
+
+    /// The letter case of the ids in the answer to a batch.
+    ///
+    /// Documented is that letter case does not tell ids apart (the page on JSON batching).
+    batch_id_case "batch-id-case": BatchIdCase = BatchIdCase::AsSent;
+
+    /// What a batch is answered of which every request is throttled.
+    ///
+    /// The page on throttling has a 200 with a 429 for each, an older one had a 424
+    /// (microsoft-graph-docs-contrib#8883).
+    batch_throttled "batch-throttled" [Throttled]: BatchThrottled = BatchThrottled::Each;
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The routes as one table, those that are here and those that are known to be missing, and the
-//! search in it. What an operation does is decided elsewhere.
+//! The routes as one table, and the search in it. What an operation does is decided elsewhere.
 
 use std::cmp::Reverse;
 
@@ -37,6 +36,7 @@ pub(crate) enum Action {
     DeleteActivity,
     PutHistoryItem,
     DeleteHistoryItem,
+    Batch,
 }
 
 /// One route of the service.
@@ -54,8 +54,7 @@ pub(crate) struct Route {
     pub(crate) takes_body: bool,
     /// The only version that has it. None: both do.
     pub(crate) version: Option<Version>,
-    /// None: the service has it and the emulator does not.
-    pub(crate) action: Option<Action>,
+    pub(crate) action: Action,
 }
 
 const fn here(
@@ -66,27 +65,14 @@ const fn here(
     action: Action,
 ) -> Route {
     Route {
-        takes_body: matches!(method.as_bytes(), b"PUT" | b"POST" | b"PATCH"),
-        action: Some(action),
-        ..missing(method, resource, path, access)
-    }
-}
-
-const fn missing(
-    method: &'static str,
-    resource: &'static str,
-    path: &'static str,
-    access: Access,
-) -> Route {
-    Route {
         method,
         resource,
         path,
         access,
         query: &[],
-        takes_body: false,
+        takes_body: matches!(method.as_bytes(), b"PUT" | b"POST" | b"PATCH"),
         version: None,
-        action: None,
+        action,
     }
 }
 
@@ -160,7 +146,7 @@ pub(crate) const ROUTES: &[Route] = {
         here("DELETE", "activity", "/me/activities/{activity}", USER_ACTIVITY, DeleteActivity),
         here("PUT", "historyItem", HISTORY, USER_ACTIVITY, PutHistoryItem),
         here("DELETE", "historyItem", HISTORY, USER_ACTIVITY, DeleteHistoryItem),
-        missing("POST", "batch", "/$batch", ANYBODY),
+        here("POST", "batch", "/$batch", ANYBODY, Batch),
     ]
 };
 
@@ -259,10 +245,7 @@ pub(crate) fn find(method: &str, segments: &[&str], version: Version) -> Found {
     }
     // Only for PUT: its ids are the client's own, the others are read from an answer.
     let unescaped = |route: &&Route| {
-        method == "PUT"
-            && route.method == method
-            && route.action.is_some()
-            && route.fits_unescaped(segments)
+        method == "PUT" && route.method == method && route.fits_unescaped(segments)
     };
     match ROUTES.iter().filter(unescaped).max_by_key(|route| route.length()) {
         Some(route) => Found::Unescaped(route),
@@ -273,17 +256,15 @@ pub(crate) fn find(method: &str, segments: &[&str], version: Version) -> Found {
 /// The route that is here and has most in common with a path: the words from the start and none
 /// besides, then the method, then all segments.
 pub(crate) fn nearest(method: &str, segments: &[&str]) -> Option<&'static Route> {
-    ROUTES.iter().filter(|route| route.action.is_some() && route.common(segments) > 0).min_by_key(
-        |route| {
-            let common = route.common(segments);
-            let words = route.segments().take(common).filter(Result::is_ok).count();
-            // Words that a client who meant this route forgot.
-            let forgotten = route.segments().skip(segments.len()).filter(Result::is_ok).count();
-            let other_method = route.method != method;
-            let wrong = segments.len().max(route.length()) - common;
-            (Reverse(words), forgotten, other_method, wrong, route.length() - common)
-        },
-    )
+    ROUTES.iter().filter(|route| route.common(segments) > 0).min_by_key(|route| {
+        let common = route.common(segments);
+        let words = route.segments().take(common).filter(Result::is_ok).count();
+        // Words that a client who meant this route forgot.
+        let forgotten = route.segments().skip(segments.len()).filter(Result::is_ok).count();
+        let other_method = route.method != method;
+        let wrong = segments.len().max(route.length()) - common;
+        (Reverse(words), forgotten, other_method, wrong, route.length() - common)
+    })
 }
 
 #[cfg(test)]
@@ -292,6 +273,9 @@ mod tests {
 
     use super::*;
     use crate::tables::{GRAPH, rows};
+
+    /// What wraps operations is none itself.
+    const BATCH: &str = "/$batch";
 
     /// Routes of another spelling, each after that of the tables: how OData writes an action with
     /// its namespace, and a function with its parentheses.
@@ -309,8 +293,8 @@ mod tests {
 
     /// The operations that are here, by method and path.
     fn operations() -> BTreeMap<String, &'static Route> {
-        let here = ROUTES.iter().filter(|route| route.action.is_some());
-        let plain = here.filter(|route| spelling(route).is_none());
+        let is_plain = |route: &&Route| spelling(route).is_none() && route.path != BATCH;
+        let plain = ROUTES.iter().filter(is_plain);
         plain.map(|route| (format!("`{} {}`", route.method, route.path), route)).collect()
     }
 
@@ -354,11 +338,8 @@ mod tests {
                 (plain.method, plain.resource, plain.access, plain.query, plain.action)
             );
         }
-        let missing: Vec<&str> = ROUTES
-            .iter()
-            .filter_map(|route| route.action.is_none().then_some(route.path))
-            .collect();
-        assert_eq!(missing, ["/$batch"]);
+        let batch = ROUTES.iter().find(|route| route.path == BATCH).expect("a route");
+        assert_eq!((batch.method, batch.access), ("POST", access::ANYBODY));
     }
 
     #[test]
@@ -376,7 +357,7 @@ mod tests {
 
     fn route(method: &str, path: &str) -> Option<Action> {
         match find(method, &path.split('/').skip(1).collect::<Vec<_>>(), Version::V1) {
-            Found::Route(route) => route.action,
+            Found::Route(route) => Some(route.action),
             _ => None,
         }
     }
@@ -384,7 +365,7 @@ mod tests {
     #[test]
     fn each_route_finds_itself() {
         for each in ROUTES {
-            assert_eq!(route(each.method, each.path), each.action);
+            assert_eq!(route(each.method, each.path), Some(each.action));
         }
     }
 
@@ -441,10 +422,8 @@ mod tests {
         let readme = include_str!("../README.md");
         let listed: Vec<&str> =
             readme.lines().filter_map(|line| line.strip_prefix("- `")?.strip_suffix('`')).collect();
-        let here = ROUTES.iter().filter(|route| route.action.is_some());
-        let missing = ROUTES.iter().filter(|route| route.action.is_none());
         let ours: Vec<String> =
-            here.chain(missing).map(|route| format!("{} {}", route.method, route.path)).collect();
+            ROUTES.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
         assert_eq!(listed, ours);
     }
 }

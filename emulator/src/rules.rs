@@ -127,6 +127,18 @@ rules! {
     GroupCycle "group-cycle" BAD_REQUEST,
     /// An external group that is a member exists.
     GroupUnknown "group-unknown" BAD_REQUEST,
+    /// A batch has 1 to 20 requests.
+    BatchSize "batch-size" BAD_REQUEST,
+    /// Each request of a batch has an id of its own, letter case aside.
+    BatchId "batch-id" BAD_REQUEST,
+    /// The url of a request of a batch is relative, and no batch itself.
+    BatchUrl "batch-url" BAD_REQUEST,
+    /// The headers of a request of a batch have a content type if there is a body, and no token.
+    BatchHeader "batch-header" BAD_REQUEST,
+    /// A request of a batch depends on requests before it only.
+    BatchDependency "batch-dependency" BAD_REQUEST,
+    /// What a request of a batch depends on has succeeded.
+    FailedDependency "failed-dependency" FAILED_DEPENDENCY,
     /// The body is no longer than the limit.
     BodySize "body-size" PAYLOAD_TOO_LARGE,
     /// The body is JSON, at most 100 levels deep, no member twice.
@@ -169,6 +181,8 @@ rules! {
     Method "method" METHOD_NOT_ALLOWED,
     /// The emulator has this route.
     NotImplemented "not-implemented" NOT_IMPLEMENTED,
+    /// Not every request of a batch is throttled.
+    Throttled "throttled" TOO_MANY_REQUESTS,
     /// No fault is scripted for the request.
     Fault "fault" INTERNAL_SERVER_ERROR,
 }

@@ -61,7 +61,7 @@ impl<'r> Target<'r> {
             }
             other => {
                 raw.insert(0, other);
-                return Err(not_here(method.as_str(), path, &raw, ""));
+                return Err(not_here(method.as_str(), path, &raw));
             }
         };
         Ok(Self {
@@ -78,11 +78,6 @@ impl<'r> Target<'r> {
 
     fn segments(&self) -> Vec<&str> {
         self.decoded.iter().map(|segment| &**segment).collect()
-    }
-
-    /// Refuses a route that is in the table of routes as missing.
-    pub(crate) fn missing(&self, method: &str) -> Refusal {
-        not_here(method, self.path, &self.segments(), " yet, though the service does")
     }
 
     pub(crate) fn route(&self, method: &str) -> Result<&'static Route, Refusal> {
@@ -103,7 +98,7 @@ impl<'r> Target<'r> {
                     route.method, route.path,
                 ),
             )),
-            Found::Nothing => Err(not_here(method, self.path, &self.segments(), "")),
+            Found::Nothing => Err(not_here(method, self.path, &self.segments())),
         }
     }
 
@@ -143,14 +138,14 @@ pub(crate) fn segments(path: &str) -> Vec<Cow<'_, str>> {
     below.map(|segment| decode(segment).unwrap_or(Cow::Borrowed(segment))).collect()
 }
 
-fn looks_like_version(segment: &str) -> bool {
+pub(crate) fn looks_like_version(segment: &str) -> bool {
     let mut bytes = segment.bytes();
     let lead = bytes.next();
     matches!(lead, Some(b'v' | b'V')) && bytes.next().is_some_and(|byte| byte.is_ascii_digit())
         || segment.eq_ignore_ascii_case("beta")
 }
 
-fn not_here(method: &str, path: &str, segments: &[&str], known: &str) -> Refusal {
+fn not_here(method: &str, path: &str, segments: &[&str]) -> Refusal {
     let nearest = match routes::nearest(method, segments) {
         Some(route) => {
             let version = route.version.unwrap_or(Version::V1).name();
@@ -163,7 +158,7 @@ fn not_here(method: &str, path: &str, segments: &[&str], known: &str) -> Refusal
     Refusal::new(
         Rule::NotImplemented,
         "path",
-        format!("this emulator does not have {method} {}{known}; {nearest}", cut(path)),
+        format!("this emulator does not have {method} {}; {nearest}", cut(path)),
     )
 }
 

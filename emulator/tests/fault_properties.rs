@@ -24,6 +24,8 @@ fn effect() -> impl Strategy<Value = (String, bool)> {
             false => (end, false),
         }),
         Just(("truncated".to_owned(), true)),
+        Just(("no-responses".to_owned(), true)),
+        Just(("unknown-id".to_owned(), true)),
         Just(("pass".to_owned(), true)),
     ]
 }

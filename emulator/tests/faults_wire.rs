@@ -137,6 +137,23 @@ fn latency_comes_before_the_answer() {
 }
 
 #[test]
+fn a_batch_takes_the_time_of_its_requests_and_others_are_answered_meanwhile() {
+    let (_bench, server) = scripted("GET item: pass latency=0.4");
+    let url = ITEM.strip_prefix("/v1.0").expect("a version");
+    let request = |id: u8| format!(r#"{{"id":"{id}","method":"GET","url":"{url}"}}"#);
+    let body = format!(r#"{{"requests":[{},{}]}}"#, request(1), request(2));
+    let began = Instant::now();
+    let mut batch = Raw::open(server.address());
+    let length = format!("Content-Length: {}", body.len());
+    batch.send(head("POST", "/v1.0/$batch", &length)).send(&body);
+    assert_eq!(put(&server).answer().expect("an answer").status, 200);
+    let answer = batch.answer().expect("an answer");
+    assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body.matches(r#""status":"#).count(), 2, "{}", answer.body);
+}
+
+#[test]
 fn an_early_call_is_noticed_over_the_wire_too() {
     let (bench, server) = scripted("PUT item: 429 retry-after=60 times=1");
     let body = item(r#""title":"a""#);

@@ -11,7 +11,7 @@ use support::{
     Bench, ITEM, SCHEMA, activities, activity, faults_of, item, item_with, user_activity,
 };
 
-const ROUTES: [(&str, &str); 13] = [
+const ROUTES: [(&str, &str); 14] = [
     ("POST", "/v1.0/external/connections"),
     ("PATCH", "/beta/external/connections/contosohr"),
     ("PATCH", "/beta/external/connections/contosohr/schema"),
@@ -25,6 +25,7 @@ const ROUTES: [(&str, &str); 13] = [
     ("PUT", "/v1.0/me/activities/a"),
     ("GET", "/v1.0/me/activities"),
     ("DELETE", "/v1.0/me/activities/a"),
+    ("POST", "/v1.0/$batch"),
 ];
 
 /// An update of a connection.
@@ -123,6 +124,12 @@ fn json() -> impl Strategy<Value = Value> {
             "baseType",
             "displayName",
             "identitySource",
+            "requests",
+            "method",
+            "url",
+            "headers",
+            "body",
+            "dependsOn",
         ])
         .prop_map(str::to_owned),
     ];
@@ -135,6 +142,11 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A batch in which one request depends on another.
+const BATCH: &str = r#"{"requests":[{"id":"1","method":"GET","url":"/me/activities?$top=1"},
+    {"id":"2","method":"PATCH","url":"external/connections/contosohr","dependsOn":["1"],
+        "headers":{"Content-Type":"application/json"},"body":{"name":"a"}}]}"#;
+
 /// Good bodies, to be damaged.
 fn good() -> Vec<String> {
     let created = activity("created", "2026-01-02T03:04:05Z", support::USER);
@@ -144,6 +156,7 @@ fn good() -> Vec<String> {
         r#"{"id":"abc","type":"group","identitySource":"external"}"#.to_owned(),
         SCHEMA.to_owned(),
         SETTINGS.to_owned(),
+        BATCH.to_owned(),
         item(
             r#""title@odata.type":"String","title":"ä","priority":1,"due":"2026-01-02T03:04:05Z""#,
         ),
@@ -186,7 +199,7 @@ proptest! {
 
     #[test]
     fn any_damage_to_a_good_body_is_answered(
-        which in 0..9_usize,
+        which in 0..10_usize,
         at in any::<prop::sample::Index>(),
         with in prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",:0-.".to_vec())],
         cut in any::<bool>(),

@@ -53,7 +53,6 @@ fn a_400_hides_its_cause_where_the_service_does_and_others_tell_it() {
 fn a_route_that_is_not_here_names_itself_and_the_nearest_that_is() {
     let bench = Bench::ready();
     let routes = [
-        ("POST", "/v1.0/$batch", "yet", "/v1.0/external/connections"),
         (
             "GET",
             "/beta/me/activities/1/historyItems",

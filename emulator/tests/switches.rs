@@ -20,6 +20,10 @@ fn cases() -> Vec<(&'static str, &'static str, &'static str, String, String)> {
     let own = |switch, id: &str, body: String| {
         (switch, "refuse", "PUT", format!("/v1.0/me/activities/{id}"), body)
     };
+    let batch = |switch, value, requests: &str| {
+        let body = format!(r#"{{"requests":[{requests}]}}"#);
+        (switch, value, "POST", "/v1.0/$batch".to_owned(), body)
+    };
     let plain = |members: &str| user_activity("a", members);
     let viewed = activity("viewed", "2026-01-02T03:04:05Z", USER);
     let add = format!("{ITEM}/addActivities");
@@ -59,6 +63,22 @@ fn cases() -> Vec<(&'static str, &'static str, &'static str, String, String)> {
         ("schema-properties", "10", "PATCH", schema.clone(), SCHEMA.to_owned()),
         ("refinable-type", "refuse", "PATCH", schema, refinable),
         ("delete-delay", "60", "PATCH", CONTOSO.to_owned(), "{}".to_owned()),
+        batch(
+            "batch-requests",
+            "1",
+            r#"{"id":"1","method":"GET","url":"/a"},{"id":"2","method":"GET","url":"/a"}"#,
+        ),
+        batch(
+            "batch-dependencies",
+            "refuse",
+            r#"{"id":"1","method":"GET","url":"/a"},{"id":"2","method":"GET","url":"/a"},
+                {"id":"3","method":"GET","url":"/a","dependsOn":["1","2"]}"#,
+        ),
+        batch(
+            "batch-throttled",
+            "429",
+            r#"{"id":"1","method":"GET","url":"/external/connections"}"#,
+        ),
         ("item-quota", "0", "PUT", ITEM.to_owned(), item(r#""title":"a""#)),
     ]
 }
@@ -86,6 +106,9 @@ fn a_refusal_that_a_switch_decides_has_its_rule_and_ends_with_its_name() {
         }
         if switch == "delete-delay" {
             bench.expect(202, "DELETE", CONTOSO, "");
+        }
+        if switch == "batch-throttled" {
+            bench.emulator.script("GET connections: 429").expect("a fault");
         }
         let answer = bench.send(method, &target, body);
         let found = Behaviour::SWITCHES.iter().find(|each| each.name == switch).expect("listed");

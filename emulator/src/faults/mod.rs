@@ -52,6 +52,8 @@ pub use text::FaultError;
 ///   over; nothing is carried out;
 /// - each of these behind `stored`, `stored 500`: first it is carried out;
 /// - `truncated`: carried out, and the answer breaks off before the length it announces;
+/// - `no-responses`, `unknown-id`: carried out, and if it is a batch, its answer has no response
+///   at all, or one with an id that no request has in place of one that belongs there;
 /// - `pass`: served as always. It makes sense with `latency`.
 ///
 /// Behind an effect, and for that effect:
@@ -72,6 +74,11 @@ pub use text::FaultError;
 /// - `chance=P`: each time it could strike, it does with this probability, by the seed;
 /// - `within=SECONDS`: only requests to a connection that was created less than this before
 ///   (`PATCH schema: 400 within=20`).
+///
+/// A batch can be struck as a whole (`POST batch`), and each request in it for itself (`PUT item`);
+/// `*` strikes both. What would leave a request of a batch without a whole answer does so to its
+/// part of the batch: with `reset` it is missing, with `truncated` it is a 502, and with `hang` a
+/// 504.
 ///
 /// Of several faults the first to strike a request has it, and those behind do not count it.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +157,11 @@ pub enum End {
     Truncated,
     /// With nothing, for so long; then with a closed connection.
     Hang(Duration),
+    /// As if it had not been struck; but if it is a batch, no response is in the answer.
+    NoResponses,
+    /// As if it had not been struck; but if it is a batch, one response has an id that no request
+    /// has.
+    UnknownId,
     /// As if it had not been struck.
     Pass,
 }
@@ -310,6 +322,16 @@ impl Fault {
     }
 }
 
+impl End {
+    /// Whether it is there instead of what the service would do.
+    fn is_instead(&self) -> bool {
+        match self {
+            Self::Status(_) | Self::Html(_) | Self::Reset | Self::Hang(_) => true,
+            Self::Truncated | Self::NoResponses | Self::UnknownId | Self::Pass => false,
+        }
+    }
+}
+
 impl Effect {
     fn new(end: End) -> Self {
         Self {
@@ -324,6 +346,6 @@ impl Effect {
 
     /// Whether the request is carried out.
     pub(crate) fn is_carried_out(&self) -> bool {
-        self.stored || matches!(self.end, End::Truncated | End::Pass)
+        self.stored || !self.end.is_instead()
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Asked<'r> {
 }
 
 impl Requests {
-    fn mean(&self, asked: Asked<'_>) -> bool {
+    pub(crate) fn mean(&self, asked: Asked<'_>) -> bool {
         let is_method =
             |method: &Option<String>| method.as_ref().is_none_or(|method| method == asked.method);
         match self {

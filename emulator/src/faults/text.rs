@@ -141,7 +141,7 @@ fn effect(word: &str, next: Option<&str>) -> Result<(Effect, bool), FaultError> 
     };
     if let Some(rest) = word.strip_prefix("stored ") {
         let (inner, taken) = effect(rest, next)?;
-        if matches!(inner.end, End::Truncated | End::Pass) {
+        if !inner.end.is_instead() {
             return error(format!("{rest} is carried out in any case; leave out `stored`"));
         }
         return Ok((Effect { stored: true, ..inner }, taken));
@@ -149,6 +149,8 @@ fn effect(word: &str, next: Option<&str>) -> Result<(Effect, bool), FaultError> 
     let (end, taken) = match (word, next) {
         ("reset", _) => (End::Reset, false),
         ("truncated", _) => (End::Truncated, false),
+        ("no-responses", _) => (End::NoResponses, false),
+        ("unknown-id", _) => (End::UnknownId, false),
         ("pass", _) => (End::Pass, false),
         ("html", Some(next)) if status(next).is_some() => {
             (End::Html(status(next).unwrap_or_default()), true)
@@ -162,7 +164,8 @@ fn effect(word: &str, next: Option<&str>) -> Result<(Effect, bool), FaultError> 
             None => {
                 return error(format!(
                     "{word:?} is no effect; write a status from 200 to 599, html 502, reset, \
-                     hang, truncated or pass, or stored before one of the first four"
+                     hang, truncated, no-responses, unknown-id or pass, or stored before one of \
+                     the first four"
                 ));
             }
         },
@@ -235,11 +238,11 @@ fn count(name: &str, value: &str) -> Result<u64, FaultError> {
 
 impl RetryAfter {
     /// What a program gives; a date that is none is a value like any other.
-    pub(super) fn of(value: &str) -> Self {
+    pub(crate) fn of(value: &str) -> Self {
         Self::read(value).unwrap_or_else(|_| Self::Value(value.to_owned()))
     }
 
-    fn read(value: &str) -> Result<Self, FaultError> {
+    pub(crate) fn read(value: &str) -> Result<Self, FaultError> {
         if let Some(value) = value.strip_prefix("ms:") {
             return Ok(Self::Milliseconds(value.to_owned()));
         }
@@ -365,6 +368,19 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+impl fmt::Display for RetryAfter {
+    /// As an option of the text form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "retry-after={}", Quoted(value)),
+            Self::Date(ahead) => write!(f, "retry-after=date:{ahead}"),
+            Self::Milliseconds(value) => {
+                write!(f, "retry-after={}", Quoted(&format!("ms:{value}")))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.stored {
@@ -375,19 +391,13 @@ impl fmt::Display for Effect {
             End::Html(status) => write!(f, "html {status}")?,
             End::Reset => f.write_str("reset")?,
             End::Truncated => f.write_str("truncated")?,
+            End::NoResponses => f.write_str("no-responses")?,
+            End::UnknownId => f.write_str("unknown-id")?,
             End::Hang(HANG) => f.write_str("hang")?,
             End::Hang(bound) => write!(f, "hang {}", bound.as_secs_f64())?,
             End::Pass => f.write_str("pass")?,
         }
-        for each in &self.retry_after {
-            match each {
-                RetryAfter::Value(value) => write!(f, " retry-after={}", Quoted(value))?,
-                RetryAfter::Date(ahead) => write!(f, " retry-after=date:{ahead}")?,
-                RetryAfter::Milliseconds(value) => {
-                    write!(f, " retry-after={}", Quoted(&format!("ms:{value}")))?;
-                }
-            }
-        }
+        self.retry_after.iter().try_for_each(|each| write!(f, " {each}"))?;
         if let Some(code) = &self.code {
             write!(f, " code={}", Quoted(code))?;
         }

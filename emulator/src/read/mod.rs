@@ -2,6 +2,7 @@
 //! members. Everything wrong with a body is collected; nothing here touches the state.
 
 mod activity;
+mod batch;
 mod connection;
 mod group;
 mod identity;
@@ -29,6 +30,7 @@ use crate::{
 };
 
 pub(crate) use activity::HistoryId;
+pub(crate) use batch::Part;
 pub(crate) use group::SentMember;
 pub(crate) use item::{ActivityVerdict, ItemParts};
 pub(crate) use label::is_before_the_sentinel;

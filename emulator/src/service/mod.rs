@@ -4,6 +4,7 @@
 
 mod activities;
 mod authorize;
+mod batch;
 mod connections;
 mod groups;
 mod inspection;
@@ -12,30 +13,31 @@ mod pages;
 mod schema;
 mod states;
 mod tokens;
+mod visit;
 
-use std::{borrow::Cow, collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use authorize::Caller;
 use bytes::Bytes;
 use http::{Request, Response};
+use visit::Visit;
 
 use crate::{
-    answer::{Answer, RequestIds},
+    answer::Answer,
     date::Moment,
-    delivery::{self, Delivery},
+    delivery::Delivery,
     early::Detector,
-    faults::{Asked, Effect, End, Script},
+    faults::Script,
     findings::{Finding, Findings, Refusal, Report},
-    identity::{self, Endpoint, Platform, Refused},
+    identity::Platform,
     ids::Ids,
     incoming::{Arrival, Call},
     model::{Connection, Store},
     options::{Options, Versions},
     read::Reader,
-    record::{Entry, Record},
-    routes::{Action, Lane, Route},
-    rules::Rule,
-    target::{self, Version},
+    record::Record,
+    routes::Action,
+    target::Version,
 };
 
 /// How many reports are kept; when there are more, the oldest go.
@@ -66,6 +68,8 @@ pub struct Service {
     /// Tokens and who has them. None: any token is good.
     platform: Option<Platform>,
     script: Script,
+    /// What orders the requests of a batch and their answers.
+    shuffle: Ids,
     detector: Detector,
     record: Record,
     reports: VecDeque<Report>,
@@ -82,6 +86,7 @@ impl Service {
             ids: Ids::new(options.seed),
             platform: options.authorization.clone().map(|it| Platform::new(it, options.seed)),
             script,
+            shuffle: Ids::new(options.seed ^ 0x0062_6174_6368),
             detector: Detector::new(options.early_calls),
             record: Record::new(options.journal),
             options,
@@ -123,118 +128,17 @@ impl Service {
         for store in &mut self.stores {
             store.advance(self.now);
         }
-        let moment = Moment::after(self.options.origin, self.now);
-        let ids = RequestIds::new(self.ids.guid(), request.headers());
-        let client = request.headers().get("client-request-id");
-        let client = client.and_then(|id| id.to_str().ok());
-        let to = To {
-            endpoint: self.platform.as_ref().and_then(|_| identity::find(request)),
-            route: arrival.route,
-        };
-        let user = self.user_of(arrival.token);
-        let lane = || to.lane(request, &user);
-
-        if self.detector.is_watching() {
-            let name = || format!("{} {}", request.method(), request.uri().path());
-            self.detector.arrives(self.now, client, lane().as_ref(), name);
-        }
-        let strike = self.strike(&to, request);
-        let struck = strike.is_some();
-        let delivery = match strike {
-            None => Delivery::whole(self.respond(&to, request, arrival, &ids, moment)),
-            Some(effect) => {
-                let carried_out = effect
-                    .is_carried_out()
-                    .then(|| self.respond(&to, request, arrival, &ids, moment));
-                let answer = match effect.end {
-                    End::Status(status) => to.scripted(status, &effect, &ids, moment),
-                    _ => carried_out.unwrap_or_default(),
-                };
-                Delivery::struck(&effect, answer, moment)
-            }
-        };
-        if let Some(answer) = delivery.answer() {
-            let what = (answer.status(), answer.headers());
-            let times = (self.now, self.now.saturating_add(delivery.latency));
-            self.detector.answers(times, moment, client, lane, what);
-        }
-        let status = delivery.answer().map(|answer| answer.status().as_u16());
-        self.record.add(to.name(), status, || Entry {
-            at: self.now,
-            request: format!("{} {}", request.method(), request.uri().path()),
-            client_request_id: client.map(str::to_owned),
-            status,
-            struck,
-        });
+        let mut visit = self.arrive(request, &arrival);
+        let delivery = self.serve(&mut visit, arrival);
+        self.depart(&visit, &delivery);
         delivery
-    }
-
-    /// The answer to a request that no fault keeps from being carried out.
-    fn respond(
-        &mut self,
-        to: &To,
-        request: &Request<Bytes>,
-        arrival: Arrival<'_>,
-        ids: &RequestIds,
-        moment: Moment,
-    ) -> Response<Bytes> {
-        if let (Some(endpoint), Some(platform)) = (to.endpoint, &mut self.platform) {
-            let answer = platform.answer(endpoint, request, (self.now, moment), ids);
-            return answer.finish(ids, moment);
-        }
-        let mut reports = Vec::new();
-        let result = self.authorize(&arrival).and_then(|caller| {
-            let call = arrival.call?;
-            self.run(call, caller, moment, &mut reports)
-        });
-        self.report(request, reports);
-        result.unwrap_or_else(|refusal| Answer::error(refusal, ids, moment)).finish(ids, moment)
-    }
-
-    /// On whose behalf a request comes, if tokens are checked. One without a token has been
-    /// refused.
-    fn authorize(&self, arrival: &Arrival<'_>) -> Result<Option<Caller>, Refusal> {
-        match (&self.platform, arrival.token) {
-            (Some(platform), Some(token)) => {
-                platform.authorize(token, self.now, arrival.route).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// The user of a token, as far as it is known.
-    fn user_of(&self, token: Option<&str>) -> Cow<'static, str> {
-        let known = self.platform.as_ref().zip(token).and_then(|(it, token)| it.tokens.find(token));
-        known.and_then(|known| known.grant.user.clone()).map_or(Cow::Borrowed("me"), Cow::Owned)
-    }
-
-    /// What a fault does to a request, if one strikes it.
-    fn strike(&mut self, to: &To, request: &Request<Bytes>) -> Option<Effect> {
-        if self.script.is_empty() {
-            return None;
-        }
-        let path = request.uri().path();
-        let segments = target::segments(path);
-        let connection = match &*segments {
-            [first, second, id, ..] if first == "external" && second == "connections" => {
-                self.connection(id)
-            }
-            _ => None,
-        };
-        let age = connection.map(|connection| self.now.saturating_sub(connection.created));
-        let asked = Asked {
-            method: request.method().as_str(),
-            resource: to.name().map(|(_, resource)| resource),
-            path: to.endpoint.is_none().then_some(path),
-        };
-        self.script.strike(asked, age)
     }
 
     fn run(
         &mut self,
+        visit: &mut Visit<'_>,
         mut call: Call<'_>,
         caller: Option<Caller>,
-        now: Moment,
         reports: &mut Vec<Finding>,
     ) -> Result<Answer, Refusal> {
         reports.append(&mut call.reports);
@@ -247,7 +151,7 @@ impl Service {
             },
             ids: &mut self.ids,
             since: self.now,
-            now,
+            now: visit.moment,
             reports,
         };
         match call.action {
@@ -277,6 +181,7 @@ impl Service {
             Action::DeleteActivity => run.delete_activity(&call),
             Action::PutHistoryItem => run.put_history_item(&call),
             Action::DeleteHistoryItem => run.delete_history_item(&call),
+            Action::Batch => self.batch(visit, &call.parts),
         }
     }
 
@@ -337,54 +242,6 @@ impl<'s> Run<'s> {
     fn accepted<T>(&mut self, read: Option<T>, findings: Findings) -> Result<T, Refusal> {
         self.accept(findings)?;
         read.ok_or_else(|| Refusal::of(Vec::new()))
-    }
-}
-
-/// Where a request goes.
-struct To {
-    endpoint: Option<&'static Endpoint>,
-    route: Option<&'static Route>,
-}
-
-impl To {
-    /// Method and resource.
-    fn name(&self) -> Option<(&'static str, &'static str)> {
-        match self.endpoint {
-            Some(endpoint) => Some((endpoint.method, endpoint.resource)),
-            None => self.route.map(|route| (route.method, route.resource)),
-        }
-    }
-
-    fn lane(&self, request: &Request<Bytes>, user: &str) -> Option<Lane> {
-        let segments = target::segments(request.uri().path());
-        self.route?.lane(&segments.iter().map(|segment| &**segment).collect::<Vec<_>>(), user)
-    }
-
-    /// What a fault answers with a status of its own.
-    fn scripted(
-        &self,
-        status: u16,
-        effect: &Effect,
-        ids: &RequestIds,
-        now: Moment,
-    ) -> Response<Bytes> {
-        let status = delivery::status(status);
-        let is_error = status.is_client_error() || status.is_server_error();
-        let answer = if is_error && self.endpoint.is_some() {
-            Refused::scripted(status, effect.code.as_deref()).into_answer(ids, now)
-        } else if is_error {
-            let mut refusal = Refusal::new(
-                Rule::Fault,
-                "request",
-                "a fault is scripted in this emulator for this request, and it is answered so",
-            );
-            refusal.status = status;
-            refusal.code.clone_from(&effect.code);
-            Answer::error(refusal, ids, now)
-        } else {
-            Answer::empty(status)
-        };
-        answer.finish(ids, now)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every rule of the emulator, broken in every documented way: the status, the rule and the place
 //! of the refusal, and that the state is what it was.
 
+mod batches;
 mod items;
 mod others;
 #[cfg(feature = "server")]
@@ -47,6 +48,7 @@ fn cases() -> impl Iterator<Item = Case> {
         others::queries(),
         others::connections(),
         settings::cases(),
+        batches::cases(),
         schemas::cases(),
         others::other_statuses(),
     ];
@@ -94,6 +96,8 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
     seen.insert("label-missing");
     // In tests/authorization.rs and tests/faults.rs.
     seen.extend(["connection-owner", "fault", "permission", "token-claims", "token-kind"]);
+    // In tests/batches.rs.
+    seen.extend(["failed-dependency", "throttled"]);
     let all: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(seen, all);
 }
