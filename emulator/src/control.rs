@@ -25,6 +25,8 @@ enum Command {
     Faults,
     AddFaults,
     ClearFaults,
+    Limits,
+    SetLimits,
     EarlyCalls,
     Reports,
     Journal,
@@ -37,7 +39,7 @@ enum Command {
 }
 
 /// The table of commands. A segment in braces is an argument.
-const COMMANDS: [(&str, &str, Command); 14] = {
+const COMMANDS: [(&str, &str, Command); 16] = {
     use Command::*;
     [
         ("GET", "/__emulator", State),
@@ -45,6 +47,8 @@ const COMMANDS: [(&str, &str, Command); 14] = {
         ("GET", "/__emulator/faults", Faults),
         ("POST", "/__emulator/faults", AddFaults),
         ("DELETE", "/__emulator/faults", ClearFaults),
+        ("GET", "/__emulator/limits", Limits),
+        ("PUT", "/__emulator/limits", SetLimits),
         ("GET", "/__emulator/early-calls", EarlyCalls),
         ("GET", "/__emulator/reports", Reports),
         ("GET", "/__emulator/journal", Journal),
@@ -129,6 +133,14 @@ fn run(
             service.clear_faults();
             done()
         }
+        Command::Limits => object(|body| write_limits(body, service)),
+        Command::SetLimits => match lines(&text) {
+            Ok(limits) => {
+                service.set_limits(limits);
+                done()
+            }
+            Err(why) => error(StatusCode::BAD_REQUEST, &why),
+        },
         Command::EarlyCalls => object(|body| {
             body.objects("earlyCalls", service.early_calls(), |each, call| {
                 each.raw("at", &seconds(call.at));
@@ -214,6 +226,15 @@ fn write_state(body: &mut Object<'_>, service: &Service) {
     body.raw("reports", &service.report_count().to_string());
     body.raw("tokensIssued", &service.tokens_issued().to_string());
     write_faults(body, service);
+    write_limits(body, service);
+}
+
+fn write_limits(body: &mut Object<'_>, service: &Service) {
+    body.objects("limits", service.limits(), |each, (limit, traffic)| {
+        each.text("limit", &limit.to_string());
+        each.raw("admitted", &traffic.admitted.to_string());
+        each.raw("refused", &traffic.refused.to_string());
+    });
 }
 
 fn write_faults(body: &mut Object<'_>, service: &Service) {

@@ -21,10 +21,12 @@ use crate::{
     faults::{Fault, FaultError},
     findings::Report,
     incoming::Arrival,
+    latency::Latency,
     model::{ConnectionState, Group, Item, ItemActivity, UserActivity},
     options::Options,
     record::{Count, Entry},
     service::Service,
+    throttle::{Limit, Traffic},
 };
 
 /// An emulated service that can be shared and cloned; clones are handles to the same state.
@@ -198,6 +200,32 @@ impl Emulator {
     /// Takes all faults away.
     pub fn clear_faults(&self) {
         self.service().clear_faults();
+    }
+
+    /// Has this limit and no other, in the [text form](Limit#as-text). It begins as if nobody had
+    /// asked for anything so far.
+    ///
+    /// # Errors
+    /// The text is no limit.
+    pub fn throttle(&self, limit: &str) -> Result<(), String> {
+        self.set_limits(vec![limit.parse()?]);
+        Ok(())
+    }
+
+    /// Has these limits and no others. They begin as if nobody had asked for anything so far.
+    pub fn set_limits(&self, limits: Vec<Limit>) {
+        self.service().set_limits(limits);
+    }
+
+    /// Copies of the limits, and what each has done so far.
+    pub fn limits(&self) -> Vec<(Limit, Traffic)> {
+        let service = self.service();
+        service.limits().map(|(limit, traffic)| (limit.clone(), traffic)).collect()
+    }
+
+    /// From now on answers take so long. None: no time.
+    pub fn set_latency(&self, latency: Option<Latency>) {
+        self.service().set_latency(latency);
     }
 
     /// The requests that came before the time that an answer had told, oldest first.

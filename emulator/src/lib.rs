@@ -57,10 +57,11 @@
 //! There is a named switch, with a default that says why: [`Behaviour`]. Some only report what
 //! they let pass: [`Emulator::reports`].
 //!
-//! # Faults, tokens, and who comes back too early
+//! # Faults, limits, tokens, and who comes back too early
 //!
 //! All off by default. [`Fault`] scripts what a real network and a real service do to a request:
-//! throttling, a 500 after it was stored, a closed connection. [`EarlyCall`] says who came back
+//! throttling, a 500 after it was stored, a closed connection. [`Limit`] says how many requests
+//! are let through, [`Latency`] how long an answer takes. [`EarlyCall`] says who came back
 //! before the time that a `Retry-After` told. [`Authorization`] registers applications; then there
 //! is an identity platform, and only its tokens are good, for what they may do. What a test in
 //! another process needs of this is on the control path ([`Options::control`]).
@@ -76,6 +77,7 @@
 //!       json.rs        raw JSON: order, duplicates, depth, the text of numbers
 //!     early.rs         whether it comes too early
 //!     faults/          whether it is struck, and by what
+//!     throttle/        whether a limit has room for it      latency.rs  how long it takes
 //!     identity/        the token endpoint and its kin: one file per kind of grant
 //!     service/         the state machine: one file per resource, each operation on its state
 //!       visit.rs       a request from its arrival to its departure; those of a batch, too
@@ -109,6 +111,7 @@ mod identity;
 mod ids;
 mod incoming;
 mod json;
+mod latency;
 mod model;
 mod options;
 mod path;
@@ -122,6 +125,7 @@ mod service;
 #[cfg(test)]
 mod tables;
 mod target;
+mod throttle;
 #[cfg(feature = "tls")]
 mod tls;
 mod write;
@@ -132,6 +136,7 @@ pub use early::{EarlyCall, EarlyCalls};
 pub use emulator::Emulator;
 pub use faults::{Effect, End, Fault, FaultError, Requests, RetryAfter};
 pub use findings::Report;
+pub use latency::Latency;
 pub use model::{
     AclEntry, ActivityOwner, ConnectionState, Content, Group, GroupMember, HistoryItem, Item,
     ItemActivity, Property, PropertyType, UserActivity,
@@ -143,6 +148,7 @@ pub use options::{
 pub use record::{Count, Entry};
 pub use rules::Rule;
 pub use service::Service;
+pub use throttle::{Limit, Measure, Scope, Traffic, Wait};
 
 /// The README's program is compiled and run, so that it cannot go stale.
 #[cfg(all(doctest, feature = "server"))]

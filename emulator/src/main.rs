@@ -31,8 +31,10 @@ Options:
   --help              print this
   --version           print the version
 
-Faults and early calls:
+Faults, limits and early calls:
   --fault FAULT       script a fault, see below; may be given more than once
+  --throttle LIMIT    set a limit, see below; may be given more than once
+  --latency TIME      how long answers take: 0.05, 0.02..0.06, or log-normal 'median=0.3 p99=2'
   --early-calls HOW   `call`: judge a request that has the client-request-id of one that was told
                       to wait; `lane`: also others of its connection or user after a 429 [call]
 
@@ -66,6 +68,13 @@ A fault is REQUESTS: EFFECT [| EFFECT]...
   for all   times=N, from=N, every=N, chance=P, within=SECS (after a connection was created)
   such as   'PUT item: 429 retry-after=1.5 times=3'
             '*: 503 retry-after=2 | stored 500 | reset chance=0.05'
+
+A limit is [REQUESTS:] MEASURE [OPTION]...
+  MEASURE   bucket rate=R burst=B, window limit=N seconds=W, concurrency limit=N
+  OPTION    per=lane|application|all, refused=free|counted,
+            retry-after=VALUE|date:SECS|ms:N|whole|exact|ms:exact
+  such as   'bucket rate=25 burst=25 retry-after=1'
+            'PUT item: window limit=250 seconds=10 per=application retry-after=whole'
 
 Switches, with their defaults:
 ";
@@ -135,6 +144,8 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
                 options.behaviour.set(name, value)?;
             }
             Long("fault") => options.faults.push(parser.value()?.string()?.parse()?),
+            Long("throttle") => options.limits.push(parser.value()?.string()?.parse()?),
+            Long("latency") => options.latency = Some(parser.value()?.string()?.parse()?),
             Long("early-calls") => options.early_calls = parser.value()?.string()?.parse()?,
             Long("application") => {
                 checks_tokens = true;

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{authorization::Authorization, early::EarlyCalls, faults::Fault, rules::Rule};
+use crate::{
+    authorization::Authorization, early::EarlyCalls, faults::Fault, latency::Latency, rules::Rule,
+    throttle::Limit,
+};
 
 /// How an emulator is set up.
 ///
@@ -39,6 +42,10 @@ pub struct Options {
     pub authorization: Option<Authorization>,
     /// Faults that are scripted from the beginning. None by default.
     pub faults: Vec<Fault>,
+    /// Limits on how many requests are let through. None by default.
+    pub limits: Vec<Limit>,
+    /// How long an answer takes. None by default: no time.
+    pub latency: Option<Latency>,
     /// Which calls are judged early.
     pub early_calls: EarlyCalls,
     /// How many of the last requests the journal keeps. 0 by default.
@@ -56,6 +63,8 @@ impl Default for Options {
             behaviour: Behaviour::default(),
             authorization: None,
             faults: Vec::new(),
+            limits: Vec::new(),
+            latency: None,
             early_calls: EarlyCalls::default(),
             journal: 0,
             control: false,

@@ -181,7 +181,7 @@ rules! {
     Method "method" METHOD_NOT_ALLOWED,
     /// The emulator has this route.
     NotImplemented "not-implemented" NOT_IMPLEMENTED,
-    /// Not every request of a batch is throttled.
+    /// There is room for the request under every limit.
     Throttled "throttled" TOO_MANY_REQUESTS,
     /// No fault is scripted for the request.
     Fault "fault" INTERNAL_SERVER_ERROR,

@@ -172,6 +172,10 @@ fn faults_tokens_and_the_control_path_are_set_on_the_command_line() {
         "10",
         "--early-calls",
         "call",
+        "--throttle",
+        "GET quota: bucket rate=0.01 burst=1 per=application retry-after=whole",
+        "--latency",
+        "0.001..0.002",
     ]);
     let address = line.trim_end().strip_prefix("listening on http://").expect(&line);
     let mut raw = Raw::open(address.parse().expect(&line));
@@ -202,11 +206,18 @@ fn faults_tokens_and_the_control_path_are_set_on_the_command_line() {
     assert_eq!(send("POST", "/__emulator/faults", "A: b", fault).0, 204);
     assert_eq!(send("GET", list, &own, "").0, 429);
     assert_eq!(send("GET", list, &own, "").0, 200);
+    let quota = "/beta/external/connections/none/quota";
+    assert_eq!(send("GET", quota, &format!("Authorization: Bearer {token}"), "").0, 404);
+    assert_eq!(send("GET", quota, &format!("Authorization: Bearer {token}"), "").0, 429);
+    let limit = "bucket rate=50 burst=50";
+    assert_eq!(send("PUT", "/__emulator/limits", "A: b", limit).0, 204);
+    assert_eq!(send("GET", quota, &format!("Authorization: Bearer {token}"), "").0, 404);
     let (_, state) = send("GET", "/__emulator", "A: b", "");
+    assert_eq!(state["limits"][0]["limit"], limit);
     assert_eq!(state["earlyCalls"], 1);
     assert_eq!(state["tokensIssued"], 1);
     let (_, journal) = send("GET", "/__emulator/journal", "A: b", "");
-    assert_eq!(journal["journal"].as_array().map(Vec::len), Some(8));
+    assert_eq!(journal["journal"].as_array().map(Vec::len), Some(10), "the last ten of eleven");
 
     end(&running);
     running.0.wait().expect("a status");
@@ -248,6 +259,8 @@ fn what_it_does_not_understand_is_an_error_with_status_2() {
         &["--set", "annotation-order=maybe"],
         &["--set", "no-such=1"],
         &["--fault", "PUT item 429"],
+        &["--throttle", "25"],
+        &["--latency", "soon"],
         &["--early-calls", "maybe"],
         &["--auth"],
         &["--token-life", "60"],

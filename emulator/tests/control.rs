@@ -32,7 +32,7 @@ fn it_is_not_there_unless_it_is_asked_for() {
 fn it_shows_the_state_and_what_was_asked_for() {
     let bench = bench();
     let empty = json!({"connections": [], "userActivities": 0, "requests": [], "earlyCalls": 0,
-        "reports": 0, "tokensIssued": 0, "faults": []});
+        "reports": 0, "tokensIssued": 0, "faults": [], "limits": []});
     assert_eq!(get(&bench, ""), empty);
     let body = r#"{"id":"contosohr","name":"Contoso HR"}"#;
     bench.expect(201, "POST", "/v1.0/external/connections", body);
@@ -110,6 +110,31 @@ fn faults_are_scripted_line_by_line_or_not_at_all() {
     assert_eq!(bench.emulator.faults().len(), 2);
     bench.expect(204, "DELETE", "/__emulator/faults", "");
     assert_eq!(bench.emulator.faults(), []);
+}
+
+#[test]
+fn limits_are_set_line_by_line_or_not_at_all_and_tell_what_they_did() {
+    let bench = bench();
+    let put = |status, body: &'static str| bench.expect(status, "PUT", "/__emulator/limits", body);
+    put(204, "bucket rate=1 burst=2 per=all\n\nGET connection: concurrency limit=4\n");
+    for status in [404, 404, 429] {
+        bench.expect(status, "GET", "/v1.0/external/connections/contosohr", "");
+    }
+    let limits = json!([
+        {"limit": "bucket rate=1 burst=2 per=all", "admitted": 2, "refused": 1},
+        {"limit": "GET connection: concurrency limit=4", "admitted": 2, "refused": 0},
+    ]);
+    assert_eq!(get(&bench, "/limits")["limits"], limits);
+    assert_eq!(get(&bench, "")["limits"], limits);
+    let answer = put(400, "bucket rate=1 burst=1\nbucket rate=fast burst=1");
+    assert!(answer.text.contains("line 2: rate takes"), "{}", answer.text);
+    assert_eq!(get(&bench, "/limits")["limits"], limits);
+    put(204, "bucket rate=1 burst=1");
+    bench.expect(404, "GET", "/v1.0/external/connections/contosohr", "");
+    bench.expect(429, "GET", "/v1.0/external/connections/contosohr", "");
+    put(204, "");
+    bench.expect(404, "GET", "/v1.0/external/connections/contosohr", "");
+    assert_eq!(get(&bench, "/limits"), json!({"limits": []}));
 }
 
 #[test]

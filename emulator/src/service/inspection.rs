@@ -5,8 +5,10 @@ use crate::{
     early::EarlyCall,
     faults::Fault,
     findings::Report,
+    latency::Latency,
     model::{ConnectionState, Group, Item, UserActivity},
     record::{Count, Entry},
+    throttle::{Limit, Throttle, Traffic},
 };
 
 impl Service {
@@ -50,6 +52,21 @@ impl Service {
     /// How many early calls there ever were.
     pub fn early_count(&self) -> u64 {
         self.detector.count()
+    }
+
+    /// Has these limits and no others. They begin as if nobody had asked for anything so far.
+    pub fn set_limits(&mut self, limits: Vec<Limit>) {
+        self.throttle = Throttle::new(limits);
+    }
+
+    /// The limits, and what each has done so far.
+    pub fn limits(&self) -> impl Iterator<Item = (&Limit, Traffic)> {
+        self.throttle.limits()
+    }
+
+    /// From now on answers take so long. None: no time.
+    pub fn set_latency(&mut self, latency: Option<Latency>) {
+        self.latencies.latency = latency;
     }
 
     /// How often what was asked for, and how it was answered.

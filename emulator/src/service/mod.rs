@@ -32,12 +32,14 @@ use crate::{
     identity::Platform,
     ids::Ids,
     incoming::{Arrival, Call},
+    latency::Latencies,
     model::{Connection, Store},
     options::{Options, Versions},
     read::Reader,
     record::Record,
     routes::Action,
     target::Version,
+    throttle::Throttle,
 };
 
 /// How many reports are kept; when there are more, the oldest go.
@@ -68,6 +70,8 @@ pub struct Service {
     /// Tokens and who has them. None: any token is good.
     platform: Option<Platform>,
     script: Script,
+    throttle: Throttle,
+    latencies: Latencies,
     /// What orders the requests of a batch and their answers.
     shuffle: Ids,
     detector: Detector,
@@ -86,6 +90,8 @@ impl Service {
             ids: Ids::new(options.seed),
             platform: options.authorization.clone().map(|it| Platform::new(it, options.seed)),
             script,
+            throttle: Throttle::new(options.limits.clone()),
+            latencies: Latencies::new(options.latency, options.seed),
             shuffle: Ids::new(options.seed ^ 0x0062_6174_6368),
             detector: Detector::new(options.early_calls),
             record: Record::new(options.journal),

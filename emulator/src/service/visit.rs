@@ -1,5 +1,5 @@
-//! One request from its arrival to its departure: whether it is early or struck by a fault, how
-//! long it takes, and what is remembered of it.
+//! One request from its arrival to its departure: whether it is early, struck by a fault or over a
+//! limit, how long it takes, and what is remembered of it.
 
 use std::{borrow::Cow, cell::OnceCell, time::Duration};
 
@@ -16,9 +16,10 @@ use crate::{
     identity::{self, Endpoint, Refused},
     incoming::Arrival,
     record::Entry,
-    routes::{Lane, Route},
+    routes::{Action, Lane, Route},
     rules::Rule,
     target,
+    throttle::{Asking, Full},
 };
 
 /// A request that is here, and what became of it so far.
@@ -88,6 +89,10 @@ impl Service {
 
     /// What becomes of it.
     pub(super) fn serve(&mut self, visit: &mut Visit<'_>, arrival: Arrival<'_>) -> Delivery {
+        // A batch takes the time of its requests.
+        if arrival.call.as_ref().map_or(true, |call| call.action != Action::Batch) {
+            visit.latency = self.latencies.next();
+        }
         let Some(effect) = self.strike(visit) else {
             let answer = self.respond(visit, arrival);
             return Delivery::whole(visit.latency, answer);
@@ -139,9 +144,10 @@ impl Service {
             return answer.finish(&visit.ids, moment);
         }
         let mut reports = Vec::new();
-        let result = self
-            .authorize(&arrival)
-            .and_then(|caller| self.run(visit, arrival.call?, caller, &mut reports));
+        let result = self.authorize(&arrival).and_then(|caller| {
+            self.admit(visit, caller.as_ref())?;
+            self.run(visit, arrival.call?, caller, &mut reports)
+        });
         self.report(visit.request, reports);
         let answer = result.unwrap_or_else(|refusal| Answer::error(refusal, &visit.ids, moment));
         answer.finish(&visit.ids, moment)
@@ -178,6 +184,29 @@ impl Service {
         };
         let age = connection.map(|connection| self.now.saturating_sub(connection.created));
         self.script.strike(visit.asked(), age)
+    }
+
+    /// Whether the limits let a request through. A batch is none of those that are counted.
+    fn admit(&mut self, visit: &Visit<'_>, caller: Option<&Caller>) -> Result<(), Refusal> {
+        let is_counted = |route: &Route| route.action != Action::Batch;
+        if self.throttle.is_empty() || !visit.to.route.is_some_and(is_counted) {
+            return Ok(());
+        }
+        let asking = Asking {
+            asked: visit.asked(),
+            application: caller.map_or("", |caller| &caller.client_id),
+            lane: visit.lane(),
+            latency: visit.latency,
+        };
+        self.throttle.admit(self.now, asking).map_err(|Full { limit, wait }| {
+            let seconds = wait.as_secs_f64();
+            let message =
+                format!("the limit `{limit}` has no room for another {seconds} s; come back then");
+            let mut refusal = Refusal::new(Rule::Throttled, "request", message);
+            let headers = limit.retry_after.iter().map(|each| each.header(wait, visit.moment));
+            refusal.headers.extend(headers);
+            refusal
+        })
     }
 }
 

@@ -96,7 +96,7 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
     seen.insert("label-missing");
     // In tests/authorization.rs and tests/faults.rs.
     seen.extend(["connection-owner", "fault", "permission", "token-claims", "token-kind"]);
-    // In tests/batches.rs.
+    // In tests/batches.rs and tests/limits.rs.
     seen.extend(["failed-dependency", "throttled"]);
     let all: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(seen, all);
