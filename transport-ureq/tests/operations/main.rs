@@ -4,6 +4,7 @@
 //! Time is virtual on both sides: the client's waits move the clock that the emulator reads.
 
 mod activities;
+mod batches;
 mod connections;
 mod groups;
 mod items;
@@ -191,6 +192,7 @@ fn every_operation_succeeds_and_is_refused_as_documented() {
         items::life(&World::new(version, &seen));
         items::activities(&World::new(version, &seen));
         groups::life(&World::new(version, &seen));
+        batches::life(&World::new(version, &seen));
         activities::life(&World::new(version, &seen));
         activities::lists(&World::new(version, &seen));
     }
