@@ -322,9 +322,15 @@ pub(crate) fn is_host(authority: &Authority) -> bool {
 
 /// Whether URL libraries would swallow this segment: `.` and `..`, escaped or not.
 fn is_dot_segment(segment: &str) -> bool {
-    // At most two dots of three characters each; longer segments need no copy.
-    segment.len() <= 6
-        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    let rest = after_dot(segment);
+    rest.is_some_and(|rest| rest.is_empty() || after_dot(rest) == Some(""))
+}
+
+fn after_dot(text: &str) -> Option<&str> {
+    text.strip_prefix('.').or_else(|| {
+        let (first, rest) = text.split_at_checked(3)?;
+        first.eq_ignore_ascii_case("%2e").then_some(rest)
+    })
 }
 
 impl fmt::Display for ServiceRoot {

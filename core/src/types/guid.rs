@@ -2,8 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
+use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use super::{
     Key,
@@ -59,6 +60,13 @@ impl Guid {
     pub fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
+
+    /// As the value of a header.
+    pub(crate) fn header(self) -> HeaderValue {
+        let mut text = [0; Hyphenated::LENGTH];
+        let text = self.0.hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).expect("a GUID is visible ASCII")
+    }
 }
 
 impl From<u128> for Guid {
@@ -95,7 +103,7 @@ impl<'de> Deserialize<'de> for Guid {
 
 impl Serialize for Guid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        let mut text = [0; Hyphenated::LENGTH];
         serializer.serialize_str(self.0.hyphenated().encode_lower(&mut text))
     }
 }
