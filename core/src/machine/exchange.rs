@@ -35,6 +35,12 @@ pub struct Exchange<T> {
     id: Guid,
     deadline: Tick,
     attempts: u32,
+    // One call of many: what its lane does to it is not held against it.
+    patient: bool,
+    // How many attempts of a patient call were throttled.
+    throttled: u32,
+    // Since when a patient call is held up by others; its total time stands still.
+    held: Option<Tick>,
     // Only waits of our own choice double, not those that the service named, nor those for a
     // token.
     repeats: u32,
@@ -48,6 +54,17 @@ pub struct Exchange<T> {
     // The wait that was told last, for a client polls whenever another call has news.
     waiting: Option<(Tick, WaitReason)>,
     state: State<T>,
+}
+
+/// What a call waits for, as one that has many of them needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// For the time of its next attempt, which may have come.
+    Ready(Tick),
+    /// For an answer or a token, until then at most.
+    Out(Tick),
+    /// To tell its outcome.
+    Finished,
 }
 
 #[derive(Debug)]
@@ -77,6 +94,9 @@ impl<T> Exchange<T> {
             id,
             deadline: now + policy.total,
             attempts: 0,
+            patient: false,
+            throttled: 0,
+            held: None,
             repeats: 0,
             maybe_applied: false,
             new_connection: false,
@@ -86,6 +106,85 @@ impl<T> Exchange<T> {
             waiting: None,
             state: State::Ready(now),
         }
+    }
+
+    /// As one of many calls that share a lane. A throttled attempt counts for nothing then, and
+    /// the total time stands still while the call is held up: by its lane, or by whoever decides
+    /// that others go before it. So among a million calls none fails for waiting.
+    pub(super) fn patient(mut self, now: Tick) -> Self {
+        self.patient = true;
+        self.hold(now);
+        self
+    }
+
+    /// What it waits for.
+    pub(super) fn stage(&self) -> Stage {
+        match self.state {
+            State::Ready(not_before) => Stage::Ready(not_before),
+            State::Fetching(_) => Stage::Out(self.deadline),
+            State::Sent { until, .. } => Stage::Out(until),
+            State::Finished(_) | State::Over => Stage::Finished,
+        }
+    }
+
+    /// The attempt that is out.
+    pub(super) fn ticket(&self) -> Option<Ticket> {
+        match self.state {
+            State::Sent { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// The right to fetch a token, while it does.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        match self.state {
+            State::Fetching(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    /// Whether its total time stands still.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The outcome, once there is one; it comes once.
+    pub(super) fn outcome(&mut self) -> Option<Result<Reply<T>, Error>> {
+        match self.told() {
+            Step::Done(result) => Some(result),
+            _ => None,
+        }
+    }
+
+    /// Others go before it from now on, until it is polled and nothing holds it up any more.
+    pub(super) fn hold(&mut self, now: Tick) {
+        if self.patient && self.held.is_none() {
+            self.held = Some(now);
+        }
+    }
+
+    /// The time for what is out is over, if it is; nothing goes out by this.
+    pub(super) fn expire(&mut self, now: Tick, shared: &mut Shared) {
+        match self.state {
+            State::Fetching(_) if now >= self.deadline => {
+                self.abandon(shared);
+                self.give_up(now, GiveUp::TotalTime, shared);
+            }
+            State::Sent { ticket, until, .. } if now >= until => {
+                let late = Failure::maybe_sent("no answer within the time of one attempt");
+                self.on_failure(ticket, now, late, shared);
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing more goes out: the outcome is that of the last attempt. Not for a call that has
+    /// none, nor while an answer is awaited.
+    pub(super) fn stop_repeating(&mut self, now: Tick, shared: &mut Shared) {
+        if let State::Fetching(_) = self.state {
+            self.abandon(shared);
+        }
+        self.give_up(now, GiveUp::Stopped, shared);
     }
 
     /// The id that all attempts of this call carry.
@@ -116,7 +215,8 @@ impl<T> Exchange<T> {
         reason: WaitReason,
         shared: &mut Shared,
     ) -> Step<Reply<T>> {
-        let until = until.min(self.deadline);
+        // Whose time stands still waits for others only.
+        let until = if self.held.is_some() { until } else { until.min(self.deadline) };
         if self.waiting.replace((until, reason)) != Some((until, reason)) {
             self.tell(shared, now, EventKind::Wait { until, reason });
         }
@@ -144,6 +244,10 @@ impl<T> Exchange<T> {
         let State::Ready(not_before) = self.state else {
             return Step::Wait(Tick::MAX);
         };
+        if let Some(since) = &mut self.held {
+            self.deadline += now.since(*since);
+            *since = now;
+        }
         if now >= self.deadline {
             self.give_up(now, GiveUp::TotalTime, shared);
             return self.told();
@@ -157,6 +261,7 @@ impl<T> Exchange<T> {
             TokenStep::Use { header, generation, kind } => (header, generation, kind),
             TokenStep::Fetch(need) => {
                 self.state = State::Fetching(need.lease);
+                self.held = None;
                 self.tell(shared, now, EventKind::TokenWanted);
                 return Step::Token(need);
             }
@@ -180,7 +285,7 @@ impl<T> Exchange<T> {
         }
         let pass = match shared.enter(self.call.lanes(), now, now + timeout) {
             Entry::Go(pass) => pass,
-            Entry::Throttled(until) if until >= self.deadline => {
+            Entry::Throttled(until) if until >= self.deadline && !self.patient => {
                 self.give_up(now, GiveUp::TotalTime, shared);
                 return self.told();
             }
@@ -192,6 +297,7 @@ impl<T> Exchange<T> {
             }
         };
         self.attempts += 1;
+        self.held = None;
         self.waiting = None;
         let ticket = shared.ticket();
         self.state = State::Sent { ticket, sent_at: now, until: now + timeout, generation, pass };
@@ -242,8 +348,7 @@ impl<T> Exchange<T> {
         headers.reserve(call.headers().len() + 3);
         headers.extend(call.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
         headers.insert(header::AUTHORIZATION, authorization);
-        let id = HeaderValue::from_str(&self.id.to_string()).expect("a GUID is visible ASCII");
-        headers.insert(CLIENT_REQUEST_ID, id);
+        headers.insert(CLIENT_REQUEST_ID, self.id.header());
         if self.attempts > 1 {
             headers.insert(RETRY_ATTEMPT, HeaderValue::from(self.attempts - 1));
         }
@@ -261,7 +366,14 @@ impl<T> Exchange<T> {
     }
 
     /// An attempt ended without success: wait and repeat, or leave it at that.
-    fn failed(&mut self, now: Tick, error: Error, generation: u64, shared: &mut Shared) {
+    fn failed(
+        &mut self,
+        now: Tick,
+        sent_at: Tick,
+        error: Error,
+        generation: u64,
+        shared: &mut Shared,
+    ) {
         self.maybe_applied |= retry::may_have_applied(&error);
         let verdict = retry::judge(&error, self.call.repeat());
         let error = match verdict {
@@ -272,7 +384,7 @@ impl<T> Exchange<T> {
                 shared.token_refused(generation, claims_challenge(&error));
                 self.last_error = Some(explained(error, self.call.route(), shared));
                 self.state = State::Ready(now);
-                if self.attempts >= self.policy.attempts {
+                if self.attempts_left() == 0 {
                     self.give_up(now, GiveUp::Attempts, shared);
                 }
                 return;
@@ -292,19 +404,31 @@ impl<T> Exchange<T> {
                 shared.throttle(lane, key, not_before);
                 self.tell(shared, now, EventKind::Throttled { lane, until: not_before });
             }
+            if self.patient {
+                // As if it had not been made.
+                self.throttled += 1;
+                self.hold(sent_at);
+            }
         }
         if let Verdict::Repeat { new_connection } = verdict {
             self.new_connection = new_connection;
         }
         self.last_error = Some(error);
         self.state = State::Ready(not_before);
-        if self.attempts >= self.policy.attempts {
+        if self.held.is_some() {
+            return;
+        }
+        if self.attempts_left() == 0 {
             self.give_up(now, GiveUp::Attempts, shared);
         } else if not_before >= self.deadline {
             self.give_up(now, GiveUp::TotalTime, shared);
         } else if verdict != Verdict::Throttled && !shared.spend() {
             self.give_up(now, GiveUp::Budget, shared);
         }
+    }
+
+    fn attempts_left(&self) -> u32 {
+        self.policy.attempts.saturating_sub(self.attempts - self.throttled)
     }
 
     fn stop(&mut self, now: Tick, error: Error, shared: &mut Shared) {
@@ -327,16 +451,10 @@ impl<T> Machine for Exchange<T> {
     fn poll(&mut self, now: Tick, shared: &mut Shared) -> Step<Reply<T>> {
         match self.state {
             State::Ready(_) => self.advance(now, shared),
-            State::Fetching(_) if now >= self.deadline => {
-                self.abandon(shared);
-                self.give_up(now, GiveUp::TotalTime, shared);
-                self.told()
-            }
-            State::Fetching(_) => Step::Wait(self.deadline),
+            State::Fetching(_) if self.deadline > now => Step::Wait(self.deadline),
             State::Sent { until, .. } if until > now => Step::Wait(until),
-            State::Sent { ticket, .. } => {
-                let late = Failure::maybe_sent("no answer within the time of one attempt");
-                self.on_failure(ticket, now, late, shared);
+            State::Fetching(_) | State::Sent { .. } => {
+                self.expire(now, shared);
                 self.poll(now, shared)
             }
             State::Finished(_) => self.told(),
@@ -371,12 +489,12 @@ impl<T> Machine for Exchange<T> {
                 shared.refund();
                 self.finish(now, Ok(reply), shared);
             }
-            Err(error) => self.failed(now, error, generation, shared),
+            Err(error) => self.failed(now, sent_at, error, generation, shared),
         }
     }
 
     fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
-        let Some((_, generation, pass)) = self.end_attempt(ticket) else {
+        let Some((sent_at, generation, pass)) = self.end_attempt(ticket) else {
             return;
         };
         let (number, sent) = (self.attempts, failure.sent());
@@ -385,7 +503,7 @@ impl<T> Machine for Exchange<T> {
             shared.release(self.call.lanes(), pass);
         }
         let error = Error::transport(self.call.route(), failure);
-        self.failed(now, error, generation, shared);
+        self.failed(now, sent_at, error, generation, shared);
     }
 
     fn on_token(

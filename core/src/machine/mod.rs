@@ -2,9 +2,10 @@
 //! back, and say what to do next.
 //!
 //! Lives here: one call with its retries ([`Exchange`]), many calls in few requests
-//! ([`Batches`]), what all calls of a client share ([`Shared`]: throttling gates, the retry
-//! budget, the token), how they wait and give up ([`Policy`]), and how tokens are fetched
-//! ([`identity`]). May not live here: any resource, any lock, any clock.
+//! ([`Batches`]), many calls under keys ([`Ingest`]), what all calls of a client share
+//! ([`Shared`]: throttling gates, the retry budget, the token), how they wait and give up
+//! ([`Policy`]), and how tokens are fetched ([`identity`]). May not live here: any resource, any
+//! lock, any clock.
 //!
 //! # The contract
 //!
@@ -53,6 +54,9 @@ mod batches;
 mod event;
 mod exchange;
 pub mod identity;
+mod ingest;
+mod ingest_outcome;
+mod pace;
 mod pages;
 mod policy;
 mod random;
@@ -66,6 +70,11 @@ mod token;
 pub use batches::{Answers, Batches, Part};
 pub use event::{Event, EventKind, WaitReason};
 pub use exchange::Exchange;
+pub use ingest::Ingest;
+pub use ingest_outcome::{
+    AfterFailure, End, Ending, FailureShare, IngestSettings, IngestStep, Outcome, Packing,
+    Progress, SkipReason, Summary,
+};
 pub use pages::Pages;
 pub use policy::{Budget, Policy};
 pub use shared::Shared;

@@ -95,6 +95,8 @@ pub enum GiveUp {
     TotalTime,
     /// The calls of this client have used up their budget for repeats.
     Budget,
+    /// What the call belongs to was stopped.
+    Stopped,
 }
 
 /// Whether a call that failed changed anything in the service.
@@ -326,6 +328,7 @@ impl fmt::Display for GiveUp {
             Self::Attempts => "the policy allows no more",
             Self::TotalTime => "the next would come after the policy's total time",
             Self::Budget => "the calls of this client have used up their repeats",
+            Self::Stopped => "what it belongs to was stopped",
         })
     }
 }

@@ -1,0 +1,771 @@
+//! Many calls, each accounted for.
+//!
+//! Lives here: the machine that takes offers, keeps the calls of one key in order, lets each lane
+//! go as fast as it may, and tells what became of each. How one call fares is the business of its
+//! [`Exchange`], how fast a lane goes that of its [`Pace`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{
+    AfterFailure, End, Ending, Exchange, IngestSettings, IngestStep, Lease, Machine, Outcome,
+    Policy, Progress, Shared, SkipReason, Start, Step, Summary, Tick, Ticket, Token,
+    exchange::Stage, pace::Pace, random::Random,
+};
+use crate::{
+    protocol::{Call, Error, Failure, Lane, ServiceRoot, TokenError},
+    types::{BuildError, Fault, Rule},
+};
+
+/// Many calls, each under a key, and exactly one outcome for each.
+///
+/// Calls with equal keys go one after another in the order offered: the next one goes when the
+/// outcome of the one before it is known, whatever that is unless [`AfterFailure`] says
+/// otherwise. Different keys go in any order. What one call goes through is what an [`Exchange`]
+/// does, but for two things: an attempt that the service throttles counts for nothing, and the
+/// policy's total time stands still while a call waits for its lane, so that among a million calls
+/// none fails for waiting. A service that throttles for ever is waited for until
+/// [`stop`](Self::stop).
+///
+/// Each lane has a window and a pace that learn what the service stands. Offers are bounded, so
+/// memory does not grow with their number, and a poll does not cost more the more there are.
+///
+/// A driver polls, does what the [`IngestStep`] says, reports answers when they come, and offers
+/// while there is room.
+///
+/// ```
+/// use std::time::Duration;
+/// use graphfeed_core::external::DeleteItem;
+/// use graphfeed_core::machine::{
+///     End, Ingest, IngestSettings, IngestStep, Policy, Shared, Start, Tick, Token,
+/// };
+/// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+/// use graphfeed_core::types::{AccessToken, ConnectionId, ItemId};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (root, connection) = (ServiceRoot::v1(), ConnectionId::new("contosohr")?);
+/// let mut now = Tick::default();
+/// let mut shared = Shared::default();
+/// let start = Start::new(root.clone(), Policy::default(), 7, now);
+/// let mut ingest = Ingest::new(IngestSettings::default(), &start);
+/// for key in ["a", "b", "a"] {
+///     let call = DeleteItem::new(&connection, &ItemId::new(key)?).call(&root)?;
+///     assert!(ingest.offer(key, call, now).is_ok(), "there is room for a hundred");
+/// }
+/// ingest.close();
+/// let mut told = Vec::new();
+/// let summary = loop {
+///     match ingest.poll(now, &mut shared) {
+///         IngestStep::Token(need) => {
+///             let token = Token::new(AccessToken::new("secret")?);
+///             ingest.on_token(need.lease, now, Ok(token), &mut shared);
+///         }
+///         // One at a time here; a driver sends many and reports each when it is answered.
+///         IngestStep::Send(attempt) => {
+///             now += Duration::from_millis(20);
+///             let mut answer = http::Response::new(Default::default());
+///             *answer.status_mut() = http::StatusCode::NO_CONTENT;
+///             ingest.on_response(attempt.ticket, now, answer, &mut shared);
+///         }
+///         IngestStep::Done(key, outcome) => {
+///             assert!(matches!(outcome.end, End::Ok(_)));
+///             told.push(key);
+///         }
+///         IngestStep::Idle { until, .. } => now = until.expect("nobody offers any more"),
+///         IngestStep::Finished(summary) => break summary,
+///     }
+/// };
+/// assert_eq!(told, ["a", "b", "a"]);
+/// assert_eq!((summary.progress.seen, summary.progress.ok), (3, 3));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Ingest<K, T> {
+    settings: IngestSettings,
+    policy: Policy,
+    root: ServiceRoot,
+    random: Random,
+    // Offers whose outcomes are not told, each in a place that is used again.
+    items: Vec<Option<Item<K, T>>>,
+    free: Vec<usize>,
+    // The last offer of each key.
+    keys: BTreeMap<K, usize>,
+    lanes: Vec<LaneState>,
+    lane_names: BTreeMap<Lane, BTreeMap<Box<str>, usize>>,
+    // The lane that is asked first, so that none starves.
+    turn: usize,
+    // By ticket, which only go up.
+    out: VecDeque<Out>,
+    leases: Vec<(Lease, usize)>,
+    timers: BTreeSet<(Tick, usize)>,
+    // Ended and not yet told.
+    over: VecDeque<usize>,
+    closed: bool,
+    ending: Option<Ending>,
+    finished: bool,
+    began: Tick,
+    told: Told,
+}
+
+#[derive(Debug)]
+struct Item<K, T> {
+    key: K,
+    call: Option<Call<T>>,
+    work: Work<T>,
+    lane: usize,
+    next_of_key: Option<usize>,
+    timer: Option<Tick>,
+    offered: Tick,
+    first_sent: Option<Tick>,
+    attempts: u32,
+    done: Tick,
+}
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are as many as offers are taken, no more")]
+enum Work<T> {
+    /// Nothing has happened yet; what is refused already comes to this when it is its turn.
+    Offered(Option<End<T>>),
+    Under(Exchange<T>),
+    Over(End<T>),
+}
+
+/// An attempt that is out.
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    ticket: Ticket,
+    item: usize,
+    sent_at: Tick,
+}
+
+#[derive(Debug)]
+struct LaneState {
+    pace: Pace,
+    // Those that have gone out before go first.
+    again: VecDeque<usize>,
+    fresh: VecDeque<usize>,
+    // A lane of calls that stand for themselves has no gate.
+    gated: bool,
+}
+
+/// What has been counted.
+#[derive(Debug, Default)]
+struct Told {
+    progress: Progress,
+    in_a_row: u32,
+    // Whether each of the last ones failed.
+    last: VecDeque<bool>,
+    failed_of_last: u32,
+    throttled_since: Option<Tick>,
+    // Answers in each of the last seconds, the newest last.
+    answers: VecDeque<(u64, u32)>,
+}
+
+const RATE_SECONDS: u64 = 10;
+
+impl<K: Ord + Clone, T> Ingest<K, T> {
+    /// Starts a run, with the root, the policy of each call, the seed and the time from `start`.
+    pub fn new(settings: IngestSettings, start: &Start) -> Self {
+        Self {
+            settings,
+            policy: start.policy.clone(),
+            root: start.root.clone(),
+            random: Random::new(start.seed),
+            items: Vec::new(),
+            free: Vec::new(),
+            keys: BTreeMap::new(),
+            lanes: Vec::new(),
+            lane_names: BTreeMap::new(),
+            turn: 0,
+            out: VecDeque::new(),
+            leases: Vec::new(),
+            timers: BTreeSet::new(),
+            over: VecDeque::new(),
+            closed: false,
+            ending: None,
+            finished: false,
+            began: start.now,
+            told: Told::default(),
+        }
+    }
+
+    /// How many offers there is room for.
+    pub fn room(&self) -> usize {
+        match self.closed || self.ending.is_some() {
+            true => 0,
+            false => self.settings.queue.max(1).saturating_sub(self.items.len() - self.free.len()),
+        }
+    }
+
+    /// Takes a call under a key.
+    ///
+    /// A call for another root than the run's is taken and fails by [`Rule::OtherRoot`], unsent.
+    ///
+    /// # Errors
+    /// When there is no [`room`](Self::room), or no more after [`close`](Self::close), `stop` or
+    /// too many failures, key and call come back.
+    pub fn offer(&mut self, key: K, call: Call<T>, now: Tick) -> Result<(), (K, Call<T>)> {
+        if self.room() == 0 {
+            return Err((key, call));
+        }
+        let refused = (!call.is_for(&self.root)).then(|| {
+            let root = &self.root;
+            let detail = format!("the call goes elsewhere than to {root}; build it anew");
+            let why = BuildError::from(Fault::new(Rule::OtherRoot, "service root", detail));
+            End::Failed(Error::build(call.route(), why))
+        });
+        self.take(key, Some(call), refused, now);
+        Ok(())
+    }
+
+    /// Takes what its source could not make a call of, so that it is told and counted like any
+    /// other offer, after those of its key that came before it.
+    ///
+    /// # Errors
+    /// As [`offer`](Self::offer).
+    pub fn skip(&mut self, key: K, why: BuildError, now: Tick) -> Result<(), (K, BuildError)> {
+        if self.room() == 0 {
+            return Err((key, why));
+        }
+        self.take(key, None, Some(End::Skipped(SkipReason::Source(why))), now);
+        Ok(())
+    }
+
+    fn take(&mut self, key: K, call: Option<Call<T>>, refused: Option<End<T>>, now: Tick) {
+        self.told.progress.seen += 1;
+        let lane = match (&call, &refused) {
+            (Some(call), None) => self.lane(call),
+            _ => 0,
+        };
+        let before = self.keys.get(&key).copied();
+        let item = Item {
+            key: key.clone(),
+            call,
+            work: Work::Offered(refused),
+            lane,
+            next_of_key: None,
+            timer: None,
+            offered: now,
+            first_sent: None,
+            attempts: 0,
+            done: now,
+        };
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.items.push(None);
+                self.items.len() - 1
+            }
+        };
+        self.items[index] = Some(item);
+        match before {
+            Some(before) => {
+                if let Some(last) = self.keys.get_mut(&key) {
+                    *last = index;
+                }
+                self.item(before).next_of_key = Some(index);
+            }
+            None => {
+                self.keys.insert(key, index);
+                self.ready(index, now);
+            }
+        }
+    }
+
+    /// No more offers come; what was taken is brought to its end.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Ends the run: nothing new goes out, what is out is waited for, and the rest is told as not
+    /// sent. A call that had gone out before and was to be repeated fails with its last error.
+    pub fn stop(&mut self) {
+        self.ending.get_or_insert(Ending::Stopped);
+    }
+
+    /// Where the run stands.
+    pub fn progress(&self, now: Tick) -> Progress {
+        let mut progress = self.told.progress.clone();
+        progress.in_flight = self.out.len();
+        if let Some(since) = self.told.throttled_since {
+            progress.throttled_for += now.since(since);
+        }
+        progress.rate = self.told.rate(now);
+        progress
+    }
+
+    /// What to do next, or what became of an offer. After [`IngestStep::Finished`] there is nothing
+    /// more.
+    pub fn poll(&mut self, now: Tick, shared: &mut Shared) -> IngestStep<K, T> {
+        loop {
+            if let Some(index) = self.over.pop_front() {
+                return self.tell(index, now);
+            }
+            if let Some(&(at, index)) = self.timers.first()
+                && at <= now
+            {
+                self.timer_is_due(index, now, shared);
+                continue;
+            }
+            let mut until = None;
+            if self.ending.is_some() {
+                self.halt(now, shared);
+            } else if let Some(step) = self.send(now, shared, &mut until) {
+                return step;
+            }
+            if !self.over.is_empty() {
+                continue;
+            }
+            let live = self.items.len() - self.free.len();
+            if live == 0 && (self.closed || self.ending.is_some()) && !self.finished {
+                self.finished = true;
+                return IngestStep::Finished(self.summary(now));
+            }
+            let timer = self.timers.first().map(|(at, _)| *at);
+            let until = [until, timer].into_iter().flatten().min();
+            return IngestStep::Idle { until, room: self.room() };
+        }
+    }
+
+    /// An answer came. One to an attempt that is no longer waited for is ignored.
+    pub fn on_response(
+        &mut self,
+        ticket: Ticket,
+        now: Tick,
+        response: http::Response<Bytes>,
+        shared: &mut Shared,
+    ) {
+        let Some(index) = self.answered(ticket, Some(response.status()), now) else {
+            return;
+        };
+        if let Work::Under(exchange) = &mut self.item(index).work {
+            exchange.on_response(ticket, now, response, shared);
+        }
+        self.settle(index, now);
+    }
+
+    /// No answer came. One for an attempt that is no longer waited for is ignored.
+    pub fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
+        let status = failure.partial().map(http::Response::status);
+        let Some(index) = self.answered(ticket, status, now) else {
+            return;
+        };
+        if let Work::Under(exchange) = &mut self.item(index).work {
+            exchange.on_failure(ticket, now, failure, shared);
+        }
+        self.settle(index, now);
+    }
+
+    /// The token that [`IngestStep::Token`] asked for came, or did not.
+    pub fn on_token(
+        &mut self,
+        lease: Lease,
+        now: Tick,
+        token: Result<Token, TokenError>,
+        shared: &mut Shared,
+    ) {
+        let known = self.leases.iter().position(|(known, _)| *known == lease);
+        let Some((_, index)) = known.map(|at| self.leases.swap_remove(at)) else {
+            // Whoever asked has given up; the token serves all the same.
+            shared.token_fetched(lease, now, token);
+            return;
+        };
+        if let Work::Under(exchange) = &mut self.item(index).work {
+            exchange.on_token(lease, now, token, shared);
+        }
+        self.settle(index, now);
+    }
+
+    /// Hands on what the run holds, for it will not be driven to its end. No more outcomes are
+    /// told.
+    pub fn abandon(&mut self, shared: &mut Shared) {
+        for item in self.items.iter_mut().flatten() {
+            if let Work::Under(exchange) = &mut item.work {
+                exchange.abandon(shared);
+            }
+        }
+        self.items.clear();
+        self.free.clear();
+        self.keys.clear();
+        self.lanes.clear();
+        self.lane_names.clear();
+        self.out.clear();
+        self.leases.clear();
+        self.timers.clear();
+        self.over.clear();
+        self.closed = true;
+        self.finished = true;
+    }
+
+    fn item(&mut self, index: usize) -> &mut Item<K, T> {
+        self.items[index].as_mut().expect("an index is given up with its item")
+    }
+
+    fn lane(&mut self, call: &Call<T>) -> usize {
+        let (lane, name) = call.lane();
+        let names = self.lane_names.entry(lane).or_default();
+        if let Some(index) = names.get(name) {
+            return *index;
+        }
+        let index = self.lanes.len();
+        names.insert(name.into(), index);
+        self.lanes.push(LaneState {
+            pace: Pace::new(self.settings.in_flight),
+            again: VecDeque::new(),
+            fresh: VecDeque::new(),
+            gated: lane != Lane::None,
+        });
+        index
+    }
+
+    /// It is this item's turn among those of its key.
+    fn ready(&mut self, index: usize, now: Tick) {
+        let item = self.item(index);
+        match &mut item.work {
+            Work::Offered(refused) => match refused.take() {
+                Some(end) => self.end(index, end, now),
+                None => {
+                    let lane = item.lane;
+                    self.lanes[lane].fresh.push_back(index);
+                }
+            },
+            Work::Under(_) | Work::Over(_) => {}
+        }
+    }
+
+    fn set_timer(&mut self, index: usize, at: Option<Tick>) {
+        let before = std::mem::replace(&mut self.item(index).timer, at);
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.timers.remove(&(before, index));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, index));
+        }
+    }
+
+    fn end(&mut self, index: usize, end: End<T>, now: Tick) {
+        self.set_timer(index, None);
+        let item = self.item(index);
+        if let Work::Under(exchange) = &item.work {
+            item.attempts = exchange.attempts();
+        }
+        item.work = Work::Over(end);
+        item.done = now;
+        self.over.push_back(index);
+    }
+
+    /// It never goes out; what was known against it before counts more than the reason given.
+    fn skipped(&mut self, index: usize, why: SkipReason, now: Tick) {
+        let end = match &mut self.item(index).work {
+            Work::Offered(refused) => refused.take(),
+            Work::Under(_) | Work::Over(_) => None,
+        };
+        self.end(index, end.unwrap_or(End::Skipped(why)), now);
+    }
+
+    /// The attempt is over; its lane learns from it.
+    fn answered(&mut self, ticket: Ticket, status: Option<StatusCode>, now: Tick) -> Option<usize> {
+        let at = self.out.binary_search_by_key(&ticket.0, |out| out.ticket.0).ok()?;
+        let Out { item: index, sent_at, .. } = self.out.remove(at)?;
+        let lane = self.item(index).lane;
+        let pace = &mut self.lanes[lane].pace;
+        let was_paused = pace.is_paused();
+        match status {
+            Some(StatusCode::TOO_MANY_REQUESTS) => {
+                pace.refused(sent_at, now);
+                self.told.progress.throttled += 1;
+            }
+            Some(_) => {
+                pace.accepted(sent_at, now);
+                self.told.answer(now);
+            }
+            None => pace.lost(),
+        }
+        if was_paused != pace.is_paused() {
+            self.told_paused(now);
+        }
+        Some(index)
+    }
+
+    fn told_paused(&mut self, now: Tick) {
+        let paused = self.lanes.iter().any(|lane| lane.pace.is_paused());
+        match self.told.throttled_since {
+            None if paused => self.told.throttled_since = Some(now),
+            Some(since) if !paused => {
+                self.told.throttled_since = None;
+                self.told.progress.throttled_for += now.since(since);
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts an item where it belongs after something has happened to its exchange.
+    fn settle(&mut self, index: usize, now: Tick) {
+        let item = self.items[index].as_mut().expect("an index is given up with its item");
+        let lane = &mut self.lanes[item.lane];
+        let Work::Under(exchange) = &mut item.work else {
+            return;
+        };
+        match exchange.stage() {
+            Stage::Out(until) => self.set_timer(index, Some(until)),
+            Stage::Finished => {
+                if let Some(result) = exchange.outcome() {
+                    self.end(index, result.map_or_else(End::Failed, End::Ok), now);
+                }
+            }
+            // What the gate of its lane holds back waits in line for it.
+            Stage::Ready(at) if at > now && !(exchange.is_held() && lane.gated) => {
+                self.set_timer(index, Some(at));
+            }
+            Stage::Ready(_) => {
+                exchange.hold(now);
+                lane.again.push_back(index);
+                self.set_timer(index, None);
+            }
+        }
+    }
+
+    fn timer_is_due(&mut self, index: usize, now: Tick, shared: &mut Shared) {
+        self.set_timer(index, None);
+        let Work::Under(exchange) = &mut self.item(index).work else {
+            return;
+        };
+        let ticket = exchange.ticket();
+        let lease = exchange.lease();
+        exchange.expire(now, shared);
+        if let Some(ticket) = ticket {
+            self.answered(ticket, None, now);
+        }
+        if let Some(lease) = lease {
+            self.leases.retain(|(known, _)| *known != lease);
+        }
+        self.settle(index, now);
+    }
+
+    /// Sends the next call that may go, if any may; `until` is when to look again.
+    fn send(
+        &mut self,
+        now: Tick,
+        shared: &mut Shared,
+        until: &mut Option<Tick>,
+    ) -> Option<IngestStep<K, T>> {
+        for _ in 0..self.lanes.len() {
+            if self.out.len() >= self.settings.in_flight.max(1) {
+                return None;
+            }
+            self.turn = (self.turn + 1) % self.lanes.len();
+            let lane = self.turn;
+            let state = &mut self.lanes[lane];
+            let Some(&index) = state.again.front().or(state.fresh.front()) else {
+                continue;
+            };
+            if !state.pace.has_room() {
+                continue;
+            }
+            if let Some(at) = state.pace.not_before(now) {
+                *until = Some(until.map_or(at, |until| until.min(at)));
+                continue;
+            }
+            if state.again.pop_front().is_none() {
+                state.fresh.pop_front();
+            }
+            match self.begin(index, now, shared) {
+                Step::Send(attempt) => {
+                    self.told.progress.sent += 1;
+                    self.lanes[lane].pace.sent(now);
+                    self.out.push_back(Out { ticket: attempt.ticket, item: index, sent_at: now });
+                    self.item(index).first_sent.get_or_insert(now);
+                    self.settle(index, now);
+                    return Some(IngestStep::Send(attempt));
+                }
+                Step::Token(need) => {
+                    self.leases.push((need.lease, index));
+                    self.settle(index, now);
+                    return Some(IngestStep::Token(need));
+                }
+                Step::Wait(at) => {
+                    self.lanes[lane].again.push_front(index);
+                    *until = Some(until.map_or(at, |until| until.min(at)));
+                }
+                Step::Done(result) => {
+                    self.end(index, result.map_or_else(End::Failed, End::Ok), now);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Polls the exchange of an item, which is made when it is first wanted.
+    fn begin(
+        &mut self,
+        index: usize,
+        now: Tick,
+        shared: &mut Shared,
+    ) -> Step<crate::protocol::Reply<T>> {
+        let item = self.items[index].as_mut().expect("an index is given up with its item");
+        if let (Work::Offered(_), Some(call)) = (&item.work, &item.call) {
+            let seed = self.random.next();
+            let exchange = Exchange::new(call.clone(), &self.policy, seed, now).patient(now);
+            item.work = Work::Under(exchange);
+        }
+        match &mut item.work {
+            Work::Under(exchange) => exchange.poll(now, shared),
+            Work::Offered(_) | Work::Over(_) => Step::Wait(Tick::MAX),
+        }
+    }
+
+    /// Whatever is not out comes to its end.
+    fn halt(&mut self, now: Tick, shared: &mut Shared) {
+        // What is out has a timer, and what comes back from there may want to go again.
+        let nothing = self.lanes.iter().all(|lane| lane.again.is_empty() && lane.fresh.is_empty())
+            && self.leases.is_empty()
+            && self.timers.len() == self.out.len();
+        if nothing {
+            return;
+        }
+        let mut waiting = Vec::new();
+        for lane in &mut self.lanes {
+            waiting.extend(lane.again.drain(..));
+            waiting.extend(lane.fresh.drain(..));
+        }
+        waiting.extend(self.leases.drain(..).map(|(_, index)| index));
+        let out: BTreeSet<usize> = self.out.iter().map(|out| out.item).collect();
+        waiting.extend(self.timers.iter().map(|(_, index)| *index).filter(|it| !out.contains(it)));
+        for index in waiting {
+            let item = self.item(index);
+            let end = match &mut item.work {
+                Work::Over(_) => continue,
+                Work::Offered(_) => End::Skipped(SkipReason::RunEnded),
+                Work::Under(exchange) if exchange.attempts() == 0 => {
+                    exchange.abandon(shared);
+                    End::Skipped(SkipReason::RunEnded)
+                }
+                Work::Under(exchange) => {
+                    exchange.stop_repeating(now, shared);
+                    match exchange.outcome() {
+                        Some(Ok(reply)) => End::Ok(reply),
+                        Some(Err(error)) => End::Failed(error),
+                        None => continue,
+                    }
+                }
+            };
+            self.end(index, end, now);
+        }
+    }
+
+    fn tell(&mut self, index: usize, now: Tick) -> IngestStep<K, T> {
+        let item = self.items[index].take().expect("what is over is told once");
+        self.free.push(index);
+        let Item { key, call, work, next_of_key, offered, first_sent, attempts, done, .. } = item;
+        let Work::Over(end) = work else {
+            unreachable!("only what is over is told");
+        };
+        let failed = match &end {
+            End::Ok(_) => false,
+            End::Failed(_) | End::Skipped(SkipReason::Source(_)) => true,
+            End::Skipped(_) => self.settings.after_failure == AfterFailure::Skip,
+        };
+        self.told.count(&end);
+        if self.ending.is_none() {
+            self.ending = self.told.too_many_failures(&self.settings);
+        }
+        match next_of_key {
+            None => {
+                self.keys.remove(&key);
+            }
+            Some(next) if self.ending.is_some() => self.skipped(next, SkipReason::RunEnded, now),
+            Some(next) if failed && self.settings.after_failure == AfterFailure::Skip => {
+                self.skipped(next, SkipReason::EarlierFailed, now);
+            }
+            Some(next) => self.ready(next, now),
+        }
+        IngestStep::Done(key, Outcome { call, end, attempts, offered, first_sent, done })
+    }
+
+    fn summary(&self, now: Tick) -> Summary {
+        Summary {
+            progress: self.progress(now),
+            ending: self.ending.unwrap_or(Ending::Complete),
+            began: self.began,
+            ended: now,
+        }
+    }
+}
+
+impl Told {
+    fn count<T>(&mut self, end: &End<T>) {
+        let failed = match end {
+            End::Ok(_) => {
+                self.progress.ok += 1;
+                false
+            }
+            End::Failed(_) => {
+                self.progress.failed += 1;
+                true
+            }
+            End::Skipped(why) => {
+                self.progress.skipped += 1;
+                // A source of which nothing can be made is a failure too; what follows from
+                // another failure is none of its own.
+                match why {
+                    SkipReason::Source(_) => true,
+                    SkipReason::EarlierFailed | SkipReason::RunEnded => return,
+                }
+            }
+        };
+        self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
+        self.last.push_back(failed);
+        self.failed_of_last += u32::from(failed);
+    }
+
+    fn too_many_failures(&mut self, settings: &IngestSettings) -> Option<Ending> {
+        let of = settings.failure_share.map_or(0, |share| share.of as usize);
+        while self.last.len() > of {
+            if self.last.pop_front() == Some(true) {
+                self.failed_of_last -= 1;
+            }
+        }
+        if let Some(most) = settings.failures_in_a_row
+            && self.in_a_row >= most.max(1)
+        {
+            return Some(Ending::FailuresInARow(self.in_a_row));
+        }
+        let share = settings.failure_share?;
+        let full = self.last.len() == of && of > 0;
+        (full && self.failed_of_last >= share.failures.max(1)).then(|| {
+            let mut found = share;
+            found.failures = self.failed_of_last;
+            Ending::FailureShare(found)
+        })
+    }
+
+    fn answer(&mut self, now: Tick) {
+        let second = now.since_origin().as_secs();
+        match self.answers.back_mut() {
+            Some((last, count)) if *last == second => *count += 1,
+            _ => self.answers.push_back((second, 1)),
+        }
+        while self.answers.front().is_some_and(|(first, _)| first + RATE_SECONDS < second) {
+            self.answers.pop_front();
+        }
+    }
+
+    /// Over the last whole seconds.
+    fn rate(&self, now: Tick) -> f64 {
+        let this = now.since_origin().as_secs();
+        let from = this.saturating_sub(RATE_SECONDS);
+        let counted = self.answers.iter().filter(|(second, _)| (from..this).contains(second));
+        let counted: u32 = counted.map(|(_, count)| count).sum();
+        f64::from(counted) / Duration::from_secs((this - from).max(1)).as_secs_f64()
+    }
+}
