@@ -274,7 +274,7 @@ fn what_its_source_cannot_make_is_told_in_its_turn() {
 #[test]
 fn throttling_costs_a_call_neither_an_attempt_nor_its_time() {
     let mut world = world(|_, policy| {
-        policy.attempts = 1;
+        policy.attempts = 2;
         policy.total = seconds(10.0);
     });
     world.offer("a", delete());
@@ -286,11 +286,13 @@ fn throttling_costs_a_call_neither_an_attempt_nor_its_time() {
         world.wait();
         assert_eq!(world.out.len(), 1, "it goes when the wait is over");
     }
+    world.answer(answer(503, None));
+    world.wait();
     world.answer(answer(204, None));
     let progress = world.end().progress;
-    assert_eq!((progress.ok, progress.sent, progress.throttled), (1, 8, 7));
+    assert_eq!((progress.ok, progress.sent, progress.throttled), (1, 9, 7));
     assert_eq!(progress.throttled_for, seconds(7.0 * 600.0 + 6.0));
-    assert_eq!(world.told[0].1.attempts, 8);
+    assert_eq!(world.told[0].1.attempts, 9);
 }
 
 #[test]
@@ -567,4 +569,80 @@ fn progress_tells_the_rate_of_late() {
     assert!((19.5..=20.5).contains(&rate), "{rate}");
     world.later(11.0);
     assert_eq!(world.ingest.progress(world.now).rate, 0.0);
+}
+
+#[test]
+fn waiting_for_others_costs_a_call_no_time() {
+    let mut world = world(|settings, policy| {
+        settings.in_flight = 1;
+        policy.total = seconds(60.0);
+    });
+    world.offer("a", delete());
+    world.offer("b", delete());
+    world.settle();
+    world.answer(answer(503, Some("1")));
+    assert_eq!(world.out.len(), 1, "while it waits the other goes");
+    world.later(50.0);
+    world.answer(answer(204, None));
+    assert_eq!(world.out.len(), 1);
+    world.later(50.0);
+    world.answer(answer(204, None));
+    assert_eq!(world.end().progress.ok, 2);
+}
+
+#[test]
+fn what_follows_a_refusal_at_the_source_is_skipped_if_so_wished() {
+    let mut world = world(|settings, _| settings.after_failure = AfterFailure::Skip);
+    world.offer("a", delete());
+    world.ingest.skip("a", bad(), world.now).unwrap();
+    world.offer("a", delete());
+    world.ingest.skip("a", bad(), world.now).unwrap();
+    world.settle();
+    world.answer(answer(204, None));
+    let ends: Vec<_> = world.told.iter().map(|(_, outcome)| &outcome.end).collect();
+    assert!(matches!(
+        ends[..],
+        [
+            End::Ok(_),
+            End::Skipped(SkipReason::Source(_)),
+            End::Skipped(SkipReason::EarlierFailed),
+            End::Skipped(SkipReason::Source(_)),
+        ]
+    ));
+    assert_eq!(world.end().progress.skipped, 3);
+}
+
+#[test]
+fn a_token_that_comes_too_late_for_one_serves_the_others() {
+    let mut world = world(|_, policy| policy.total = seconds(10.0));
+    for key in ["a", "b", "c"] {
+        world.offer(key, delete());
+    }
+    let IngestStep::Token(slow) = world.ingest.poll(world.now, &mut world.shared) else { panic!() };
+    let IngestStep::Idle { until: Some(until), .. } =
+        world.ingest.poll(world.now, &mut world.shared)
+    else {
+        panic!("the others wait for it")
+    };
+    assert_eq!(until, world.now + seconds(10.0));
+    world.now = until;
+    let IngestStep::Done("a", outcome) = world.ingest.poll(world.now, &mut world.shared) else {
+        panic!()
+    };
+    let End::Failed(error) = outcome.end else { panic!() };
+    assert_eq!(error.why_given_up(), Some(GiveUp::TotalTime));
+
+    // Its place is another's by now.
+    world.offer("d", delete());
+    let token = Token::new(AccessToken::new("late").unwrap());
+    world.ingest.on_token(slow.lease, world.now, Ok(token), &mut world.shared);
+    world.settle();
+    assert_eq!((world.tokens, world.out.len()), (0, 3), "no other is fetched");
+    for _ in 0..3 {
+        assert_eq!(world.out[0].request.headers()["authorization"], "Bearer late");
+        world.answer(answer(204, None));
+    }
+    world.ingest.close();
+    world.settle();
+    assert_eq!(world.summary.unwrap().progress.ok, 3);
 }

@@ -156,10 +156,10 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Others go before it from now on, until it is polled and nothing holds it up any more.
-    pub(super) fn hold(&mut self, now: Tick) {
+    /// Others go before it from then on, until it is polled and nothing holds it up any more.
+    pub(super) fn hold(&mut self, since: Tick) {
         if self.patient && self.held.is_none() {
-            self.held = Some(now);
+            self.held = Some(since);
         }
     }
 

@@ -526,8 +526,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             Stage::Ready(at) if at > now && !(exchange.is_held() && lane.gated) => {
                 self.set_timer(index, Some(at));
             }
-            Stage::Ready(_) => {
-                exchange.hold(now);
+            Stage::Ready(at) => {
+                exchange.hold(at.min(now));
                 lane.again.push_back(index);
                 self.set_timer(index, None);
             }
