@@ -283,7 +283,9 @@ fn throttling_costs_a_call_neither_an_attempt_nor_its_time() {
         world.later(1.0);
         world.answer(answer(429, Some("600")));
         assert_eq!(world.out.len(), 0);
-        world.wait();
+        world.later(599.999);
+        assert_eq!(world.out.len(), 0);
+        world.later(0.001);
         assert_eq!(world.out.len(), 1, "it goes when the wait is over");
     }
     world.answer(answer(503, None));

@@ -68,6 +68,7 @@ pub(super) enum Stage {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is moved once, and a box would be allocated")]
 enum State<T> {
     /// The next attempt may go out at this time.
     Ready(Tick),
@@ -76,7 +77,7 @@ enum State<T> {
     /// An attempt is out.
     Sent { ticket: Ticket, sent_at: Tick, until: Tick, generation: u64, pass: Option<Pass> },
     /// There is an outcome, not yet told.
-    Finished(Box<Result<Reply<T>, Error>>),
+    Finished(Result<Reply<T>, Error>),
     /// It was told.
     Over,
 }
@@ -227,7 +228,7 @@ impl<T> Exchange<T> {
         let attempts = self.attempts;
         let result = result.map_err(|error| error.after(attempts, self.maybe_applied));
         self.tell(shared, now, EventKind::Done { attempts, success: result.is_ok() });
-        self.state = State::Finished(Box::new(result));
+        self.state = State::Finished(result);
     }
 
     fn give_up(&mut self, now: Tick, reason: GiveUp, shared: &mut Shared) {
@@ -312,7 +313,7 @@ impl<T> Exchange<T> {
 
     fn told(&mut self) -> Step<Reply<T>> {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Finished(result) => Step::Done(*result),
+            State::Finished(result) => Step::Done(result),
             other => {
                 self.state = other;
                 Step::Wait(Tick::MAX)

@@ -4,6 +4,8 @@
 //! on: whatever the service counts with, in `t` seconds it accepts at most `rate * (t + burst)`
 //! calls, where `burst` is the rest that it had saved up, in seconds of the rate.
 //!
+//! - **From a cold start there is no pace**, only the window, until the first 429. What was accepted
+//!   up to then is the first guess, from which the pace rises fast to the second.
 //! - **Each accepted call is proof.** From any moment `s` to now, `accepted / (t + burst)` is a
 //!   rate that the service has stood. The highest of these is what it is known to stand.
 //! - **Each 429 makes the proof sharp.** It says that the rest is used up. If the pace was above
@@ -20,7 +22,12 @@
 //!   2 %, doubled again and again, at first hardly, then fast enough to find a limit that was
 //!   raised to the double within a minute where a pause is a second.
 //! - **A limit that fell shows by a second 429 soon after the first.** The time before it, which
-//!   proves what holds no longer, does not count then.
+//!   proves what holds no longer, does not count then. What is left of less than half may as well
+//!   come of an outage, and the pace rises from it as fast as from a cold start.
+//! - **A service that names too short a wait is asked ever more rarely.** Calls made while
+//!   throttled count as well
+//!   ([throttling](https://learn.microsoft.com/graph/throttling)), so whoever goes on asking may
+//!   never be let in. After a dozen refusals in a row the wait doubles up to half a minute.
 //! - **Only what was tried is raised.** The pace probes as far as calls were ready for it and
 //!   held back by nothing else; a slow source does not make it wild.
 //!
@@ -44,6 +51,10 @@ const FIRST_SECONDS_TO_DOUBLE: f64 = 4.0;
 const FIRST_RATE: f64 = 1.0;
 /// The longest pause that counts; one that is longer is an outage rather than a limit.
 const LONGEST_PAUSE: f64 = 40.0;
+/// So many refusals in a row are waited for as the service says and no longer.
+const PATIENCE: u32 = 12;
+const SHORTEST_OWN_WAIT: f64 = 0.5;
+const LONGEST_OWN_WAIT: f64 = 32.0;
 /// What is taken off a pace that was too high by a little.
 const TOO_HIGH: f64 = 0.98;
 /// A driver that comes late may make up for so much.
@@ -74,6 +85,8 @@ pub(super) struct Pace {
     run: Option<Run>,
     // Since the 429 after which nothing was accepted yet.
     paused: Option<Tick>,
+    // How many of those that went first since were refused.
+    denied: u32,
     // The last 429 came soon after the one before.
     soon: bool,
     burst: Option<f64>,
@@ -122,6 +135,7 @@ impl Pace {
             accepted: 0,
             run: None,
             paused: None,
+            denied: 0,
             soon: false,
             burst: None,
             cold: None,
@@ -146,7 +160,7 @@ impl Pace {
     /// The time before which the next call must not go, if that is to come. To be asked only when
     /// nothing but the pace holds that call back.
     pub(super) fn not_before(&mut self, now: Tick) -> Option<Tick> {
-        if self.believed.is_none() || self.next <= now {
+        if self.next <= now {
             return None;
         }
         self.tried = true;
@@ -200,12 +214,23 @@ impl Pace {
         self.out -= 1;
         // One that was sent before the last pause says nothing that is not known.
         let known = self.run.as_ref().is_some_and(|run| run.pause > 0.0 && sent_at < run.emptied);
-        if self.paused.is_some() || known {
+        if let Some(since) = self.paused {
+            if sent_at >= since {
+                self.denied = self.denied.saturating_add(1);
+                if let Some(more) = self.denied.checked_sub(PATIENCE + 1) {
+                    let wait = SHORTEST_OWN_WAIT * 2.0_f64.powi(more.min(16) as i32);
+                    self.next = now + seconds(wait.min(LONGEST_OWN_WAIT));
+                }
+            }
+            return;
+        }
+        if known {
             return;
         }
         self.window = (self.window / 2.0).max(2.0_f64.min(self.most));
         self.opening = false;
         self.paused = Some(now);
+        self.denied = 0;
     }
 
     /// The pause is over: what the run before it has proven, and its own length, make the pace.
@@ -420,6 +445,28 @@ mod tests {
             at_once += 1;
         }
         assert_eq!(at_once, 1, "fifty milliseconds at nine a second");
+    }
+
+    #[test]
+    fn whoever_is_denied_again_and_again_asks_ever_more_rarely() {
+        let mut pace = met();
+        let mut now = at(2.0);
+        let mut waits = Vec::new();
+        for _ in 0..PATIENCE + 10 {
+            pace.sent(now);
+            pace.refused(now, now);
+            let next = pace.next.max(now);
+            waits.push(next.since(now).as_secs_f64());
+            now = next + Duration::from_millis(300);
+        }
+        // The first one closes the gate; the service's own wait is the gate's business.
+        assert_eq!(
+            waits[PATIENCE as usize + 1..],
+            [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 32.0, 32.0]
+        );
+        pace.sent(now);
+        pace.accepted(now, now);
+        assert_eq!(pace.not_before(now), None, "the way is free");
     }
 
     #[test]
