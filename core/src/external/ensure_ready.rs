@@ -125,7 +125,7 @@ struct Stages {
 enum Stage {
     Schema(Sequence<Registration>),
     Operation(Sequence<Waiting>),
-    Connection(Sequence<Readiness>),
+    Connection(Box<Sequence<Readiness>>),
 }
 
 /// Does the same with the machine of whichever stage.
@@ -170,7 +170,7 @@ impl Stages {
     fn look(&mut self, now: Tick) -> Result<(), Error> {
         self.start = self.start.later(now);
         let waiting = AwaitReady::new(self.connection.clone()).at_most(self.deadline.since(now));
-        self.at = Stage::Connection(waiting.machine(&self.start)?);
+        self.at = Stage::Connection(Box::new(waiting.machine(&self.start)?));
         Ok(())
     }
 
