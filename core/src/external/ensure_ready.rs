@@ -98,7 +98,7 @@ impl Task for EnsureReady<'_> {
 
     fn start(&self, start: &Start) -> Result<impl Machine<Output = EnsuredReady> + Send, Error> {
         Ok(Stages {
-            at: Stage::Schema(self.ensure.machine(start)?),
+            at: Stage::Schema(Box::new(self.ensure.machine(start)?)),
             connection: self.ensure.connection().clone(),
             longest: self.longest,
             start: start.clone(),
@@ -123,8 +123,8 @@ struct Stages {
 }
 
 enum Stage {
-    Schema(Sequence<Registration>),
-    Operation(Sequence<Waiting>),
+    Schema(Box<Sequence<Registration>>),
+    Operation(Box<Sequence<Waiting>>),
     Connection(Box<Sequence<Readiness>>),
 }
 
@@ -148,7 +148,7 @@ impl Stages {
                 self.start = self.start.later(now);
                 let waiting = AwaitSchema::new(self.connection.clone(), registration.operation);
                 let waiting = waiting.at_most(self.longest).machine(&self.start)?;
-                self.at = Stage::Operation(waiting);
+                self.at = Stage::Operation(Box::new(waiting));
                 Ok(())
             }
             EnsuredSchema::ProbablyBegun { plan, .. } => {
