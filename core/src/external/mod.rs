@@ -13,6 +13,7 @@ mod activity_settings;
 mod added;
 mod await_connection;
 mod connection;
+mod content_experiences;
 mod ensure;
 mod ensure_ready;
 mod ensure_schema;
@@ -43,10 +44,10 @@ pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAll
 pub use await_connection::{AwaitGone, AwaitReady};
 pub use connection::{
     Configuration, ConnectionState, ConnectionUpdate, ConnectionUpdateBuilder, ConnectorTicket,
-    ContentCategory, ContentExperienceType, ContentExperiences, CreateConnection, DeleteConnection,
-    ExternalConnection, ExternalConnectionBuilder, GetConnection, ListConnections,
-    StoredConnection, UpdateConnection,
+    ContentCategory, CreateConnection, DeleteConnection, ExternalConnection,
+    ExternalConnectionBuilder, GetConnection, ListConnections, StoredConnection, UpdateConnection,
 };
+pub use content_experiences::{ContentExperienceType, ContentExperiences};
 pub use ensure::{CreateConnectionOnce, CreatedConnection, EnsureConnection, Made};
 pub use ensure_ready::{EnsureReady, EnsuredReady};
 pub use ensure_schema::{EnsureSchema, EnsuredSchema};
