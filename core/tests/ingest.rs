@@ -559,7 +559,7 @@ fn no_more_are_out_than_the_settings_say() {
 }
 
 #[test]
-fn progress_tells_the_rate_of_late() {
+fn progress_tells_the_rate_of_late_and_the_time_left() {
     let mut world = world(|_, _| {});
     assert_eq!(world.ingest.progress(world.now).rate, 0.0);
     for _ in 0..300 {
@@ -569,8 +569,30 @@ fn progress_tells_the_rate_of_late() {
     }
     let rate = world.ingest.progress(world.now).rate;
     assert!((19.5..=20.5).contains(&rate), "{rate}");
+    assert_eq!(world.ingest.progress(world.now).left, None, "nobody said how many there are");
+    world.ingest.expect(400);
+    let left = world.ingest.progress(world.now).left.unwrap().as_secs_f64();
+    assert!((4.8..=5.2).contains(&left), "a hundred at that rate: {left}");
+    world.ingest.expect(10);
+    assert_eq!(world.ingest.progress(world.now).left, Some(Duration::ZERO), "there are more");
     world.later(11.0);
     assert_eq!(world.ingest.progress(world.now).rate, 0.0);
+    assert_eq!(world.ingest.progress(world.now).left, None, "at that rate never");
+}
+
+#[test]
+fn after_the_last_offer_it_is_known_how_many_there_are() {
+    let mut world = world(|_, _| {});
+    for _ in 0..60 {
+        world.offer("a", delete());
+    }
+    for _ in 0..40 {
+        world.later(0.1);
+        world.answer(answer(204, None));
+    }
+    world.ingest.close();
+    let left = world.ingest.progress(world.now).left.unwrap().as_secs_f64();
+    assert!((1.9..=2.1).contains(&left), "twenty at ten a second: {left}");
 }
 
 #[test]

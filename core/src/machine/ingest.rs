@@ -107,6 +107,7 @@ pub struct Ingest<K, T> {
     // Ended and not yet told.
     over: VecDeque<usize>,
     closed: bool,
+    expected: Option<u64>,
     ending: Option<Ending>,
     finished: bool,
     began: Tick,
@@ -188,6 +189,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             timers: BTreeSet::new(),
             over: VecDeque::new(),
             closed: false,
+            expected: None,
             ending: None,
             finished: false,
             began: start.now,
@@ -278,6 +280,12 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         }
     }
 
+    /// So many offers will have come in all, as far as is known: what the time
+    /// [left](Progress::left) is told by, and nothing else.
+    pub fn expect(&mut self, offers: u64) {
+        self.expected = Some(offers);
+    }
+
     /// No more offers come; what was taken is brought to its end.
     pub fn close(&mut self) {
         self.closed = true;
@@ -296,7 +304,13 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         if let Some(since) = self.told.throttled_since {
             progress.throttled_for += now.since(since);
         }
-        progress.rate = self.told.rate(now);
+        progress.rate = self.told.rate(self.began, now);
+        let all = if self.closed { Some(progress.seen) } else { self.expected };
+        let told = progress.ok + progress.failed + progress.skipped;
+        progress.left = all.and_then(|all| {
+            let rest = all.max(progress.seen) - told;
+            Duration::try_from_secs_f64(rest as f64 / progress.rate).ok()
+        });
         progress
     }
 
@@ -760,12 +774,12 @@ impl Told {
         }
     }
 
-    /// Over the last whole seconds.
-    fn rate(&self, now: Tick) -> f64 {
+    /// Over the last whole seconds of the run.
+    fn rate(&self, began: Tick, now: Tick) -> f64 {
         let this = now.since_origin().as_secs();
-        let from = this.saturating_sub(RATE_SECONDS);
+        let from = this.saturating_sub(RATE_SECONDS).max(began.since_origin().as_secs());
         let counted = self.answers.iter().filter(|(second, _)| (from..this).contains(second));
         let counted: u32 = counted.map(|(_, count)| count).sum();
-        f64::from(counted) / Duration::from_secs((this - from).max(1)).as_secs_f64()
+        f64::from(counted) / Duration::from_secs(this.saturating_sub(from).max(1)).as_secs_f64()
     }
 }

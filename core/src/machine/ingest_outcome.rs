@@ -176,6 +176,9 @@ pub struct Progress {
     pub throttled_for: Duration,
     /// How many calls a second were answered lately, a 429 not counted.
     pub rate: f64,
+    /// How long the rest takes at that rate; `None` where the number of offers was not
+    /// [said](super::Ingest::expect), or nothing was answered lately.
+    pub left: Option<Duration>,
 }
 
 /// How a bulk run ended.
