@@ -37,8 +37,9 @@ pub struct Exchange<T> {
     attempts: u32,
     // One call of many: what its lane does to it is not held against it.
     patient: bool,
-    // How many attempts of a patient call were throttled.
-    throttled: u32,
+    // How many attempts of a patient call count for nothing, for they were throttled or went
+    // with others that they could not go with.
+    forgiven: u32,
     // Since when a patient call is held up by others; its total time stands still.
     held: Option<Tick>,
     // Only waits of our own choice double, not those that the service named, nor those for a
@@ -96,7 +97,7 @@ impl<T> Exchange<T> {
             deadline: now + policy.total,
             attempts: 0,
             patient: false,
-            throttled: 0,
+            forgiven: 0,
             held: None,
             repeats: 0,
             maybe_applied: false,
@@ -177,6 +178,27 @@ impl<T> Exchange<T> {
             }
             _ => {}
         }
+    }
+
+    /// The attempt was refused because of what it was sent with, and counts for nothing: it may
+    /// go again, by itself.
+    pub(super) fn refused_with_others(
+        &mut self,
+        ticket: Ticket,
+        now: Tick,
+        answer: http::Response<Bytes>,
+        shared: &mut Shared,
+    ) {
+        let Some((sent_at, _, pass)) = self.end_attempt(ticket) else {
+            return;
+        };
+        if let Some(pass) = pass {
+            shared.release(self.call.lanes(), pass);
+        }
+        self.last_error = Some(Error::batch_refused(self.call.route(), answer));
+        self.forgiven += 1;
+        self.state = State::Ready(now);
+        self.hold(sent_at);
     }
 
     /// Nothing more goes out: the outcome is that of the last attempt. Not for a call that has
@@ -407,7 +429,7 @@ impl<T> Exchange<T> {
             }
             if self.patient {
                 // As if it had not been made.
-                self.throttled += 1;
+                self.forgiven += 1;
                 self.hold(sent_at);
             }
         }
@@ -429,7 +451,7 @@ impl<T> Exchange<T> {
     }
 
     fn attempts_left(&self) -> u32 {
-        self.policy.attempts.saturating_sub(self.attempts - self.throttled)
+        self.policy.attempts.saturating_sub(self.attempts - self.forgiven)
     }
 
     fn stop(&mut self, now: Tick, error: Error, shared: &mut Shared) {

@@ -13,13 +13,17 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::{
-    AfterFailure, End, Ending, Exchange, IngestSettings, IngestStep, Lease, Machine, Outcome,
-    Policy, Progress, Shared, SkipReason, Start, Step, Summary, Tick, Ticket, Token,
-    exchange::Stage, pace::Pace, random::Random,
+    AfterFailure, Attempt, End, Ending, Exchange, IngestSettings, IngestStep, Lease, Machine,
+    Outcome, Packing, Policy, Progress, Shared, SkipReason, Start, Step, Summary, Tick, Ticket,
+    Token,
+    exchange::Stage,
+    pace::Pace,
+    packing::{Packed, Unpacked, pack},
+    random::Random,
 };
 use crate::{
-    protocol::{Call, Error, Failure, Lane, ServiceRoot, TokenError},
-    types::{BuildError, Fault, Rule},
+    protocol::{Call, Error, Failure, Lane, PartAnswer, ServiceRoot, TokenError},
+    types::{BuildError, Fault, Guid, Rule},
 };
 
 /// Many calls, each under a key, and exactly one outcome for each.
@@ -102,6 +106,9 @@ pub struct Ingest<K, T> {
     turn: usize,
     // By ticket, which only go up.
     out: VecDeque<Out>,
+    batches: Vec<Packed>,
+    // Decided and not yet told.
+    steps: VecDeque<IngestStep<K, T>>,
     leases: Vec<(Lease, usize)>,
     timers: BTreeSet<(Tick, usize)>,
     // Ended and not yet told.
@@ -121,6 +128,8 @@ struct Item<K, T> {
     work: Work<T>,
     lane: usize,
     next_of_key: Option<usize>,
+    // No batch takes it.
+    alone: bool,
     timer: Option<Tick>,
     offered: Tick,
     first_sent: Option<Tick>,
@@ -185,6 +194,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             lane_names: BTreeMap::new(),
             turn: 0,
             out: VecDeque::new(),
+            batches: Vec::new(),
+            steps: VecDeque::new(),
             leases: Vec::new(),
             timers: BTreeSet::new(),
             over: VecDeque::new(),
@@ -252,6 +263,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             work: Work::Offered(refused),
             lane,
             next_of_key: None,
+            alone: false,
             timer: None,
             offered: now,
             first_sent: None,
@@ -318,6 +330,9 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
     /// more.
     pub fn poll(&mut self, now: Tick, shared: &mut Shared) -> IngestStep<K, T> {
         loop {
+            if let Some(step) = self.steps.pop_front() {
+                return step;
+            }
             if let Some(index) = self.over.pop_front() {
                 return self.tell(index, now);
             }
@@ -355,25 +370,30 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         response: http::Response<Bytes>,
         shared: &mut Shared,
     ) {
-        let Some(index) = self.answered(ticket, Some(response.status()), now) else {
-            return;
+        let Some(batch) = self.batch(ticket) else {
+            return self.response(ticket, now, response, shared);
         };
-        if let Work::Under(exchange) = &mut self.item(index).work {
-            exchange.on_response(ticket, now, response, shared);
+        match batch.answered(response) {
+            Unpacked::Each(answers) => self.answers(answers, now, shared),
+            Unpacked::All(members, answer) => {
+                for ticket in members {
+                    self.response(ticket, now, answer.clone(), shared);
+                }
+            }
+            Unpacked::Apart(members, answer) => {
+                for ticket in members {
+                    self.goes_alone(ticket, now, answer.clone(), shared);
+                }
+            }
         }
-        self.settle(index, now);
     }
 
     /// No answer came. One for an attempt that is no longer waited for is ignored.
     pub fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
-        let status = failure.partial().map(http::Response::status);
-        let Some(index) = self.answered(ticket, status, now) else {
-            return;
-        };
-        if let Work::Under(exchange) = &mut self.item(index).work {
-            exchange.on_failure(ticket, now, failure, shared);
+        match self.batch(ticket) {
+            Some(batch) => self.answers(batch.failed(&failure), now, shared),
+            None => self.failure(ticket, now, failure, shared),
         }
-        self.settle(index, now);
     }
 
     /// The token that [`IngestStep::Token`] asked for came, or did not.
@@ -410,6 +430,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         self.lanes.clear();
         self.lane_names.clear();
         self.out.clear();
+        self.batches.clear();
+        self.steps.clear();
         self.leases.clear();
         self.timers.clear();
         self.over.clear();
@@ -486,6 +508,67 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         self.end(index, end.unwrap_or(End::Skipped(why)), now);
     }
 
+    /// The batch that went out under this ticket, if one did.
+    fn batch(&mut self, ticket: Ticket) -> Option<Packed> {
+        let at = self.batches.iter().position(|batch| batch.ticket == ticket)?;
+        Some(self.batches.swap_remove(at))
+    }
+
+    fn answers(&mut self, answers: Vec<(Ticket, PartAnswer)>, now: Tick, shared: &mut Shared) {
+        for (ticket, answer) in answers {
+            match answer {
+                Ok(response) => self.response(ticket, now, response, shared),
+                Err(failure) => self.failure(ticket, now, failure, shared),
+            }
+        }
+    }
+
+    fn response(
+        &mut self,
+        ticket: Ticket,
+        now: Tick,
+        response: http::Response<Bytes>,
+        shared: &mut Shared,
+    ) {
+        let Some(index) = self.answered(ticket, Some(response.status()), now) else {
+            return;
+        };
+        if let Work::Under(exchange) = &mut self.item(index).work {
+            exchange.on_response(ticket, now, response, shared);
+        }
+        self.settle(index, now);
+    }
+
+    fn failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
+        let status = failure.partial().map(http::Response::status);
+        let Some(index) = self.answered(ticket, status, now) else {
+            return;
+        };
+        if let Work::Under(exchange) = &mut self.item(index).work {
+            exchange.on_failure(ticket, now, failure, shared);
+        }
+        self.settle(index, now);
+    }
+
+    /// Its batch was refused for being one.
+    fn goes_alone(
+        &mut self,
+        ticket: Ticket,
+        now: Tick,
+        answer: http::Response<Bytes>,
+        shared: &mut Shared,
+    ) {
+        let Some(index) = self.answered(ticket, None, now) else {
+            return;
+        };
+        let item = self.item(index);
+        item.alone = true;
+        if let Work::Under(exchange) = &mut item.work {
+            exchange.refused_with_others(ticket, now, answer, shared);
+        }
+        self.settle(index, now);
+    }
+
     /// The attempt is over; its lane learns from it.
     fn answered(&mut self, ticket: Ticket, status: Option<StatusCode>, now: Tick) -> Option<usize> {
         let at = self.out.binary_search_by_key(&ticket.0, |out| out.ticket.0).ok()?;
@@ -558,6 +641,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         exchange.expire(now, shared);
         if let Some(ticket) = ticket {
             self.answered(ticket, None, now);
+            // Whoever sends may never tell what became of a batch that nobody waits for.
+            self.batches.retain_mut(|batch| !batch.forget(ticket));
         }
         if let Some(lease) = lease {
             self.leases.retain(|(known, _)| *known != lease);
@@ -565,7 +650,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         self.settle(index, now);
     }
 
-    /// Sends the next call that may go, if any may; `until` is when to look again.
+    /// Sends what may go next, if anything may; `until` is when to look again.
     fn send(
         &mut self,
         now: Tick,
@@ -573,50 +658,94 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         until: &mut Option<Tick>,
     ) -> Option<IngestStep<K, T>> {
         for _ in 0..self.lanes.len() {
-            if self.out.len() >= self.settings.in_flight.max(1) {
-                return None;
-            }
             self.turn = (self.turn + 1) % self.lanes.len();
             let lane = self.turn;
-            let state = &mut self.lanes[lane];
-            let Some(&index) = state.again.front().or(state.fresh.front()) else {
-                continue;
-            };
-            if !state.pace.has_room() {
-                continue;
+            let most = self.may_go(lane, now, until);
+            let mut together = Vec::new();
+            while together.len() < most
+                && let Some(index) = self.next_in(lane, together.is_empty())
+            {
+                match self.begin(index, now, shared) {
+                    Step::Send(attempt) => {
+                        self.told.progress.sent += 1;
+                        let ticket = attempt.ticket;
+                        self.out.push_back(Out { ticket, item: index, sent_at: now });
+                        self.item(index).first_sent.get_or_insert(now);
+                        self.settle(index, now);
+                        if most == 1 {
+                            self.lanes[lane].pace.sent(1, now);
+                            return Some(IngestStep::Send(attempt));
+                        }
+                        together.push((index, attempt));
+                        if self.item(index).alone {
+                            break;
+                        }
+                    }
+                    Step::Token(need) => {
+                        self.leases.push((need.lease, index));
+                        self.settle(index, now);
+                        self.steps.push_back(IngestStep::Token(need));
+                        break;
+                    }
+                    Step::Wait(at) => {
+                        self.lanes[lane].again.push_front(index);
+                        *until = Some(until.map_or(at, |until| until.min(at)));
+                        break;
+                    }
+                    Step::Done(result) => {
+                        self.end(index, result.map_or_else(End::Failed, End::Ok), now);
+                        break;
+                    }
+                }
             }
-            if let Some(at) = state.pace.not_before(now) {
-                *until = Some(until.map_or(at, |until| until.min(at)));
-                continue;
+            if !together.is_empty() {
+                self.lanes[lane].pace.sent(together.len(), now);
+                self.pack(together, shared);
             }
-            if state.again.pop_front().is_none() {
-                state.fresh.pop_front();
-            }
-            match self.begin(index, now, shared) {
-                Step::Send(attempt) => {
-                    self.told.progress.sent += 1;
-                    self.lanes[lane].pace.sent(now);
-                    self.out.push_back(Out { ticket: attempt.ticket, item: index, sent_at: now });
-                    self.item(index).first_sent.get_or_insert(now);
-                    self.settle(index, now);
-                    return Some(IngestStep::Send(attempt));
-                }
-                Step::Token(need) => {
-                    self.leases.push((need.lease, index));
-                    self.settle(index, now);
-                    return Some(IngestStep::Token(need));
-                }
-                Step::Wait(at) => {
-                    self.lanes[lane].again.push_front(index);
-                    *until = Some(until.map_or(at, |until| until.min(at)));
-                }
-                Step::Done(result) => {
-                    self.end(index, result.map_or_else(End::Failed, End::Ok), now);
-                    return None;
-                }
+            if !self.steps.is_empty() || !self.over.is_empty() {
+                return self.steps.pop_front();
             }
         }
         None
+    }
+
+    /// How many calls of a lane may go now, and at the same time.
+    fn may_go(&mut self, lane: usize, now: Tick, until: &mut Option<Tick>) -> usize {
+        let free = self.settings.in_flight.max(1).saturating_sub(self.out.len());
+        let state = &mut self.lanes[lane];
+        let nobody = state.again.is_empty() && state.fresh.is_empty();
+        if free == 0 || nobody || !state.pace.has_room() {
+            return 0;
+        }
+        if let Some(at) = state.pace.not_before(now) {
+            *until = Some(until.map_or(at, |until| until.min(at)));
+            return 0;
+        }
+        match self.settings.packing {
+            Packing::Singles => 1,
+            Packing::Batches => free.min(state.pace.together()).min(self.root.limits().batch),
+        }
+    }
+
+    /// Takes the next one out of its lane. What goes alone is taken only where it is the first.
+    fn next_in(&mut self, lane: usize, first: bool) -> Option<usize> {
+        let LaneState { again, fresh, .. } = &mut self.lanes[lane];
+        let line = if again.is_empty() { fresh } else { again };
+        let index = *line.front()?;
+        let alone = self.items[index].as_ref().is_some_and(|item| item.alone);
+        (first || !alone).then(|| line.pop_front()).flatten()
+    }
+
+    /// Makes requests of attempts that go at the same time.
+    fn pack(&mut self, together: Vec<(usize, Attempt)>, shared: &mut Shared) {
+        let route = |index: usize| self.items[index].as_ref()?.call.as_ref().map(Call::route);
+        let routed = together.into_iter().filter_map(|(index, it)| Some((route(index)?, it)));
+        let random = &mut self.random;
+        let name = || (shared.ticket(), Guid::from_random_bytes(random.bytes()));
+        for (attempt, packed) in pack(&self.root, routed.collect(), name) {
+            self.steps.push_back(IngestStep::Send(attempt));
+            self.batches.extend(packed);
+        }
     }
 
     /// Polls the exchange of an item, which is made when it is first wanted.

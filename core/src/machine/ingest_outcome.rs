@@ -43,6 +43,12 @@ pub enum Packing {
     /// Each in a request of its own.
     #[default]
     Singles,
+    /// As parts of `$batch` requests, as many in each as it takes
+    /// ([20](https://learn.microsoft.com/graph/json-batching)) and may go at the time. It saves
+    /// round trips and nothing else: the service throttles each part for itself, and each counts
+    /// as a call here, in what is in flight as in the pace; but the slowest of them holds up the
+    /// answer to all. A call that goes into no batch, for it is too long, goes by itself.
+    Batches,
 }
 
 /// What becomes of the calls of a key after one of them has failed or was refused at its source.

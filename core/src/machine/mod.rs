@@ -57,6 +57,7 @@ pub mod identity;
 mod ingest;
 mod ingest_outcome;
 mod pace;
+mod packing;
 mod pages;
 mod policy;
 mod random;

@@ -57,6 +57,8 @@ const SHORTEST_OWN_WAIT: f64 = 0.5;
 const LONGEST_OWN_WAIT: f64 = 32.0;
 /// What is taken off a pace that was too high by a little.
 const TOO_HIGH: f64 = 0.98;
+/// How much of its time goes out together, in seconds, where calls travel in batches.
+const TOGETHER: f64 = 0.5;
 /// A driver that comes late may make up for so much.
 const LATENESS: Duration = Duration::from_millis(50);
 /// How much of the past is kept for proof, and how finely.
@@ -154,7 +156,20 @@ impl Pace {
 
     /// Whether one more may be out.
     pub(super) fn has_room(&self) -> bool {
-        ((self.out + 1) as f64) <= self.window
+        self.room() > 0
+    }
+
+    /// How many more may be out.
+    fn room(&self) -> usize {
+        (self.window as usize).saturating_sub(self.out)
+    }
+
+    /// How many may go at the same time, when one may. Together they must not be more than a
+    /// limit lets through at once: what it counts with is a second at least, as far as is known,
+    /// and half of that leaves room for what goes otherwise.
+    pub(super) fn together(&self) -> usize {
+        let paced = self.rate().map_or(usize::MAX, |rate| (rate * TOGETHER).ceil() as usize);
+        self.room().min(paced.max(1))
     }
 
     /// The time before which the next call must not go, if that is to come. To be asked only when
@@ -167,15 +182,15 @@ impl Pace {
         Some(self.next)
     }
 
-    /// A call went out.
-    pub(super) fn sent(&mut self, now: Tick) {
-        self.out += 1;
+    /// So many calls went out.
+    pub(super) fn sent(&mut self, calls: usize, now: Tick) {
+        self.out += calls;
         if !self.has_room() {
             self.filled_until = self.accepted + self.out as u64;
         }
         self.run.get_or_insert_with(|| Run::new(now, 0.0, now, 0));
         if let Some(rate) = self.rate() {
-            let interval = 1.0 / rate;
+            let interval = calls as f64 / rate;
             let latest = Tick::new(now.since_origin().saturating_sub(LATENESS));
             self.next = self.next.max(latest) + seconds(interval);
             if std::mem::take(&mut self.tried) {
@@ -354,13 +369,13 @@ mod tests {
     fn met() -> Pace {
         let mut pace = Pace::new(25);
         for _ in 0..11 {
-            pace.sent(at(0.0));
+            pace.sent(1, at(0.0));
         }
         for _ in 0..10 {
             pace.accepted(at(0.0), at(0.1));
         }
         pace.refused(at(0.0), at(0.1));
-        pace.sent(at(1.1));
+        pace.sent(1, at(1.1));
         pace.accepted(at(1.1), at(1.1));
         pace
     }
@@ -373,7 +388,7 @@ mod tests {
         for round in 0..4 {
             let sent = at(f64::from(round));
             while pace.has_room() {
-                pace.sent(sent);
+                pace.sent(1, sent);
             }
             windows.push(pace.out);
             while pace.out > 0 {
@@ -381,8 +396,8 @@ mod tests {
             }
         }
         assert_eq!(windows, [4, 8, 16, 25]);
-        pace.sent(at(9.0));
-        pace.sent(at(9.0));
+        pace.sent(1, at(9.0));
+        pace.sent(1, at(9.0));
         pace.refused(at(9.0), at(9.1));
         pace.refused(at(9.0), at(9.2));
         assert_eq!(pace.window, 12.5);
@@ -391,11 +406,11 @@ mod tests {
     #[test]
     fn a_window_of_one_stays_one() {
         let mut pace = Pace::new(1);
-        pace.sent(at(0.0));
+        pace.sent(1, at(0.0));
         assert!(!pace.has_room());
         pace.refused(at(0.0), at(0.1));
         assert!(pace.has_room());
-        pace.sent(at(1.0));
+        pace.sent(1, at(1.0));
         assert!(!pace.has_room());
     }
 
@@ -408,9 +423,9 @@ mod tests {
     #[test]
     fn a_limit_that_was_used_up_before_is_not_taken_for_none() {
         let mut pace = Pace::new(25);
-        pace.sent(at(0.0));
+        pace.sent(1, at(0.0));
         pace.refused(at(0.0), at(0.1));
-        pace.sent(at(60.0));
+        pace.sent(1, at(60.0));
         pace.accepted(at(60.0), at(60.1));
         assert_eq!(pace.rate(), Some(FIRST_RATE));
     }
@@ -422,13 +437,13 @@ mod tests {
         let mut now = at(1.1);
         for _ in 0..50 {
             now = tried.not_before(now).unwrap_or(now);
-            tried.sent(now);
+            tried.sent(1, now);
             tried.accepted(now, now);
         }
         for second in 2..600 {
             let now = at(f64::from(second));
             assert_eq!(idle.not_before(now), None);
-            idle.sent(now);
+            idle.sent(1, now);
             idle.accepted(now, now);
         }
         assert_eq!(idle.rate().unwrap(), rate);
@@ -441,7 +456,7 @@ mod tests {
         let late = at(100.0);
         let mut at_once = 0;
         while pace.not_before(late).is_none() {
-            pace.sent(late);
+            pace.sent(1, late);
             at_once += 1;
         }
         assert_eq!(at_once, 1, "fifty milliseconds at nine a second");
@@ -453,7 +468,7 @@ mod tests {
         let mut now = at(2.0);
         let mut waits = Vec::new();
         for _ in 0..PATIENCE + 10 {
-            pace.sent(now);
+            pace.sent(1, now);
             pace.refused(now, now);
             let next = pace.next.max(now);
             waits.push(next.since(now).as_secs_f64());
@@ -464,7 +479,7 @@ mod tests {
             waits[PATIENCE as usize + 1..],
             [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 32.0, 32.0]
         );
-        pace.sent(now);
+        pace.sent(1, now);
         pace.accepted(now, now);
         assert_eq!(pace.not_before(now), None, "the way is free");
     }
@@ -472,12 +487,12 @@ mod tests {
     #[test]
     fn a_429_to_a_call_from_before_the_pause_says_nothing_new() {
         let mut pace = met();
-        pace.sent(at(2.0));
+        pace.sent(1, at(2.0));
         let (rate, window) = (pace.rate(), pace.window);
         pace.refused(at(0.05), at(2.1));
         assert!(!pace.is_paused());
         assert_eq!((pace.rate(), pace.window), (rate, window));
-        pace.sent(at(2.0));
+        pace.sent(1, at(2.0));
         pace.refused(at(2.0), at(2.2));
         assert!(pace.is_paused());
     }

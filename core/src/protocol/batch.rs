@@ -7,6 +7,7 @@
 use std::{borrow::Cow, collections::BTreeSet, error::Error as StdError, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -45,8 +46,14 @@ use crate::types::{BuildError, Fault, FaultList, Rule};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Batch<T> {
-    root: ServiceRoot,
     parts: Vec<Call<T>>,
+    written: WrittenBatch,
+}
+
+/// Requests as they stand in a batch, one after the other.
+pub(crate) struct WrittenBatch {
+    root: ServiceRoot,
+    count: usize,
     // All of it but the end.
     body: Vec<u8>,
 }
@@ -91,7 +98,7 @@ impl<T> Batch<T> {
 
     /// An empty batch for calls to this root, within its limits.
     pub fn new(root: &ServiceRoot) -> Self {
-        Self { root: root.clone(), parts: Vec::new(), body: START.to_vec() }
+        Self { parts: Vec::new(), written: WrittenBatch::new(root) }
     }
 
     /// Adds a call.
@@ -102,26 +109,13 @@ impl<T> Batch<T> {
     /// too long for any batch, and [`Rule::MemberType`] when it is a batch itself, has a body that
     /// is not the JSON it claims to be, or a header that is no text.
     pub fn push(&mut self, call: Call<T>) -> Result<(), NotTaken<T>> {
-        if self.parts.len() >= self.root.limits().batch {
-            return Err(NotTaken::Full(call));
-        }
-        let before = self.body.len();
-        let written = self.write(&call);
-        let (longest, length) = (self.root.limits().body, self.body.len() + END.len());
-        if written.is_ok() && length <= longest {
-            self.parts.push(call);
-            return Ok(());
-        }
-        self.body.truncate(before);
-        match written {
-            Err(why) => Err(NotTaken::Refused(call, why)),
-            Ok(()) if !self.parts.is_empty() => Err(NotTaken::Full(call)),
-            Ok(()) => {
-                let detail = format!(
-                    "is {length} bytes long as a batch, {longest} are allowed; send it by itself"
-                );
-                Err(NotTaken::Refused(call, Fault::new(Rule::BodySize, "$", detail).into()))
+        match self.written.push(call.route(), call.request()) {
+            Ok(true) => {
+                self.parts.push(call);
+                Ok(())
             }
+            Ok(false) => Err(NotTaken::Full(call)),
+            Err(why) => Err(NotTaken::Refused(call, why)),
         }
     }
 
@@ -143,7 +137,7 @@ impl<T> Batch<T> {
     pub fn call(&self) -> Result<Call<BatchAnswer>, BuildError> {
         let delicate = self.parts.iter().any(|call| call.repeat() == Repeat::OnlyIfUnsent);
         let repeat = if delicate { Repeat::OnlyIfUnsent } else { Repeat::Freely };
-        let call = Whole { body: &self.body, repeat }.call(&self.root)?;
+        let call = Whole { body: &self.written.body, repeat }.call(&self.written.root)?;
         let lanes: BTreeSet<_> = self.parts.iter().map(Call::lane).collect();
         let lanes = lanes.into_iter().filter(|(lane, _)| *lane != Lane::None);
         let lanes: Lanes = lanes.map(|(lane, key)| (lane, key.into())).collect();
@@ -154,29 +148,72 @@ impl<T> Batch<T> {
     pub fn outcomes(&self, whole: Result<Reply<BatchAnswer>, Error>) -> PartOutcomes<T> {
         PartOutcomes::read(&self.parts, whole)
     }
+}
+
+impl WrittenBatch {
+    /// No requests yet; all of them go to this root.
+    pub(crate) fn new(root: &ServiceRoot) -> Self {
+        Self { root: root.clone(), count: 0, body: START.to_vec() }
+    }
+
+    /// Adds a request, without its token; `false` where it does not fit beside the others.
+    ///
+    /// # Errors
+    /// Why no batch takes it.
+    pub(crate) fn push(
+        &mut self,
+        route: &Route,
+        request: &http::Request<Bytes>,
+    ) -> Result<bool, BuildError> {
+        if self.count >= self.root.limits().batch {
+            return Ok(false);
+        }
+        let before = self.body.len();
+        let written = self.write(route, request);
+        let (longest, length) = (self.root.limits().body, self.body.len() + END.len());
+        if written.is_ok() && length <= longest {
+            self.count += 1;
+            return Ok(true);
+        }
+        self.body.truncate(before);
+        written?;
+        if self.count > 0 {
+            return Ok(false);
+        }
+        let detail =
+            format!("is {length} bytes long as a batch, {longest} are allowed; send it by itself");
+        Err(Fault::new(Rule::BodySize, "$", detail).into())
+    }
+
+    /// All of them as one request, without a token.
+    ///
+    /// # Errors
+    /// As [`Batch::call`].
+    pub(crate) fn request(&self) -> Result<http::Request<Bytes>, BuildError> {
+        Whole { body: &self.body, repeat: Repeat::OnlyIfUnsent }.request(&self.root)
+    }
 
     /// Writes one more part, after a comma where it is not the first.
-    fn write(&mut self, call: &Call<T>) -> Result<(), BuildError> {
-        let request = call.request();
-        let place = format!("$.requests[{}]", self.parts.len());
+    fn write(&mut self, route: &Route, request: &http::Request<Bytes>) -> Result<(), BuildError> {
+        let place = format!("$.requests[{}]", self.count);
         let Some(url) = self.root.relative(request.uri()) else {
             let detail = format!("the call goes elsewhere than to {}; build it anew", self.root);
             return Err(Fault::new(Rule::OtherRoot, "service root", detail).into());
         };
         let mut faults = FaultList::default();
-        if call.route().path == Self::ROUTE.path {
+        if route.path == Batch::<()>::ROUTE.path {
             let detail = "is a batch itself; send it by itself";
             faults.push(Rule::MemberType, format!("{place}.url"), detail);
         }
         let part = Part {
-            id: part_id(self.parts.len()),
+            id: part_id(self.count),
             method: request.method().as_str(),
             url,
             headers: headers(request, &place, &mut faults),
             body: body(request, &place, &mut faults),
         };
         faults.finish()?;
-        if !self.parts.is_empty() {
+        if self.count > 0 {
             self.body.push(b',');
         }
         super::write_json(&part, &mut self.body)
@@ -221,7 +258,7 @@ fn as_object<S: Serializer>(headers: &[(&str, Cow<'_, str>)], to: S) -> Result<S
 /// The headers of a part. That it accepts JSON goes without saying, and a token goes with the
 /// whole; but the type of a body has to be there.
 fn headers<'a>(
-    request: &'a http::Request<bytes::Bytes>,
+    request: &'a http::Request<Bytes>,
     place: &str,
     faults: &mut FaultList,
 ) -> Vec<(&'a str, Cow<'a, str>)> {
@@ -260,7 +297,7 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<Cow<
 /// The body of a part. JSON goes in as it is, but not unseen: what is none would spoil the other
 /// parts, too.
 fn body<'a>(
-    request: &'a http::Request<bytes::Bytes>,
+    request: &'a http::Request<Bytes>,
     place: &str,
     faults: &mut FaultList,
 ) -> Option<Body<'a>> {

@@ -69,6 +69,10 @@ impl BatchAnswer {
         answer.json_in_place().map(|responses| Self::slices(responses, answer.body()))
     }
 
+    fn read_body(body: &Bytes) -> serde_json::Result<Self> {
+        serde_json::from_slice(body).map(|responses| Self::slices(responses, body))
+    }
+
     fn slices(Responses { responses }: Responses<'_>, body: &Bytes) -> Self {
         let slice = |json: &RawValue| body.slice_ref(json.get().as_bytes());
         Self { responses: responses.into_iter().map(slice).collect() }
@@ -87,31 +91,63 @@ impl<T> PartOutcomes<T> {
                 }
             },
         };
-        let mut strays = Vec::new();
-        let mut found: Vec<Vec<Bytes>> = calls.iter().map(|_| Vec::new()).collect();
-        for entry in answer.responses {
-            match index(&entry).and_then(|index| found.get_mut(index)) {
-                Some(own) => own.push(entry),
-                None => strays.extend(stray(&entry)),
-            }
-        }
-        let mut outcome = |call: &Call<T>, entries: Vec<Bytes>| {
-            let response = match &*entries {
-                [] => Err("the answer to its batch has none for it".to_owned()),
-                [entry] => response(entry, &headers),
-                _ => Err("the answer to its batch has several for it".to_owned()),
-            };
-            match response {
-                Ok(response) => call.response(response),
-                Err(why) => {
-                    strays.extend(entries.iter().filter_map(stray));
-                    Err(Error::transport(call.route(), Failure::maybe_sent(why)))
-                }
-            }
+        let (answers, strays) = answers(calls.len(), answer.responses, &headers);
+        let outcome = |(call, answer): (&Call<T>, _)| match answer {
+            Ok(response) => call.response(response),
+            Err(failure) => Err(Error::transport(call.route(), failure)),
         };
-        let parts = calls.iter().zip(found).map(|(call, own)| outcome(call, own)).collect();
-        Self { parts, strays }
+        Self { parts: calls.iter().zip(answers).map(outcome).collect(), strays }
     }
+}
+
+/// What a part was answered with, as if it had been sent by itself.
+pub(crate) type PartAnswer = Result<http::Response<Bytes>, Failure>;
+
+/// The answer to a batch of `count` parts taken apart, one for each part; `None` where it is about
+/// the whole.
+pub(crate) fn take_apart(count: usize, whole: &http::Response<Bytes>) -> Option<Vec<PartAnswer>> {
+    let status = whole.status();
+    if !status.is_success() && status != StatusCode::FAILED_DEPENDENCY {
+        return None;
+    }
+    match BatchAnswer::read_body(whole.body()) {
+        Ok(answer) => Some(answers(count, answer.responses, whole.headers()).0),
+        // Each part may have been carried out.
+        Err(why) if status.is_success() => {
+            let why = format!("the answer to its batch cannot be read: {why}");
+            Some(vec![Err(Failure::maybe_sent(why)); count])
+        }
+        Err(_) => None,
+    }
+}
+
+/// One answer for each of so many parts, and what belongs to nobody.
+fn answers(
+    count: usize,
+    responses: Vec<Bytes>,
+    whole: &HeaderMap,
+) -> (Vec<PartAnswer>, Vec<RawJson>) {
+    let mut strays = Vec::new();
+    let mut found: Vec<Vec<Bytes>> = vec![Vec::new(); count];
+    for entry in responses {
+        match index(&entry).and_then(|index| found.get_mut(index)) {
+            Some(own) => own.push(entry),
+            None => strays.extend(stray(&entry)),
+        }
+    }
+    let mut answer = |entries: Vec<Bytes>| {
+        let response = match &*entries {
+            [] => Err("the answer to its batch has none for it".to_owned()),
+            [entry] => response(entry, whole),
+            _ => Err("the answer to its batch has several for it".to_owned()),
+        };
+        response.map_err(|why| {
+            strays.extend(entries.iter().filter_map(stray));
+            Failure::maybe_sent(why)
+        })
+    };
+    let answers = found.into_iter().map(&mut answer).collect();
+    (answers, strays)
 }
 
 /// Older documents say that a batch fails with 424 as a whole when a part of it is throttled, and
@@ -121,8 +157,7 @@ fn parts_of_424(whole: &Error) -> Option<(BatchAnswer, HeaderMap)> {
     if error.status() != StatusCode::FAILED_DEPENDENCY {
         return None;
     }
-    let responses = serde_json::from_slice(error.body()).ok()?;
-    Some((BatchAnswer::slices(responses, error.body()), error.headers().clone()))
+    Some((BatchAnswer::read_body(error.body()).ok()?, error.headers().clone()))
 }
 
 fn stray(entry: &Bytes) -> Option<RawJson> {

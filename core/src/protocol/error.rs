@@ -188,6 +188,12 @@ impl Error {
         error
     }
 
+    /// The batch that a call went with was refused as a whole.
+    pub(crate) fn batch_refused(route: &'static Route, answer: http::Response<Bytes>) -> Self {
+        let whole = const { &Batch::<()>::ROUTE };
+        Self::service(whole, ServiceError::read(answer)).with_batch(route)
+    }
+
     /// The call was refused before anything was sent.
     pub fn build(route: &'static Route, why: BuildError) -> Self {
         Self::new(route, Applied::No, Cause::Build(why))

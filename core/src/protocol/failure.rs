@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
 use bytes::Bytes;
+use http::StatusCode;
 
 /// Whether a request that got no answer may have reached the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +71,20 @@ impl Failure {
 }
 
 impl Failure {
+    /// What the failure of a whole batch is for a call that went with it: that the batch was
+    /// carried out, and only its answer broke off, says nothing of its parts.
+    pub(crate) fn of_part(&self) -> Self {
+        let says_nothing = |answer: &http::Response<Bytes>| {
+            answer.status().is_success() || answer.status() == StatusCode::FAILED_DEPENDENCY
+        };
+        match self.partial() {
+            Some(answer) if says_nothing(answer) => {
+                Self { sent: Sent::Maybe, partial: None, ..self.clone() }
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// The failure with all that caused it, for an error that is told in one line.
     pub(crate) fn chain(&self) -> Chain<'_> {
         Chain(self)

@@ -171,7 +171,7 @@ impl<'de, T: de::DeserializeOwned> Deserialize<'de> for Loose<T> {
 }
 
 impl ServiceError {
-    pub(super) fn read(response: http::Response<Bytes>) -> Self {
+    pub(crate) fn read(response: http::Response<Bytes>) -> Self {
         let error = GraphError::read(response.body());
         let (parts, body) = response.into_parts();
         Self { status: parts.status, headers: parts.headers, body, error }

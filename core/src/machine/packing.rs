@@ -1,0 +1,120 @@
+//! Attempts that travel together.
+//!
+//! Lives here: how many attempts become few `$batch` requests, and how the answer to such a
+//! request becomes one answer for each of them. To an [`Exchange`](super::Exchange) a batch is a
+//! way to be sent like any other; what is done about an answer is decided there.
+
+use bytes::Bytes;
+use http::{HeaderName, StatusCode, header};
+
+use super::{Attempt, Ticket};
+use crate::{
+    protocol::{Failure, PartAnswer, Route, ServiceError, ServiceRoot, WrittenBatch, take_apart},
+    types::Guid,
+};
+
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+
+/// A batch that is out, and whose attempts are in it, in their order.
+#[derive(Debug)]
+pub(super) struct Packed {
+    pub(super) ticket: Ticket,
+    members: Vec<Ticket>,
+    waiting: usize,
+}
+
+/// What the answer to a batch is for the attempts in it.
+pub(super) enum Unpacked {
+    /// Each has an answer of its own.
+    Each(Vec<(Ticket, PartAnswer)>),
+    /// It is about the whole, and about each as if it had been sent by itself: throttling, a
+    /// token, a service that fails.
+    All(Vec<Ticket>, http::Response<Bytes>),
+    /// The service does not take the batch for what it is: too long, not allowed, not known.
+    /// None of it was carried out, and each may do better by itself.
+    Apart(Vec<Ticket>, http::Response<Bytes>),
+}
+
+/// Puts attempts into as few requests as they fit in. One that goes into no batch, or would be
+/// alone in it, goes as it is.
+pub(super) fn pack(
+    root: &ServiceRoot,
+    attempts: Vec<(&'static Route, Attempt)>,
+    mut name: impl FnMut() -> (Ticket, Guid),
+) -> Vec<(Attempt, Option<Packed>)> {
+    let mut requests = Vec::new();
+    let (mut written, mut members) = (WrittenBatch::new(root), Vec::new());
+    for (route, attempt) in attempts {
+        let mut taken = written.push(route, &attempt.request);
+        if let Ok(false) = taken {
+            requests.extend(seal(&written, std::mem::take(&mut members), &mut name));
+            written = WrittenBatch::new(root);
+            taken = written.push(route, &attempt.request);
+        }
+        match taken {
+            Ok(_) => members.push(attempt),
+            // Whatever stands against it in a batch does not by itself.
+            Err(_) => requests.push((attempt, None)),
+        }
+    }
+    requests.extend(seal(&written, members, &mut name));
+    requests
+}
+
+fn seal(
+    written: &WrittenBatch,
+    mut members: Vec<Attempt>,
+    name: &mut impl FnMut() -> (Ticket, Guid),
+) -> Vec<(Attempt, Option<Packed>)> {
+    let request = if members.len() > 1 { written.request().ok() } else { None };
+    let Some(mut request) = request else {
+        return members.into_iter().map(|attempt| (attempt, None)).collect();
+    };
+    let (ticket, id) = name();
+    let headers = request.headers_mut();
+    // One token for all: they were given it at the same time.
+    if let Some(token) = members[0].request.headers_mut().remove(header::AUTHORIZATION) {
+        headers.insert(header::AUTHORIZATION, token);
+    }
+    headers.insert(CLIENT_REQUEST_ID, id.header());
+    let whole = Attempt {
+        ticket,
+        request,
+        timeout: members.iter().map(|attempt| attempt.timeout).max().unwrap_or_default(),
+        new_connection: members.iter().any(|attempt| attempt.new_connection),
+    };
+    let members: Vec<Ticket> = members.iter().map(|attempt| attempt.ticket).collect();
+    vec![(whole, Some(Packed { ticket, waiting: members.len(), members }))]
+}
+
+impl Packed {
+    /// One of its attempts is no longer waited for, if it is of it; whether none is.
+    pub(super) fn forget(&mut self, ticket: Ticket) -> bool {
+        self.waiting -= usize::from(self.members.contains(&ticket));
+        self.waiting == 0
+    }
+
+    pub(super) fn answered(self, answer: http::Response<Bytes>) -> Unpacked {
+        if let Some(answers) = take_apart(self.members.len(), &answer) {
+            return Unpacked::Each(self.members.into_iter().zip(answers).collect());
+        }
+        match answer.status() {
+            StatusCode::UNAUTHORIZED
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS => Unpacked::All(self.members, answer),
+            // Something of it has failed, and what became of the rest is not said.
+            StatusCode::FAILED_DEPENDENCY => {
+                Unpacked::Each(self.failed(&Failure::maybe_sent(ServiceError::read(answer))))
+            }
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+                Unpacked::All(self.members, answer)
+            }
+            _ => Unpacked::Apart(self.members, answer),
+        }
+    }
+
+    pub(super) fn failed(self, failure: &Failure) -> Vec<(Ticket, PartAnswer)> {
+        let each = |ticket| (ticket, Err(failure.of_part()));
+        self.members.into_iter().map(each).collect()
+    }
+}
