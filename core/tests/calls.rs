@@ -16,7 +16,7 @@ use graphfeed_core::{
         ExternalItem, ExternalItemContent, GetConnection, GetItem, Identity, IdentityType,
         ItemUpdate, PatchItem, PropertyValue, PutItem,
     },
-    machine::Policy,
+    machine::{Batches, Policy},
     protocol::{
         Answer, Applied, Batch, Cause, Cloud, DecodeError, Endpoint, Error, Limits, PathArgs,
         Query, Repeat, Route, ServiceRoot, Version, write_json,
@@ -581,6 +581,49 @@ fn an_endpoint_outside_can_refuse_its_own_body() {
     assert_eq!(request.body(), "{\"subject\":\"Äpfel\"}".as_bytes());
     assert_eq!(PostMessage { subject: "x" }.repeat(), Repeat::OnlyIfUnsent);
     assert_eq!(answered(&PostMessage { subject: "x" }, 201, r#"{"id":"7"}"#).unwrap(), "7");
+}
+
+/// Several at a time, of which some may fail.
+struct DeleteMessages;
+
+impl Endpoint for DeleteMessages {
+    type Output = u8;
+    const ROUTE: Route = Route::post("Delete messages", "/me/messages/delete");
+
+    fn args(&self, _: &mut PathArgs<'_>) {}
+
+    fn parse(answer: &Answer<'_>) -> Result<u8, DecodeError> {
+        answer.json()
+    }
+
+    fn is_complete(left: &u8) -> bool {
+        *left == 0
+    }
+}
+
+#[test]
+fn a_reply_says_whether_all_was_done_whatever_its_value_was_made_into() {
+    let root = ServiceRoot::v1();
+    let response = |left: &str| http::Response::new(Bytes::copy_from_slice(left.as_bytes()));
+    let request = DeleteMessages.request(&root).unwrap();
+    let call = DeleteMessages.call(&root).unwrap();
+    let wider = DeleteMessages.call_into::<u64>(&root).unwrap();
+    for (left, complete) in [("0", true), ("2", false)] {
+        assert_eq!(DeleteMessages::response(&request, response(left)).unwrap().complete, complete);
+        assert_eq!(call.response(response(left)).unwrap().complete, complete);
+        assert_eq!(wider.response(response(left)).unwrap().complete, complete);
+
+        let mut batches = Batches::new(&root);
+        let part = batches.add(&DeleteMessages).unwrap();
+        let client = client(|_, _: &SendOptions| {
+            let answers = format!(r#"{{"responses":[{{"id":"1","status":200,"body":{left}}}]}}"#);
+            Ok(http::Response::new(answers.into()))
+        });
+        let answers = client.run(&batches).unwrap();
+        assert_eq!(answers.reply(&part).unwrap().complete, complete);
+    }
+    let bent = Bent::response(&request, response("")).unwrap();
+    assert!(bent.complete, "a success is one, unless it says otherwise");
 }
 
 /// An operation whose second spelling has its argument in another place.

@@ -381,6 +381,40 @@ fn an_append_of_unknown_fate_is_not_sent_again() {
     assert_eq!(world.told[0].1.attempts, 1);
 }
 
+/// An answer to `add`, by which nothing was stored.
+fn refused() -> http::Response<Bytes> {
+    let mut response = answer(207, None);
+    *response.body_mut() = r#"{"value":[{"error":{"code":"serviceNotAvailable"}}]}"#.into();
+    response
+}
+
+#[test]
+fn a_success_of_which_not_all_was_done_is_a_failure() {
+    let mut world = world(|settings, _| {
+        settings.after_failure = AfterFailure::Skip;
+        settings.failures_in_a_row = Some(2);
+    });
+    for key in ["a", "a", "b", "c"] {
+        world.offer(key, add());
+    }
+    world.settle();
+    world.answer(refused());
+    assert_eq!(world.out.len(), 2, "it is not sent again, and its key is skipped");
+    let End::Partly(reply) = &world.told[0].1.end else { panic!("{:?}", world.told[0]) };
+    assert_eq!((reply.complete, reply.value.failed().len()), (false, 1));
+    assert!(matches!(world.told[1].1.end, End::Skipped(SkipReason::EarlierFailed)));
+    world.answer(refused());
+    let mut stored = answer(200, None);
+    *stored.body_mut() = r#"{"value":[{"error":null}]}"#.into();
+    world.answer(stored);
+    let End::Ok(reply) = &world.told[3].1.end else { panic!("{:?}", world.told[3]) };
+    assert!(reply.complete);
+    let summary = world.end();
+    assert_eq!(summary.ending, Ending::FailuresInARow(2));
+    let progress = summary.progress;
+    assert_eq!((progress.ok, progress.failed, progress.skipped), (1, 2, 1));
+}
+
 #[test]
 fn silence_is_given_up_and_a_late_answer_ignored() {
     let mut world = world(|_, _| {});

@@ -209,6 +209,10 @@ impl Endpoint for AddActivities<'_> {
         write_json(&Body { activities: self.activities }, out)
     }
 
+    fn is_complete(added: &AddedActivities) -> bool {
+        added.all_stored()
+    }
+
     fn parse(answer: &Answer<'_>) -> Result<AddedActivities, DecodeError> {
         let sent: Sent = serde_json::from_slice(answer.request().body())
             .map_err(|error| DecodeError::new(DecodeKind::Shape, format!("request: {error}")))?;

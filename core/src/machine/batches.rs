@@ -150,11 +150,8 @@ impl Answers {
             let why = Failure::maybe_sent("these are the answers to other calls");
             return Err(Error::transport(part.call.route(), why));
         };
-        let reply = ended.outcome.clone()?;
-        let mut response = http::Response::new(reply.raw);
-        *response.status_mut() = reply.status;
-        *response.headers_mut() = reply.headers;
-        let read = part.call.response(response);
+        let reply = ended.outcome.as_ref().map_err(Error::clone)?;
+        let read = part.call.response(reply.to_response());
         read.map_err(|error| error.after(ended.attempts, ended.maybe_applied))
     }
 

@@ -34,7 +34,7 @@ use crate::{
 /// does, but for two things: an attempt that the service throttles counts for nothing, and the
 /// policy's total time stands still while a call waits for its lane, so that among a million calls
 /// none fails for waiting. A service that throttles for ever is waited for until
-/// [`stop`](Self::stop).
+/// [`stop`](Self::stop). A success of which not all was done is told apart, as [`End::Partly`].
 ///
 /// Each lane has a window and a pace that learn what the service stands. Offers are bounded, so
 /// memory does not grow with their number, and a poll does not cost more the more there are.
@@ -616,7 +616,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             Stage::Out(until) => self.set_timer(index, Some(until)),
             Stage::Finished => {
                 if let Some(result) = exchange.outcome() {
-                    self.end(index, result.map_or_else(End::Failed, End::Ok), now);
+                    self.end(index, End::of(result), now);
                 }
             }
             // What the gate of its lane holds back waits in line for it.
@@ -693,7 +693,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
                         break;
                     }
                     Step::Done(result) => {
-                        self.end(index, result.map_or_else(End::Failed, End::Ok), now);
+                        self.end(index, End::of(result), now);
                         break;
                     }
                 }
@@ -796,8 +796,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
                 Work::Under(exchange) => {
                     exchange.stop_repeating(now, shared);
                     match exchange.outcome() {
-                        Some(Ok(reply)) => End::Ok(reply),
-                        Some(Err(error)) => End::Failed(error),
+                        Some(result) => End::of(result),
                         None => continue,
                     }
                 }
@@ -815,7 +814,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         };
         let failed = match &end {
             End::Ok(_) => false,
-            End::Failed(_) | End::Skipped(SkipReason::Source(_)) => true,
+            End::Partly(_) | End::Failed(_) | End::Skipped(SkipReason::Source(_)) => true,
             End::Skipped(_) => self.settings.after_failure == AfterFailure::Skip,
         };
         self.told.count(&end);
@@ -852,7 +851,7 @@ impl Told {
                 self.progress.ok += 1;
                 false
             }
-            End::Failed(_) => {
+            End::Partly(_) | End::Failed(_) => {
                 self.progress.failed += 1;
                 true
             }

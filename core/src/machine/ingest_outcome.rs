@@ -142,10 +142,25 @@ pub struct Outcome<T> {
 pub enum End<T> {
     /// The service did it.
     Ok(Reply<T>),
+    /// It did some of it and not all ([`Endpoint::is_complete`]): the value says which. That
+    /// counts as a failure, and it is not sent again by itself.
+    ///
+    /// [`Endpoint::is_complete`]: crate::protocol::Endpoint::is_complete
+    Partly(Reply<T>),
     /// It did not, or it cannot be known: the error says which ([`Error::applied`]).
     Failed(Error),
     /// It was not sent.
     Skipped(SkipReason),
+}
+
+impl<T> End<T> {
+    pub(super) fn of(result: Result<Reply<T>, Error>) -> Self {
+        match result {
+            Ok(reply) if reply.complete => Self::Ok(reply),
+            Ok(reply) => Self::Partly(reply),
+            Err(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// Why an offer was not sent.
@@ -168,7 +183,7 @@ pub struct Progress {
     pub seen: u64,
     /// How many the service did.
     pub ok: u64,
-    /// How many failed.
+    /// How many failed, in whole or in part.
     pub failed: u64,
     /// How many were not sent.
     pub skipped: u64,

@@ -10,7 +10,8 @@ use super::{
     service_error::{CLIENT_REQUEST_ID, REQUEST_ID, header_text},
 };
 
-type Parse<T> = fn(&Answer<'_>) -> Result<T, DecodeError>;
+/// Gives the value, and whether it says that all was done.
+type Parse<T> = fn(&Answer<'_>) -> Result<(T, bool), DecodeError>;
 
 /// Several lanes, each with its key.
 pub(super) type Lanes = Arc<[(Lane, Box<str>)]>;
@@ -93,7 +94,7 @@ impl<T> Call<T> {
         Call {
             route: self.route,
             repeat: self.repeat,
-            parse: |_| Ok(()),
+            parse: |_| Ok(((), true)),
             request: Arc::clone(&self.request),
             lanes: self.lanes.clone(),
         }
@@ -151,6 +152,8 @@ impl<T> fmt::Debug for Call<T> {
 pub struct Reply<T> {
     /// What the operation answers with.
     pub value: T,
+    /// Whether all of what was asked for was done; if not, the value says what was.
+    pub complete: bool,
     /// The status, from 200 to 299 or one that the route reads like a success.
     pub status: StatusCode,
     /// Every header of the answer.
@@ -160,6 +163,14 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
+    /// The answer as it came, to be read once more as something else.
+    pub(crate) fn to_response(&self) -> http::Response<Bytes> {
+        let mut response = http::Response::new(self.raw.clone());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        response
+    }
+
     /// The service's id of this request, which its support asks for.
     pub fn request_id(&self) -> Option<&str> {
         header_text(&self.headers, REQUEST_ID)
@@ -183,9 +194,9 @@ pub(super) fn read<T>(
         return Err(Error::service(route, ServiceError::read(response)));
     }
     match parse(&Answer::new(request, &response)) {
-        Ok(value) => {
+        Ok((value, complete)) => {
             let (parts, raw) = response.into_parts();
-            Ok(Reply { value, status: parts.status, headers: parts.headers, raw })
+            Ok(Reply { value, complete, status: parts.status, headers: parts.headers, raw })
         }
         Err(why) => Err(Error::unreadable(route, why, response)),
     }

@@ -104,6 +104,13 @@ pub trait Endpoint {
     /// When the body is not what the operation answers with.
     fn parse(answer: &Answer<'_>) -> Result<Self::Output, DecodeError>;
 
+    /// Whether the output of a success means that all was done; always, unless said otherwise. A
+    /// bulk run counts a call of which it was not as [failed](crate::machine::End::Partly).
+    fn is_complete(output: &Self::Output) -> bool {
+        let _ = output;
+        true
+    }
+
     /// The request, without a token: for whoever sends it by hand.
     ///
     /// # Errors
@@ -159,7 +166,8 @@ pub trait Endpoint {
         request: &http::Request<Bytes>,
         response: http::Response<Bytes>,
     ) -> Result<Reply<Self::Output>, Error> {
-        super::call::read(const { &Self::ROUTE }, Self::parse, request, response)
+        let parse = parse_into::<Self, Self::Output>;
+        super::call::read(const { &Self::ROUTE }, parse, request, response)
     }
 
     /// The request together with the way to read its answer, free of the endpoint's lifetime.
@@ -176,9 +184,18 @@ pub trait Endpoint {
     /// # Errors
     /// As [`request`](Self::request).
     fn call_into<U: From<Self::Output>>(&self, root: &ServiceRoot) -> Result<Call<U>, BuildError> {
-        let parse = |answer: &Answer<'_>| Self::parse(answer).map(U::from);
+        let parse = parse_into::<Self, U>;
         Ok(Call::new(const { &Self::ROUTE }, self.repeat(), parse, self.request(root)?))
     }
+}
+
+/// Reads an answer, and whether it says that all was done, before its type is gone.
+fn parse_into<E: Endpoint + ?Sized, U: From<E::Output>>(
+    answer: &Answer<'_>,
+) -> Result<(U, bool), DecodeError> {
+    let output = E::parse(answer)?;
+    let complete = E::is_complete(&output);
+    Ok((output.into(), complete))
 }
 
 /// Whether a call may be made again after an attempt of unknown fate.
