@@ -3,6 +3,7 @@
 //!
 //! Activities are written and never read back; the answer to a call is the only word on them.
 
+use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     protocol::{
         Answer, DecodeError, DecodeKind, Endpoint, Lane, Page, PathArgs, Permission, Permissions,
-        Route, ServiceRoot, write_json,
+        Repeat, Route, ServiceRoot, write_json,
     },
     types::{
         BuildError, ConnectionId, Fault, FaultList, ItemId, RawJson, Rule, Timestamp, open_enum,
@@ -139,15 +140,28 @@ resource! {
 /// item
 /// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalitem-addactivities)).
 ///
-/// One to 20 activities in a call. It appends: a call whose fate is unknown is not repeated, for
-/// that could store them twice. Application tokens only. The documents write the bare path,
-/// generated clients the one that OData qualifies; bare is the default.
+/// One to 20 activities in a call; [`chunks`](Self::chunks) splits more. It appends: a call whose
+/// fate is unknown is not repeated, for that could store them twice, unless
+/// [`duplicates`](Self::duplicates) are allowed. Application tokens only. The documents write the
+/// bare path, generated clients the one that OData qualifies; bare is the default.
 #[derive(Clone, Copy, Debug)]
 pub struct AddActivities<'a> {
     connection: &'a ConnectionId,
     item: &'a ItemId,
     activities: &'a [ExternalActivity],
+    duplicates: Duplicates,
     path: &'static str,
+}
+
+/// Whether an activity may be there twice: what is done when the answer to a call is lost, which
+/// may have been carried out. No call tells whether it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Duplicates {
+    /// Never. The call is not made again, and its activities may be missing.
+    Never,
+    /// It may, rather than be missing. The call is made again like a PUT, and where the lost
+    /// answer was that of a success, all that it stored is there twice.
+    Allowed,
 }
 
 impl<'a> AddActivities<'a> {
@@ -157,7 +171,38 @@ impl<'a> AddActivities<'a> {
         item: &'a ItemId,
         activities: &'a [ExternalActivity],
     ) -> Self {
-        Self { connection, item, activities, path: Self::ROUTE.path }
+        let duplicates = Duplicates::Never;
+        Self { connection, item, activities, duplicates, path: Self::ROUTE.path }
+    }
+
+    /// Adds `activities` of any number to `item`, by as few calls as the root's
+    /// [limits](crate::protocol::Limits) allow; none where there is none to add.
+    ///
+    /// Made into calls, they go into an [`Ingest`](crate::machine::Ingest) under the key of their
+    /// item, after the item itself. There, [`AfterFailure::Skip`] keeps them back if the item
+    /// fails, but also those behind a call of which not all was stored.
+    ///
+    /// [`AfterFailure::Skip`]: crate::machine::AfterFailure::Skip
+    pub fn chunks(
+        connection: &'a ConnectionId,
+        item: &'a ItemId,
+        activities: &'a [ExternalActivity],
+        duplicates: Duplicates,
+        root: &ServiceRoot,
+    ) -> impl ExactSizeIterator<Item = Self> + use<'a> {
+        // Of a limit of none, each call says that it is broken.
+        let most = root.limits().activities.max(1);
+        activities
+            .chunks(most)
+            .map(move |some| Self::new(connection, item, some).duplicates(duplicates))
+    }
+
+    /// Says what is done when it is not known whether the call was carried out;
+    /// [`Duplicates::Never`] if nothing is said.
+    #[must_use]
+    pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.duplicates = duplicates;
+        self
     }
 
     /// Uses the path that OData qualifies,
@@ -209,13 +254,19 @@ impl Endpoint for AddActivities<'_> {
         write_json(&Body { activities: self.activities }, out)
     }
 
+    fn repeat(&self) -> Repeat {
+        match self.duplicates {
+            Duplicates::Never => Repeat::OnlyIfUnsent,
+            Duplicates::Allowed => Repeat::Freely,
+        }
+    }
+
     fn is_complete(added: &AddedActivities) -> bool {
         added.all_stored()
     }
 
     fn parse(answer: &Answer<'_>) -> Result<AddedActivities, DecodeError> {
-        let sent: Sent = serde_json::from_slice(answer.request().body())
-            .map_err(|error| DecodeError::new(DecodeKind::Shape, format!("request: {error}")))?;
+        let sent = sent(answer.request())?;
         let results: Page<ExternalActivityResult> = answer.resource()?;
         let partly = answer.status() == StatusCode::MULTI_STATUS;
         // In a 207, only `null` says that an activity was stored; an error that is left out, or
@@ -225,11 +276,18 @@ impl Endpoint for AddActivities<'_> {
             result.error.is_some() || error == Some("null") || (!partly && error.is_none())
         };
         let results = results.value.into_iter().map(|result| (speaks(&result), result)).collect();
-        Ok(AddedActivities::line_up(sent.activities(), results))
+        Ok(AddedActivities::line_up(sent, results))
     }
 }
 
-/// The body of a request, read back. Private, for what is read here was made by constructors.
+/// The activities of a request, read back.
+pub(super) fn sent(request: &http::Request<Bytes>) -> Result<Vec<ExternalActivity>, DecodeError> {
+    let sent: Sent = serde_json::from_slice(request.body())
+        .map_err(|error| DecodeError::new(DecodeKind::Shape, format!("request: {error}")))?;
+    Ok(sent.activities())
+}
+
+/// The body of a request. Private, for what is read here was made by constructors.
 #[derive(Deserialize)]
 struct Sent {
     activities: Vec<SentActivity>,
@@ -257,7 +315,6 @@ impl Sent {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

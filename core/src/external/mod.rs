@@ -38,7 +38,9 @@ mod search_settings;
 mod stored_property;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
-pub use activity::{AddActivities, ExternalActivity, ExternalActivityType, StoredExternalActivity};
+pub use activity::{
+    AddActivities, Duplicates, ExternalActivity, ExternalActivityType, StoredExternalActivity,
+};
 pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
 pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
 pub use await_connection::{AwaitGone, AwaitReady};
