@@ -180,7 +180,8 @@ impl<'a> AddActivities<'a> {
     ///
     /// Made into calls, they go into an [`Ingest`](crate::machine::Ingest) under the key of their
     /// item, after the item itself. There, [`AfterFailure::Skip`] keeps them back if the item
-    /// fails, but also those behind a call of which not all was stored.
+    /// fails, but also those behind a call of which not all was stored. What became of each
+    /// activity is told by [`ActivityEnds`](super::ActivityEnds).
     ///
     /// [`AfterFailure::Skip`]: crate::machine::AfterFailure::Skip
     pub fn chunks(

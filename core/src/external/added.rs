@@ -138,6 +138,11 @@ impl AddedActivities {
         Ok(self.0.into_iter().filter_map(|(_, result)| result).collect())
     }
 
+    /// Of none is known what became of it.
+    pub(super) fn all_unknown(sent: Vec<ExternalActivity>) -> Self {
+        Self(sent.into_iter().map(|activity| (activity, None)).collect())
+    }
+
     /// Results carry no id. They stand in the order of the request; where their number or what
     /// they say of themselves contradicts that, type and time decide, and only as far as they are
     /// unambiguous. Each result comes with whether it speaks of success or failure at all.

@@ -9,6 +9,7 @@
 
 mod acl;
 mod activity;
+mod activity_ends;
 mod activity_settings;
 mod added;
 mod await_connection;
@@ -41,6 +42,7 @@ pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
 pub use activity::{
     AddActivities, Duplicates, ExternalActivity, ExternalActivityType, StoredExternalActivity,
 };
+pub use activity_ends::{ActivityCounts, ActivityEnd, ActivityEnds};
 pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
 pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
 pub use await_connection::{AwaitGone, AwaitReady};
