@@ -1,14 +1,17 @@
 //! Items and the activities on them.
 
 use graphfeed_core::{
+    client::{Clock, SendOptions, Transport},
     external::{
-        Acl, AddActivities, DeleteItem, ExternalActivity, ExternalActivityType, ExternalItem,
-        ExternalItemContent, GetItem, Identity, ItemUpdate, PatchItem, PropertyType, PropertyValue,
-        PutItem,
+        Acl, ActivityCounts, ActivityEnds, AddActivities, AddedActivities, DeleteItem, Duplicates,
+        ExternalActivity, ExternalActivityType, ExternalItem, ExternalItemContent, GetItem,
+        Identity, ItemUpdate, PatchItem, PropertyType, PropertyValue, PutItem,
     },
-    protocol::{Deleted, Version},
-    types::{Change, ItemId},
+    machine::{Ingest, IngestSettings, IngestStep, Policy, Shared, Start, Token},
+    protocol::{Deleted, Endpoint, Version},
+    types::{AccessToken, Change, ItemId},
 };
+use graphfeed_ureq::UreqTransport;
 
 use super::{World, guid, hr, nowhere, refuses, schema};
 
@@ -78,4 +81,69 @@ pub(super) fn activities(world: &World) {
     // By the path that OData qualifies it is the same.
     let added = client.send(&AddActivities::new(&id, item.id(), &viewed).qualified()).unwrap();
     assert!(added.all_stored());
+}
+
+/// More activities than one call takes, one of which is refused, and an answer that is lost.
+pub(super) fn bulk(world: &World) {
+    let (id, item) = (hr(), ticket("T1"));
+    world.ready(&id, &schema());
+    let activity = |kind: &str| {
+        let at = "2026-01-01T00:00:00Z".parse().unwrap();
+        ExternalActivity::new(kind.into(), at, Identity::user(guid(7))).unwrap()
+    };
+    let mut many = vec![activity("viewed"); 45];
+    many[22] = activity("planeted");
+    let counts = |(stored, refused, unknown)| {
+        let mut counts = ActivityCounts::default();
+        (counts.stored, counts.refused, counts.unknown) = (stored, refused, unknown);
+        counts
+    };
+    for (policy, told, stored) in
+        [(Duplicates::Never, (24, 1, 20), 44), (Duplicates::Allowed, (44, 1, 0), 64)]
+    {
+        world.client.send(&DeleteItem::new(&id, item.id())).unwrap();
+        world.client.send(&PutItem::new(&id, &item)).unwrap();
+        world.emulator.script("addActivities: stored reset times=1").unwrap();
+        assert_eq!(add_all(world, &item, &many, policy), counts(told), "{policy:?}");
+        assert_eq!(world.emulator.item_activities("contosohr", "T1").len(), stored, "{policy:?}");
+        world.emulator.clear_faults();
+    }
+}
+
+fn add_all(
+    world: &World,
+    item: &ExternalItem,
+    activities: &[ExternalActivity],
+    policy: Duplicates,
+) -> ActivityCounts {
+    let (root, clock) = (world.client.root(), &*world.clock);
+    let transport = UreqTransport::danger_plain_http();
+    let mut shared = Shared::default();
+    let start = Start::new(root.clone(), Policy::default(), 7, Clock::now(clock));
+    let mut ingest = Ingest::<_, AddedActivities>::new(IngestSettings::default(), &start);
+    for add in AddActivities::chunks(&hr(), item.id(), activities, policy, root) {
+        assert!(ingest.offer("T1", add.call(root).unwrap(), Clock::now(clock)).is_ok());
+    }
+    ingest.close();
+    let mut counts = ActivityCounts::default();
+    loop {
+        let now = Clock::now(clock);
+        match ingest.poll(now, &mut shared) {
+            IngestStep::Token(need) => {
+                let token = Token::new(AccessToken::new("any").unwrap());
+                ingest.on_token(need.lease, now, Ok(token), &mut shared);
+            }
+            IngestStep::Send(attempt) => {
+                match transport.send(attempt.request, &SendOptions::default()) {
+                    Ok(answer) => ingest.on_response(attempt.ticket, now, answer, &mut shared),
+                    Err(failure) => ingest.on_failure(attempt.ticket, now, failure, &mut shared),
+                }
+            }
+            IngestStep::Done(_, outcome) => {
+                counts += ActivityEnds::of(&outcome).unwrap().counts();
+            }
+            IngestStep::Idle { until, .. } => clock.advance(until.unwrap().since(now)),
+            IngestStep::Finished(_) => return counts,
+        }
+    }
 }

@@ -191,6 +191,7 @@ fn every_operation_succeeds_and_is_refused_as_documented() {
         connections::registration(&World::new(version, &seen));
         items::life(&World::new(version, &seen));
         items::activities(&World::new(version, &seen));
+        items::bulk(&World::new(version, &seen));
         groups::life(&World::new(version, &seen));
         batches::life(&World::new(version, &seen));
         activities::life(&World::new(version, &seen));
