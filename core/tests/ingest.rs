@@ -187,7 +187,7 @@ fn an_outcome_tells_its_call_its_attempts_and_its_times() {
     let (key, outcome) = &world.told[0];
     assert_eq!(*key, "a");
     assert_eq!(outcome.call.as_ref().unwrap().route().name, "Delete item");
-    assert_eq!(outcome.attempts, 2);
+    assert_eq!((outcome.attempts, outcome.maybe_applied), (2, true), "a 503 says nothing");
     let since = |tick: Tick| tick.since(outcome.offered).as_secs_f64();
     assert_eq!((since(outcome.first_sent.unwrap()), since(outcome.done)), (1.0, 4.0));
     let End::Ok(reply) = &outcome.end else { panic!("{outcome:?}") };
@@ -295,6 +295,7 @@ fn throttling_costs_a_call_neither_an_attempt_nor_its_time() {
     assert_eq!((progress.ok, progress.sent, progress.throttled), (1, 9, 7));
     assert_eq!(progress.throttled_for, seconds(7.0 * 600.0 + 6.0));
     assert_eq!(world.told[0].1.attempts, 9);
+    assert!(world.told[0].1.maybe_applied, "by the 503");
 }
 
 #[test]
@@ -378,7 +379,7 @@ fn an_append_of_unknown_fate_is_not_sent_again() {
     assert_eq!(world.out.len(), 0);
     let End::Failed(error) = &world.told[0].1.end else { panic!() };
     assert_eq!(error.applied(), Applied::Maybe);
-    assert_eq!(world.told[0].1.attempts, 1);
+    assert_eq!((world.told[0].1.attempts, world.told[0].1.maybe_applied), (1, true));
 }
 
 /// An answer to `add`, by which nothing was stored.

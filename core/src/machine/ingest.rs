@@ -134,6 +134,7 @@ struct Item<K, T> {
     offered: Tick,
     first_sent: Option<Tick>,
     attempts: u32,
+    maybe_applied: bool,
     done: Tick,
 }
 
@@ -268,6 +269,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             offered: now,
             first_sent: None,
             attempts: 0,
+            maybe_applied: false,
             done: now,
         };
         let index = match self.free.pop() {
@@ -493,6 +495,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         let item = self.item(index);
         if let Work::Under(exchange) = &item.work {
             item.attempts = exchange.attempts();
+            item.maybe_applied = exchange.maybe_applied();
         }
         item.work = Work::Over(end);
         item.done = now;
@@ -808,7 +811,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
     fn tell(&mut self, index: usize, now: Tick) -> IngestStep<K, T> {
         let item = self.items[index].take().expect("what is over is told once");
         self.free.push(index);
-        let Item { key, call, work, next_of_key, offered, first_sent, attempts, done, .. } = item;
+        let Item { key, call, work, next_of_key, offered, first_sent, done, .. } = item;
+        let (attempts, maybe_applied) = (item.attempts, item.maybe_applied);
         let Work::Over(end) = work else {
             unreachable!("only what is over is told");
         };
@@ -831,7 +835,10 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             }
             Some(next) => self.ready(next, now),
         }
-        IngestStep::Done(key, Outcome { call, end, attempts, offered, first_sent, done })
+        IngestStep::Done(
+            key,
+            Outcome { call, end, attempts, maybe_applied, offered, first_sent, done },
+        )
     }
 
     fn summary(&self, now: Tick) -> Summary {

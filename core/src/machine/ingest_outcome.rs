@@ -127,6 +127,9 @@ pub struct Outcome<T> {
     pub end: End<T>,
     /// How many attempts went out.
     pub attempts: u32,
+    /// Whether one of them failed and may have been carried out all the same, whatever the later
+    /// ones came to.
+    pub maybe_applied: bool,
     /// When it was offered.
     pub offered: Tick,
     /// When its first attempt went out, if one did.
