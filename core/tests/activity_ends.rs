@@ -326,6 +326,7 @@ fn a_throttled_call_goes_again_under_either_policy() {
         assert_eq!(done.counts(), counts(45, 0, 0, 0));
         assert_eq!((done.service.requests, done.outcomes[1].attempts), (5, 3));
         assert!(done.service.stored.values().all(|times| *times == 1));
+        assert!(done.ends().all(|ends| !ends.may_be_twice()), "what is throttled is not stored");
     }
 }
 
@@ -345,6 +346,9 @@ fn after_a_lost_answer_activities_are_unknown_or_there_twice() {
     assert_eq!(allowed.counts(), counts(45, 0, 0, 0));
     let twice = allowed.service.stored.values().filter(|times| **times == 2).count();
     assert_eq!((twice, allowed.service.stored.len()), (20, 45));
+    for (run, expected) in [(never, [false; 3]), (allowed, [false, true, false])] {
+        assert!(run.ends().map(|ends| ends.may_be_twice()).eq(expected), "and it is said");
+    }
 }
 
 #[test]
@@ -445,13 +449,17 @@ proptest! {
         let repeatable = done.repeatable().len() as u64;
         prop_assert!(repeatable <= counts.refused + counts.not_stored);
 
-        for (activity, end) in told.iter().flat_map(ActivityEnds::iter) {
+        let each = told.iter().flat_map(|ends| {
+            ends.iter().map(|(activity, end)| (activity, end, ends.may_be_twice()))
+        });
+        for (activity, end, twice) in each {
             let times = done.service.stored.get(&activity.start().to_string()).copied();
             let times = times.unwrap_or_default();
-            prop_assert!(allowed || times <= 1, "stored {times} times: {end:?}");
+            prop_assert!(times <= 1 || twice, "stored {times} times: {end:?}");
+            prop_assert!(allowed || !twice);
             match end {
-                ActivityEnd::Stored(_) => prop_assert!(times >= 1),
-                ActivityEnd::Refused(_) => prop_assert!(allowed || times == 0),
+                ActivityEnd::Stored(_) => prop_assert!(times == 1 || (twice && times > 1)),
+                ActivityEnd::Refused(_) => prop_assert!(times == 0 || twice),
                 ActivityEnd::NotStored => prop_assert_eq!(times, 0),
                 _ => {}
             }

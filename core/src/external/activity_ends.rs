@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     machine::{End, Outcome},
-    protocol::{Advice, Applied, Endpoint, PublicError},
+    protocol::{Advice, Applied, Endpoint, PublicError, Repeat},
 };
 
 /// What became of each activity of one call of an [`Ingest`](crate::machine::Ingest), in the order
@@ -129,6 +129,7 @@ pub struct ActivityEnds {
     added: AddedActivities,
     // Where the call as a whole is known to have done nothing.
     not_stored: Option<NotStored>,
+    may_be_twice: bool,
 }
 
 /// Why none of a call was stored, as far as it matters to the next one.
@@ -144,8 +145,8 @@ pub enum ActivityEnd<'a> {
     /// The service stored it.
     Stored(&'a ExternalActivityResult),
     /// The service refused it; [`PublicError::advice`] says whether to repeat, mend or give up.
-    /// Of a call that was made again by [`Duplicates::Allowed`](super::Duplicates::Allowed), that
-    /// is the last word; an attempt before it may have stored it.
+    /// That is the last word; where it [may be there twice](ActivityEnds::may_be_twice), an attempt
+    /// before may have stored it.
     Refused(&'a PublicError),
     /// It may have been stored: the answer was lost, or does not say.
     Unknown,
@@ -197,7 +198,9 @@ impl ActivityEnds {
                 AddedActivities::all_unknown(sent)
             }
         };
-        Some(Self { added, not_stored })
+        let may_be_twice = outcome.maybe_applied && outcome.attempts > 1;
+        let may_be_twice = may_be_twice && call.repeat() == Repeat::Freely;
+        Some(Self { added, not_stored, may_be_twice })
     }
 
     /// Each activity as it was sent, with its end.
@@ -213,6 +216,12 @@ impl ActivityEnds {
             };
             (activity, end)
         })
+    }
+
+    /// Whether the call was made again after an attempt that may have been carried out, which only
+    /// [`Duplicates::Allowed`](super::Duplicates::Allowed) lets happen.
+    pub fn may_be_twice(&self) -> bool {
+        self.may_be_twice
     }
 
     /// How many came to which end.
