@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use graphfeed_core::{
     external::{
-        Acl, AddActivities, AddedActivities, DeleteItem, ExternalActivity, ExternalItem, Identity,
-        PutItem, StoredItem,
+        Acl, ActivityEnds, AddActivities, AddedActivities, DeleteItem, ExternalActivity,
+        ExternalItem, Identity, PutItem, StoredItem,
     },
     machine::{
         Attempt, End, Ending, Ingest, IngestSettings, IngestStep, Outcome, Packing, Policy, Shared,
@@ -279,6 +279,16 @@ fn fine(attempt: &Attempt) -> Response<Bytes> {
     }
 }
 
+/// What a part with activities is answered with that were all refused.
+fn refused(part: &Value) -> Value {
+    let mut answer = well(part);
+    answer["status"] = 207.into();
+    for result in answer["body"]["value"].as_array_mut().unwrap() {
+        result["error"] = json!({"code": "serviceNotAvailable"});
+    }
+    answer
+}
+
 /// Opens the window: sixty calls at a time.
 fn open(world: &mut World) {
     for round in 0..8 {
@@ -329,6 +339,25 @@ fn calls_of_all_kinds_go_twenty_at_a_time_and_each_has_its_own_answer() {
         );
         assert_eq!(world.only(key).attempts, 1);
     }
+}
+
+#[test]
+fn a_part_of_which_not_all_was_done_is_told_apart() {
+    let mut world = opened();
+    for key in 0..3 {
+        world.offer(key, add(key));
+    }
+    let attempt = world.take();
+    let [first, second, third] = &*parts(&attempt.request) else { panic!("{attempt:?}") };
+    world.respond(&attempt, batch_answer(&[well(first), refused(second), well(third)]));
+    for key in [0, 2] {
+        assert!(matches!(world.only(key).end, End::Ok(_)), "{:?}", world.only(key));
+    }
+    let End::Partly(reply) = &world.only(1).end else { panic!("{:?}", world.only(1)) };
+    assert_eq!((reply.status.as_u16(), &reply.value), (207, &Done::Added));
+    let counts = |key| ActivityEnds::of(world.only(key)).unwrap().counts();
+    assert_eq!((counts(0).stored, counts(1).refused, counts(2).stored), (1, 1, 1));
+    assert_eq!(world.finish().progress.failed, 1);
 }
 
 #[test]
