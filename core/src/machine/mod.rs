@@ -55,9 +55,6 @@ mod event;
 mod exchange;
 pub mod identity;
 mod ingest;
-mod ingest_outcome;
-mod pace;
-mod packing;
 mod pages;
 mod policy;
 mod random;
@@ -71,9 +68,8 @@ mod token;
 pub use batches::{Answers, Batches, Part};
 pub use event::{Event, EventKind, WaitReason};
 pub use exchange::Exchange;
-pub use ingest::Ingest;
-pub use ingest_outcome::{
-    AfterFailure, End, Ending, FailureShare, IngestSettings, IngestStep, Outcome, Packing,
+pub use ingest::{
+    AfterFailure, End, Ending, FailureShare, Ingest, IngestSettings, IngestStep, Outcome, Packing,
     Progress, SkipReason, Summary,
 };
 pub use pages::Pages;

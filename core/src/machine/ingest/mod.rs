@@ -4,22 +4,28 @@
 //! go as fast as it may, and tells what became of each. How one call fares is the business of its
 //! [`Exchange`], how fast a lane goes that of its [`Pace`].
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use http::StatusCode;
 
+mod outcome;
+mod pace;
+mod packing;
+mod tally;
+
+pub use outcome::{
+    AfterFailure, End, Ending, FailureShare, IngestSettings, IngestStep, Outcome, Packing,
+    Progress, SkipReason, Summary,
+};
+
+use pace::Pace;
+use packing::{Packed, Unpacked, pack};
+use tally::Tally;
+
 use super::{
-    AfterFailure, Attempt, End, Ending, Exchange, IngestSettings, IngestStep, Lease, Machine,
-    Outcome, Packing, Policy, Progress, Shared, SkipReason, Start, Step, Summary, Tick, Ticket,
-    Token,
-    exchange::Stage,
-    pace::Pace,
-    packing::{Packed, Unpacked, pack},
-    random::Random,
+    Attempt, Exchange, Lease, Machine, Policy, Shared, Start, Step, Tick, Ticket, Token,
+    exchange::Stage, random::Random,
 };
 use crate::{
     protocol::{Call, Error, Failure, Lane, PartAnswer, ServiceRoot, TokenError},
@@ -117,8 +123,7 @@ pub struct Ingest<K, T> {
     expected: Option<u64>,
     ending: Option<Ending>,
     finished: bool,
-    began: Tick,
-    told: Told,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -165,21 +170,6 @@ struct LaneState {
     gated: bool,
 }
 
-/// What has been counted.
-#[derive(Debug, Default)]
-struct Told {
-    progress: Progress,
-    in_a_row: u32,
-    // Whether each of the last ones failed.
-    last: VecDeque<bool>,
-    failed_of_last: u32,
-    throttled_since: Option<Tick>,
-    // Answers in each of the last seconds, the newest last.
-    answers: VecDeque<(u64, u32)>,
-}
-
-const RATE_SECONDS: u64 = 10;
-
 impl<K: Ord + Clone, T> Ingest<K, T> {
     /// Starts a run, with the root, the policy of each call, the seed and the time from `start`.
     pub fn new(settings: IngestSettings, start: &Start) -> Self {
@@ -204,8 +194,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             expected: None,
             ending: None,
             finished: false,
-            began: start.now,
-            told: Told::default(),
+            tally: Tally::new(start.now),
         }
     }
 
@@ -252,7 +241,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
     }
 
     fn take(&mut self, key: K, call: Option<Call<T>>, refused: Option<End<T>>, now: Tick) {
-        self.told.progress.seen += 1;
+        self.tally.offered();
         let lane = match (&call, &refused) {
             (Some(call), None) => self.lane(call),
             _ => 0,
@@ -313,19 +302,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
 
     /// Where the run stands.
     pub fn progress(&self, now: Tick) -> Progress {
-        let mut progress = self.told.progress.clone();
-        progress.in_flight = self.out.len();
-        if let Some(since) = self.told.throttled_since {
-            progress.throttled_for += now.since(since);
-        }
-        progress.rate = self.told.rate(self.began, now);
-        let all = if self.closed { Some(progress.seen) } else { self.expected };
-        let told = progress.ok + progress.failed + progress.skipped;
-        progress.left = all.and_then(|all| {
-            let rest = all.max(progress.seen) - told;
-            Duration::try_from_secs_f64(rest as f64 / progress.rate).ok()
-        });
-        progress
+        let all = if self.closed { Some(self.tally.seen()) } else { self.expected };
+        self.tally.progress(now, self.out.len(), all)
     }
 
     /// What to do next, or what became of an offer. After [`IngestStep::Finished`] there is nothing
@@ -582,30 +560,19 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         match status {
             Some(StatusCode::TOO_MANY_REQUESTS) => {
                 pace.refused(sent_at, now);
-                self.told.progress.throttled += 1;
+                self.tally.throttled();
             }
             Some(_) => {
                 pace.accepted(sent_at, now);
-                self.told.answer(now);
+                self.tally.answered(now);
             }
             None => pace.lost(),
         }
         if was_paused != pace.is_paused() {
-            self.told_paused(now);
+            let paused = self.lanes.iter().any(|lane| lane.pace.is_paused());
+            self.tally.paused(paused, now);
         }
         Some(index)
-    }
-
-    fn told_paused(&mut self, now: Tick) {
-        let paused = self.lanes.iter().any(|lane| lane.pace.is_paused());
-        match self.told.throttled_since {
-            None if paused => self.told.throttled_since = Some(now),
-            Some(since) if !paused => {
-                self.told.throttled_since = None;
-                self.told.progress.throttled_for += now.since(since);
-            }
-            _ => {}
-        }
     }
 
     /// Puts an item where it belongs after something has happened to its exchange.
@@ -670,7 +637,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             {
                 match self.begin(index, now, shared) {
                     Step::Send(attempt) => {
-                        self.told.progress.sent += 1;
+                        self.tally.sent();
                         let ticket = attempt.ticket;
                         self.out.push_back(Out { ticket, item: index, sent_at: now });
                         self.item(index).first_sent.get_or_insert(now);
@@ -692,7 +659,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
                     }
                     Step::Wait(at) => {
                         self.lanes[lane].again.push_front(index);
-                        *until = Some(until.map_or(at, |until| until.min(at)));
+                        sooner(until, at);
                         break;
                     }
                     Step::Done(result) => {
@@ -721,7 +688,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             return 0;
         }
         if let Some(at) = state.pace.not_before(now) {
-            *until = Some(until.map_or(at, |until| until.min(at)));
+            sooner(until, at);
             return 0;
         }
         match self.settings.packing {
@@ -821,9 +788,9 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             End::Partly(_) | End::Failed(_) | End::Skipped(SkipReason::Source(_)) => true,
             End::Skipped(_) => self.settings.after_failure == AfterFailure::Skip,
         };
-        self.told.count(&end);
+        self.tally.count(&end);
         if self.ending.is_none() {
-            self.ending = self.told.too_many_failures(&self.settings);
+            self.ending = self.tally.too_many_failures(&self.settings);
         }
         match next_of_key {
             None => {
@@ -845,76 +812,12 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         Summary {
             progress: self.progress(now),
             ending: self.ending.unwrap_or(Ending::Complete),
-            began: self.began,
+            began: self.tally.began(),
             ended: now,
         }
     }
 }
 
-impl Told {
-    fn count<T>(&mut self, end: &End<T>) {
-        let failed = match end {
-            End::Ok(_) => {
-                self.progress.ok += 1;
-                false
-            }
-            End::Partly(_) | End::Failed(_) => {
-                self.progress.failed += 1;
-                true
-            }
-            End::Skipped(why) => {
-                self.progress.skipped += 1;
-                // A source of which nothing can be made is a failure too; what follows from
-                // another failure is none of its own.
-                match why {
-                    SkipReason::Source(_) => true,
-                    SkipReason::EarlierFailed | SkipReason::RunEnded => return,
-                }
-            }
-        };
-        self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
-        self.last.push_back(failed);
-        self.failed_of_last += u32::from(failed);
-    }
-
-    fn too_many_failures(&mut self, settings: &IngestSettings) -> Option<Ending> {
-        let of = settings.failure_share.map_or(0, |share| share.of as usize);
-        while self.last.len() > of {
-            if self.last.pop_front() == Some(true) {
-                self.failed_of_last -= 1;
-            }
-        }
-        if let Some(most) = settings.failures_in_a_row
-            && self.in_a_row >= most.max(1)
-        {
-            return Some(Ending::FailuresInARow(self.in_a_row));
-        }
-        let share = settings.failure_share?;
-        let full = self.last.len() == of && of > 0;
-        (full && self.failed_of_last >= share.failures.max(1)).then(|| {
-            let mut found = share;
-            found.failures = self.failed_of_last;
-            Ending::FailureShare(found)
-        })
-    }
-
-    fn answer(&mut self, now: Tick) {
-        let second = now.since_origin().as_secs();
-        match self.answers.back_mut() {
-            Some((last, count)) if *last == second => *count += 1,
-            _ => self.answers.push_back((second, 1)),
-        }
-        while self.answers.front().is_some_and(|(first, _)| first + RATE_SECONDS < second) {
-            self.answers.pop_front();
-        }
-    }
-
-    /// Over the last whole seconds of the run.
-    fn rate(&self, began: Tick, now: Tick) -> f64 {
-        let this = now.since_origin().as_secs();
-        let from = this.saturating_sub(RATE_SECONDS).max(began.since_origin().as_secs());
-        let counted = self.answers.iter().filter(|(second, _)| (from..this).contains(second));
-        let counted: u32 = counted.map(|(_, count)| count).sum();
-        f64::from(counted) / Duration::from_secs(this.saturating_sub(from).max(1)).as_secs_f64()
-    }
+fn sooner(until: &mut Option<Tick>, at: Tick) {
+    *until = Some(until.map_or(at, |until| until.min(at)));
 }

@@ -1,14 +1,14 @@
 //! Attempts that travel together.
 //!
 //! Lives here: how many attempts become few `$batch` requests, and how the answer to such a
-//! request becomes one answer for each of them. To an [`Exchange`](super::Exchange) a batch is a
+//! request becomes one answer for each of them. To an [`Exchange`](crate::machine::Exchange) a batch is a
 //! way to be sent like any other; what is done about an answer is decided there.
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 
-use super::{Attempt, Ticket};
 use crate::{
+    machine::{Attempt, Ticket},
     protocol::{Failure, PartAnswer, Route, ServiceError, ServiceRoot, WrittenBatch, take_apart},
     types::Guid,
 };

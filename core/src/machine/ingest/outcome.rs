@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Attempt, Tick, TokenNeed};
 use crate::{
+    machine::{Attempt, Tick, TokenNeed},
     protocol::{Call, Error, Reply},
     types::BuildError,
 };
@@ -108,7 +108,7 @@ pub enum IngestStep<K, T> {
     #[non_exhaustive]
     Idle {
         /// Poll again at that time, which is later than now, or sooner: with an offer, an answer, or when
-        /// something in [`Shared`](super::Shared) has changed.
+        /// something in [`Shared`](crate::machine::Shared) has changed.
         until: Option<Tick>,
         /// How many offers there is room for; none when no more are taken.
         room: usize,

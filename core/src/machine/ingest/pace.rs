@@ -37,7 +37,7 @@
 
 use std::{collections::VecDeque, f64::consts::LN_2, time::Duration};
 
-use super::Tick;
+use crate::machine::Tick;
 
 const FIRST_WINDOW: f64 = 4.0;
 /// How far above what is proven a probe begins, and doubles from there.
