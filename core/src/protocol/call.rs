@@ -1,6 +1,6 @@
 //! One call: a request and the way to read its answer, with the endpoint's type erased.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -25,6 +25,8 @@ pub struct Call<T> {
     repeat: Repeat,
     parse: Parse<T>,
     request: Arc<http::Request<Bytes>>,
+    // Where in its path the key of its lane stands.
+    lane_key: Range<usize>,
     // Those of its parts, where it is a batch.
     lanes: Option<Lanes>,
 }
@@ -36,7 +38,8 @@ impl<T> Call<T> {
         parse: Parse<T>,
         request: http::Request<Bytes>,
     ) -> Self {
-        Self { route, repeat, parse, request: Arc::new(request), lanes: None }
+        let lane_key = lane_key(route, request.uri().path()).unwrap_or_default();
+        Self { route, repeat, parse, request: Arc::new(request), lane_key, lanes: None }
     }
 
     /// The operation.
@@ -57,8 +60,9 @@ impl<T> Call<T> {
     /// The same call at another address: the next page of what it asked for.
     pub(crate) fn to(&self, uri: http::Uri) -> Self {
         let mut request = (*self.request).clone();
+        let lane_key = lane_key(self.route, uri.path()).unwrap_or_default();
         *request.uri_mut() = uri;
-        Self { request: Arc::new(request), ..self.clone() }
+        Self { request: Arc::new(request), lane_key, ..self.clone() }
     }
 
     /// Whether the request goes to `root`, so that a token for that root may go with it.
@@ -69,12 +73,7 @@ impl<T> Call<T> {
     /// Which calls it is throttled together with: the lane of its route, and for
     /// [`Lane::Connection`] the connection, as its path writes it.
     pub fn lane(&self) -> (Lane, &str) {
-        let lane = self.route.lane;
-        let key = match lane {
-            Lane::Connection => self.first_argument().unwrap_or_default(),
-            _ => "",
-        };
-        (lane, key)
+        (self.route.lane, &self.request.uri().path()[self.lane_key.clone()])
     }
 
     /// The same call, throttled together with all these.
@@ -96,6 +95,7 @@ impl<T> Call<T> {
             repeat: self.repeat,
             parse: |_| Ok(((), true)),
             request: Arc::clone(&self.request),
+            lane_key: self.lane_key.clone(),
             lanes: self.lanes.clone(),
         }
     }
@@ -103,14 +103,6 @@ impl<T> Call<T> {
     /// Whether both have one and the same request.
     pub(crate) fn is_same<U>(&self, other: &Call<U>) -> bool {
         Arc::ptr_eq(&self.request, &other.request)
-    }
-
-    /// Expanding a template never changes its number of segments, so the first argument has the
-    /// same place, counted from the end.
-    fn first_argument(&self) -> Option<&str> {
-        let (_, from_braces) = self.route.path.split_once('{')?;
-        let after = from_braces.matches('/').count();
-        self.request.uri().path().rsplit('/').nth(after)
     }
 
     /// Reads the answer.
@@ -130,6 +122,7 @@ impl<T> Clone for Call<T> {
             repeat: self.repeat,
             parse: self.parse,
             request: Arc::clone(&self.request),
+            lane_key: self.lane_key.clone(),
             lanes: self.lanes.clone(),
         }
     }
@@ -143,6 +136,23 @@ impl<T> fmt::Debug for Call<T> {
             .field("repeat", &self.repeat)
             .finish_non_exhaustive()
     }
+}
+
+/// Where the key of the route's lane stands in a path that it has made: nowhere but for
+/// [`Lane::Connection`].
+///
+/// Expanding a template never changes its number of segments, so the first argument has the same
+/// place, counted from the end.
+fn lane_key(route: &Route, path: &str) -> Option<Range<usize>> {
+    let from_braces = match route.lane {
+        Lane::Connection => route.path.split_once('{')?.1,
+        _ => return None,
+    };
+    let mut end = path.len();
+    for _ in from_braces.matches('/') {
+        end = path[..end].rfind('/')?;
+    }
+    Some(path[..end].rfind('/')? + 1..end)
 }
 
 /// What a successful call brought back.

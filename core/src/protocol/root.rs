@@ -278,12 +278,13 @@ impl ServiceRoot {
         };
         uri.scheme() == Some(&self.scheme)
             && uri.authority().is_some_and(|authority| {
-                is_host(authority)
-                    && authority.host().eq_ignore_ascii_case(self.authority.host())
-                    && port(authority) == port(&self.authority)
+                authority.as_str() == self.authority.as_str()
+                    || is_host(authority)
+                        && authority.host().eq_ignore_ascii_case(self.authority.host())
+                        && port(authority) == port(&self.authority)
             })
             && uri.path().strip_prefix(&*self.prefix).is_some_and(|rest| rest.starts_with('/'))
-            && !uri.path().split('/').any(is_dot_segment)
+            && !has_dot_segment(uri.path())
     }
 
     /// An address under this root as seen from its version, byte for byte.
@@ -318,6 +319,13 @@ pub(crate) fn is_host(authority: &Authority) -> bool {
     !authority.host().is_empty()
         && !text.contains('@')
         && (!has_port || authority.port_u16().is_some_and(|port| port > 0))
+}
+
+/// Whether URL libraries would swallow a segment of this path.
+fn has_dot_segment(path: &str) -> bool {
+    // Most paths have no segment that could be one, and this is asked for every call.
+    let suspect = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'.' | b'%');
+    path.as_bytes().windows(2).any(suspect) && path.split('/').any(is_dot_segment)
 }
 
 /// Whether URL libraries would swallow this segment: `.` and `..`, escaped or not.
