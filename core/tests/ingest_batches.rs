@@ -608,6 +608,25 @@ fn a_whole_that_is_throttled_waits_as_long_as_it_is_told() {
 }
 
 #[test]
+fn a_424_of_the_whole_is_waited_for_as_long_as_it_asks() {
+    let mut world = opened();
+    world.offer(1, put(1));
+    world.offer(2, add(2));
+    let batch = world.take();
+    let mut answer = plain(424);
+    answer.headers_mut().insert("retry-after", "7".parse().unwrap());
+    world.respond(&batch, answer);
+    assert_eq!(world.failure(2).applied(), Applied::Maybe);
+    world.offer(3, put(3));
+    world.later(6_999);
+    assert_eq!(world.seen.len(), 1, "nor does any other of its lane go");
+    world.later(1);
+    assert_eq!(world.seen.len(), 2);
+    let summary = world.finish();
+    assert_eq!(summary.progress.failed, 1);
+}
+
+#[test]
 fn a_token_that_is_refused_is_fetched_once_for_all_parts() {
     let mut world = opened();
     for key in 1..=3 {

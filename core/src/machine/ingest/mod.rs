@@ -28,7 +28,7 @@ use super::{
     exchange::Stage, random::Random,
 };
 use crate::{
-    protocol::{Call, Error, Failure, Lane, PartAnswer, ServiceRoot, TokenError},
+    protocol::{Call, Error, Failure, Lane, PartAnswer, ServiceRoot, TokenError, retry_after},
     types::{BuildError, Fault, Guid, Rule},
 };
 
@@ -353,6 +353,12 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         let Some(batch) = self.batch(ticket) else {
             return self.response(ticket, now, response, shared);
         };
+        // It says of no part what became of it; the wait that it names is for all of them.
+        if response.status() == StatusCode::FAILED_DEPENDENCY
+            && let Some(wait) = retry_after(response.headers())
+        {
+            self.hold_up(batch.members(), now + wait, shared);
+        }
         match batch.answered(response) {
             Unpacked::Each(answers) => self.answers(answers, now, shared),
             Unpacked::All(members, answer) => {
@@ -493,6 +499,17 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
     fn batch(&mut self, ticket: Ticket) -> Option<Packed> {
         let at = self.batches.iter().position(|batch| batch.ticket == ticket)?;
         Some(self.batches.swap_remove(at))
+    }
+
+    /// Nothing goes before then in any lane of these attempts.
+    fn hold_up(&self, members: &[Ticket], until: Tick, shared: &mut Shared) {
+        for ticket in members {
+            let at = self.out.binary_search_by_key(&ticket.0, |out| out.ticket.0);
+            let item = at.ok().and_then(|at| self.items[self.out[at].item].as_ref());
+            if let Some((lane, key)) = item.and_then(|item| item.call.as_ref()).map(Call::lane) {
+                shared.throttle(lane, key, until);
+            }
+        }
     }
 
     fn answers(&mut self, answers: Vec<(Ticket, PartAnswer)>, now: Tick, shared: &mut Shared) {

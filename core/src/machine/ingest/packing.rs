@@ -94,6 +94,11 @@ impl Packed {
         self.waiting == 0
     }
 
+    /// Its attempts, in their order.
+    pub(super) fn members(&self) -> &[Ticket] {
+        &self.members
+    }
+
     pub(super) fn answered(self, answer: http::Response<Bytes>) -> Unpacked {
         if let Some(answers) = take_apart(self.members.len(), &answer) {
             return Unpacked::Each(self.members.into_iter().zip(answers).collect());
