@@ -200,7 +200,7 @@ impl Detector {
 
 /// The wait that an answer tells: the longest of all that can be read in it. Nonsense and
 /// negative numbers tell none.
-fn wait(headers: &HeaderMap, now: Moment) -> Option<Duration> {
+pub(crate) fn wait(headers: &HeaderMap, now: Moment) -> Option<Duration> {
     let texts = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter();
         values.filter_map(|value| Some(value.to_str().ok()?.trim().to_owned())).collect()

@@ -350,6 +350,27 @@ fn a_batch_of_which_all_is_throttled_is_refused_as_a_whole_if_the_switch_says_so
 }
 
 #[test]
+fn a_batch_that_is_refused_as_a_whole_names_the_longest_wait_however_it_is_written() {
+    for (waits, named) in [
+        (["1", "date:30", "2"], ("retry-after", "Thu, 01 Jan 2026 00:00:31 GMT")),
+        (["1", "ms:1500", "1.25"], ("x-ms-retry-after-ms", "1500")),
+        (["soon", "0.5", "-9"], ("retry-after", "0.5")),
+    ] {
+        let bench = Bench::ready_with(|behaviour| {
+            behaviour.batch_throttled = BatchThrottled::TooManyRequests;
+        });
+        for wait in waits {
+            let fault = format!("PUT item: 429 retry-after={wait} times=1");
+            bench.emulator.script(&fault).expect("a fault");
+        }
+        let three = json!([put("1", "a"), put("2", "b"), put("3", "c")]);
+        let answer = bench.expect(429, "POST", "/v1.0/$batch", batch_of(&three));
+        let (name, wait) = named;
+        assert_eq!(answer.header(name), Some(wait), "{waits:?}");
+    }
+}
+
+#[test]
 fn requests_of_one_batch_are_not_early_for_each_others_answers() {
     let bench = Bench::ready();
     bench.emulator.script("PUT item: 429 retry-after=10 times=2").expect("a fault");

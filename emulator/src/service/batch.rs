@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{Response, StatusCode, header};
 
 use super::{Service, visit::Visit};
 use crate::{
     answer::Answer,
     check::shown,
+    date::Moment,
     delivery::{Delivery, Outcome, RETRY_AFTER_MS},
+    early,
     faults::End,
     findings::{Refusal, by_switch},
     incoming::Arrival,
@@ -96,7 +98,7 @@ impl Service {
                 answers.push((self.id_of(all[index].part), delivery.into_response()));
             }
         }
-        self.throttled_as_a_whole(&answers, parts.len())?;
+        self.throttled_as_a_whole(&answers, parts.len(), visit.moment)?;
         match visit.struck {
             Some(End::NoResponses) => answers.clear(),
             Some(End::UnknownId) => {
@@ -134,6 +136,7 @@ impl Service {
         &self,
         answers: &[(String, Response<Bytes>)],
         count: usize,
+        now: Moment,
     ) -> Result<(), Refusal> {
         let status = match self.options.behaviour.batch_throttled {
             BatchThrottled::Each => return Ok(()),
@@ -152,7 +155,7 @@ impl Service {
         let longest = answers
             .iter()
             .map(|(_, answer)| answer.headers())
-            .max_by(|one, other| seconds(one).total_cmp(&seconds(other)));
+            .max_by_key(|headers| early::wait(headers, now));
         for name in [header::RETRY_AFTER, RETRY_AFTER_MS] {
             let value = longest.and_then(|headers| headers.get(&name)?.to_str().ok());
             if let Some(value) = value {
@@ -166,16 +169,6 @@ impl Service {
 /// Whether all that a request depends on has been carried out.
 fn is_ready(all: &[Work<'_>], index: usize) -> bool {
     all[index].part.depends_on.iter().all(|on| all[*on].delivery.is_some())
-}
-
-/// The seconds that an answer tells to wait, as far as they are a number.
-fn seconds(headers: &HeaderMap) -> f64 {
-    let number = |name, unit: f64| {
-        let value: f64 = headers.get(name)?.to_str().ok()?.parse().ok()?;
-        Some(value * unit)
-    };
-    let whole = number(header::RETRY_AFTER, 1.0);
-    whole.or_else(|| number(RETRY_AFTER_MS, 0.001)).unwrap_or_default()
 }
 
 fn failed_dependency(visit: &Visit<'_>, on: &str) -> Delivery {
