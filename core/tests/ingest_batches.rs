@@ -744,6 +744,24 @@ fn an_attempt_of_a_batch_that_took_too_long_is_over_and_a_late_answer_is_nobodys
 }
 
 #[test]
+fn a_call_whose_time_is_short_goes_by_itself() {
+    let mut world = world(|_, policy| policy.total = Duration::from_secs(150));
+    open(&mut world);
+    world.offer(1, put(1));
+    world.offer(2, put(2));
+    world.settle();
+    // No answer comes. Then the two have fifty seconds left, and the others their whole hundred.
+    world.later(100_000);
+    world.offer(3, put(3));
+    world.offer(4, put(4));
+    world.later(600);
+    let mut sent: Vec<_> = world.seen[1..].iter().map(|(_, calls)| calls.join(", ")).collect();
+    sent.sort();
+    assert_eq!(sent, ["PUT T3, PUT T4", "alone PUT T1", "alone PUT T2"]);
+    assert_eq!(world.finish().progress.failed, 0);
+}
+
+#[test]
 fn after_a_limit_was_met_a_batch_holds_no_more_than_half_a_second_of_it() {
     let mut world = world(|settings, _| settings.in_flight = 25);
     // A bucket of ten a second; each part is counted.

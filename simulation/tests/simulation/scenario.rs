@@ -206,10 +206,7 @@ fn settings(dice: &mut Dice, rough: f64, packing: Packing) -> (IngestSettings, P
     if rough > 0.0 {
         policy.attempt = Duration::from_secs(5);
         policy.attempts = 1 + dice.below(8) as u32;
-        // A batch is out for as long as the call in it that has the most time left; when one of
-        // the others gives up meanwhile cannot be seen from here, so none runs out of time.
-        let least = if packing == Packing::Singles { 5 } else { 300 };
-        policy.total = Duration::from_secs(least + dice.below(300));
+        policy.total = Duration::from_secs(5 + dice.below(300));
         budget.capacity = 20 + dice.below(500) as u32;
     }
     (settings, policy, budget)

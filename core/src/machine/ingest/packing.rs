@@ -36,7 +36,7 @@ pub(super) enum Unpacked {
 }
 
 /// Puts attempts into as few requests as they fit in. One that goes into no batch, or would be
-/// alone in it, goes as it is.
+/// alone in it, goes as it is, and so does one that has less time than the others.
 pub(super) fn pack(
     root: &ServiceRoot,
     attempts: Vec<(&'static Route, Attempt)>,
@@ -44,7 +44,14 @@ pub(super) fn pack(
 ) -> Vec<(Attempt, Option<Packed>)> {
     let mut requests = Vec::new();
     let (mut written, mut members) = (WrittenBatch::new(root), Vec::new());
+    let longest = attempts.iter().map(|(_, attempt)| attempt.timeout).max().unwrap_or_default();
     for (route, attempt) in attempts {
+        // One that gave up before the others would still be on its way with them, and the next
+        // call of its key could be overtaken by it.
+        if attempt.timeout < longest {
+            requests.push((attempt, None));
+            continue;
+        }
         let mut taken = written.push(route, &attempt.request);
         if let Ok(false) = taken {
             requests.extend(seal(&written, std::mem::take(&mut members), &mut name));
@@ -80,7 +87,7 @@ fn seal(
     let whole = Attempt {
         ticket,
         request,
-        timeout: members.iter().map(|attempt| attempt.timeout).max().unwrap_or_default(),
+        timeout: members[0].timeout,
         new_connection: members.iter().any(|attempt| attempt.new_connection),
     };
     let members: Vec<Ticket> = members.iter().map(|attempt| attempt.ticket).collect();
