@@ -41,7 +41,8 @@
 //! [`Endpoint::response`]; whoever wants retries without our I/O drives an
 //! [`Exchange`](machine::Exchange); whoever wants it done calls [`Client::send`] or,
 //! in a future of any runtime, [`AsyncClient::send`]. Many calls go in few requests as
-//! [`Batches`](machine::Batches).
+//! [`Batches`](machine::Batches); a whole source of them, each accounted for, goes with
+//! [`Client::ingest`] and [`AsyncClient::ingest`].
 //!
 //! # One call
 //!
@@ -114,7 +115,9 @@
 //!    faults at once. The rules are listed in `docs/rules.md` of the repository, and as
 //!    [`Rule`](types::Rule).
 //!
+//! [`AsyncClient::ingest`]: client::AsyncClient::ingest
 //! [`AsyncClient::send`]: client::AsyncClient::send
+//! [`Client::ingest`]: client::Client::ingest
 //! [`Client::send`]: client::Client::send
 //! [`Endpoint::request`]: protocol::Endpoint::request
 //! [`Endpoint::response`]: protocol::Endpoint::response

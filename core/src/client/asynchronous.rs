@@ -9,13 +9,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
-    AsyncClock, AsyncTokenSource, AsyncTransport, ClientBuilder, News,
+    AsyncClock, AsyncTokenSource, AsyncTransport, ClientBuilder, IngestRun, News,
     hub::{Driving, Held, Hub},
     token_source::DynTokenSource,
 };
 use crate::{
-    machine::{Machine, Pages, Policy, SignIn, Start, Step, Task, Tick},
+    machine::{Attempt, IngestSettings, Machine, Pages, Policy, SignIn, Start, Step, Task, Tick},
     protocol::{Call, Endpoint, Error, Failure, Page, Reply, ServiceRoot},
 };
 
@@ -47,13 +49,13 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct AsyncClient<T>(Arc<Inner<T>>);
+pub struct AsyncClient<T>(pub(super) Arc<Inner<T>>);
 
-struct Inner<T> {
+pub(super) struct Inner<T> {
     transport: T,
-    clock: Box<dyn AsyncClock>,
-    tokens: Box<dyn DynTokenSource>,
-    hub: Hub,
+    pub(super) clock: Box<dyn AsyncClock>,
+    pub(super) tokens: Box<dyn DynTokenSource>,
+    pub(super) hub: Hub,
 }
 
 impl<T> AsRef<Hub> for Inner<T> {
@@ -243,6 +245,64 @@ impl<T: AsyncTransport + Send + Sync + 'static> AsyncClient<T> {
         drive(Arc::clone(&self.0), task.start(&self.start())?).await
     }
 
+    /// Many calls, each under a key, and one outcome for each: a run that starts with
+    /// [`run`](IngestRun::run). Other calls of this client go on beside it, and share its gates and
+    /// its token.
+    ///
+    /// ```
+    /// use graphfeed_core::client::{AsyncClient, IngestNews, SendOptions, VirtualClock};
+    /// use graphfeed_core::external::DeleteItem;
+    /// use graphfeed_core::machine::{End, Ending, IngestSettings};
+    /// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+    /// use graphfeed_core::types::{AccessToken, ConnectionId, ItemId};
+    /// # use std::{pin::Pin, task::{Context, Poll}};
+    /// # struct FromIter<I>(I);
+    /// # impl<I: Iterator + Unpin> futures_core::Stream for FromIter<I> {
+    /// #     type Item = I::Item;
+    /// #     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+    /// #         Poll::Ready(self.0.next())
+    /// #     }
+    /// # }
+    /// # fn iter<I: Iterator + Unpin>(items: I) -> FromIter<I> {
+    /// #     FromIter(items)
+    /// # }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let transport = |_: http::Request<bytes::Bytes>, _: &SendOptions| async {
+    /// #     let mut answer = http::Response::new(bytes::Bytes::new());
+    /// #     *answer.status_mut() = http::StatusCode::NO_CONTENT;
+    /// #     Ok(answer)
+    /// # };
+    /// let client = AsyncClient::builder(ServiceRoot::v1(), AccessToken::new("token")?)
+    ///     .build_async(transport, VirtualClock::default());
+    /// let connection = ConnectionId::new("contosohr")?;
+    /// // Any stream will do; this one is made by `futures::stream::iter`.
+    /// let gone = iter((0..1000).map(|number| {
+    ///     let id = ItemId::from_key(&format!("tickets/{number}"));
+    ///     (number, DeleteItem::new(&connection, &id).call(client.root()))
+    /// }));
+    ///
+    /// let run = client.ingest(IngestSettings::default());
+    /// let stop = run.stop_handle();
+    /// let mut done = 0;
+    /// let running = run.run(gone, |news| match news {
+    ///     IngestNews::Done(_, outcome) if matches!(outcome.end, End::Ok(_)) => done += 1,
+    ///     IngestNews::Done(key, outcome) => {
+    ///         eprintln!("{key}: {:?}", outcome.end);
+    ///         stop.stop();
+    ///     }
+    ///     IngestNews::Progress(progress) => eprintln!("{progress:?}"),
+    ///     _ => {}
+    /// });
+    /// let summary = pollster::block_on(running);
+    /// assert_eq!((summary.ending, summary.progress.seen, done), (Ending::Complete, 1000, 1000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ingest(&self, settings: IngestSettings) -> IngestRun<Self> {
+        IngestRun::new(self.clone(), settings, &self.0.hub)
+    }
+
     /// Drives a machine to its end. Its requests have to be for this client's root.
     ///
     /// # Errors
@@ -252,6 +312,23 @@ impl<T: AsyncTransport + Send + Sync + 'static> AsyncClient<T> {
         M: Machine<Output: Send> + Send + 'static,
     {
         Pending::new(drive(Arc::clone(&self.0), machine))
+    }
+}
+
+impl<T: AsyncTransport> Inner<T> {
+    /// Sends one attempt, and gives it up at that time.
+    pub(super) async fn send(
+        &self,
+        attempt: Attempt,
+        until: Tick,
+    ) -> Result<http::Response<Bytes>, Failure> {
+        let options = self.hub.options(&attempt);
+        let sending = self.transport.send(attempt.request, &options);
+        // A transport may forget about time-outs; a call does not.
+        match before(sending, self.clock.sleep_until(until)).await {
+            Some(sent) => sent,
+            None => Err(Failure::maybe_sent("no answer within the time of one attempt")),
+        }
     }
 }
 
@@ -265,14 +342,8 @@ async fn drive<T: AsyncTransport, M: Machine>(
         let (step, news) = driving.turn(now, |machine, now, shared| machine.poll(now, shared));
         match step {
             Step::Send(attempt) => {
-                let options = inner.hub.options(&attempt);
                 let (ticket, until) = (attempt.ticket, now() + attempt.timeout);
-                let sending = inner.transport.send(attempt.request, &options);
-                // A transport may forget about time-outs; a call does not.
-                let sent = match before(sending, inner.clock.sleep_until(until)).await {
-                    Some(sent) => sent,
-                    None => Err(Failure::maybe_sent("no answer within the time of one attempt")),
-                };
+                let sent = inner.send(attempt, until).await;
                 driving.report(now, |machine, now, shared| match sent {
                     Ok(response) => machine.on_response(ticket, now, response, shared),
                     Err(failure) => machine.on_failure(ticket, now, failure, shared),
@@ -307,7 +378,7 @@ pub(super) async fn before<F: Future>(
 }
 
 /// Until that time, or until there is news.
-async fn wait(clock: &dyn AsyncClock, until: Tick, news: &News) {
+pub(super) async fn wait(clock: &dyn AsyncClock, until: Tick, news: &News) {
     let mut sleep = clock.sleep_until(until);
     poll_fn(|context| match news.poll(context) {
         Poll::Ready(()) => Poll::Ready(()),

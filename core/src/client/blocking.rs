@@ -3,11 +3,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    ClientBuilder, Clock, TokenSource, Transport,
+    ClientBuilder, Clock, IngestRun, TokenSource, Transport,
     hub::{Driving, Held, Hub, value},
 };
 use crate::{
-    machine::{Machine, Pages, Policy, SignIn, Start, Step, Task},
+    machine::{IngestSettings, Machine, Pages, Policy, SignIn, Start, Step, Task},
     protocol::{Call, Endpoint, Error, Page, Reply, ServiceRoot},
 };
 
@@ -35,13 +35,13 @@ use crate::{
 /// assert_eq!(connection.state, Some(ConnectionState::Ready));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Client<T>(Arc<Inner<T>>);
+pub struct Client<T>(pub(super) Arc<Inner<T>>);
 
-struct Inner<T> {
-    transport: T,
-    clock: Box<dyn Clock>,
-    tokens: Box<dyn TokenSource>,
-    hub: Hub,
+pub(super) struct Inner<T> {
+    pub(super) transport: T,
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) tokens: Box<dyn TokenSource>,
+    pub(super) hub: Hub,
 }
 
 impl<T> AsRef<Hub> for Inner<T> {
@@ -147,6 +147,59 @@ impl<T: Transport> Client<T> {
     /// What the task ends with.
     pub fn run<K: Task>(&self, task: &K) -> Result<K::Output, Error> {
         self.drive(task.start(&self.start())?)
+    }
+
+    /// Many calls, each under a key, and one outcome for each: a run that starts with
+    /// [`run`](IngestRun::run). Other calls of this client go on beside it, and share its gates and
+    /// its token.
+    ///
+    /// ```
+    /// use graphfeed_core::client::{Client, IngestNews, SendOptions};
+    /// use graphfeed_core::external::DeleteItem;
+    /// use graphfeed_core::machine::{End, Ending, IngestSettings};
+    /// use graphfeed_core::protocol::{Endpoint, ServiceRoot};
+    /// use graphfeed_core::types::{AccessToken, ConnectionId, ItemId};
+    /// # use graphfeed_core::{client::Clock, machine::Tick};
+    /// # struct SystemClock(std::time::Instant);
+    /// # impl Clock for SystemClock {
+    /// #     fn now(&self) -> Tick {
+    /// #         Tick::new(self.0.elapsed())
+    /// #     }
+    /// # }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let transport = |_: http::Request<bytes::Bytes>, _: &SendOptions| {
+    /// #     let mut answer = http::Response::new(bytes::Bytes::new());
+    /// #     *answer.status_mut() = http::StatusCode::NO_CONTENT;
+    /// #     Ok(answer)
+    /// # };
+    /// # let clock = SystemClock(std::time::Instant::now());
+    /// let client = Client::builder(ServiceRoot::v1(), AccessToken::new("token")?)
+    ///     .build(transport, clock);
+    /// let connection = ConnectionId::new("contosohr")?;
+    /// let gone = (0..1000).map(|number| {
+    ///     let id = ItemId::from_key(&format!("tickets/{number}"));
+    ///     (number, DeleteItem::new(&connection, &id).call(client.root()))
+    /// });
+    ///
+    /// let run = client.ingest(IngestSettings::default());
+    /// let stop = run.stop_handle();
+    /// let mut done = 0;
+    /// let summary = run.run(gone, |news| match news {
+    ///     IngestNews::Done(_, outcome) if matches!(outcome.end, End::Ok(_)) => done += 1,
+    ///     IngestNews::Done(key, outcome) => {
+    ///         eprintln!("{key}: {:?}", outcome.end);
+    ///         stop.stop();
+    ///     }
+    ///     IngestNews::Progress(progress) => eprintln!("{progress:?}"),
+    ///     _ => {}
+    /// });
+    /// assert_eq!((summary.ending, summary.progress.seen, done), (Ending::Complete, 1000, 1000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ingest(&self, settings: IngestSettings) -> IngestRun<Self> {
+        IngestRun::new(self.clone(), settings, &self.0.hub)
     }
 
     /// What a machine starts from, now.

@@ -12,7 +12,7 @@ use std::{
 use super::{AsyncClient, AsyncClock, AsyncTokenSource, AsyncTransport};
 use super::{Board, Client, Clock, News, SendOptions, TokenSource, Transport, lock};
 use crate::{
-    machine::{Attempt, Budget, Event, Exchange, Machine, Policy, Shared, Start, Tick},
+    machine::{Attempt, Budget, Event, Exchange, Ingest, Machine, Policy, Shared, Start, Tick},
     protocol::{Call, Endpoint, Error, Reply, ServiceRoot},
     types::{BuildError, Fault, Rule},
 };
@@ -119,7 +119,7 @@ impl fmt::Debug for Settings {
 pub(super) struct Hub {
     pub(super) settings: Settings,
     shared: Mutex<Shared>,
-    board: Board,
+    pub(super) board: Board,
     seed: AtomicU64,
 }
 
@@ -166,16 +166,33 @@ impl Hub {
     }
 }
 
+/// What hands on what it holds when it will not be driven to its end.
+pub(super) trait Abandon {
+    fn abandon(&mut self, shared: &mut Shared);
+}
+
+impl<M: Machine> Abandon for M {
+    fn abandon(&mut self, shared: &mut Shared) {
+        Machine::abandon(self, shared);
+    }
+}
+
+impl<K: Ord + Clone, T> Abandon for Ingest<K, T> {
+    fn abandon(&mut self, shared: &mut Shared) {
+        Self::abandon(self, shared);
+    }
+}
+
 /// A machine on its way. Dropped before its end, by a panic in a transport or with the future
 /// that drives it, it hands on what it holds.
-pub(super) struct Driving<M: Machine, H: AsRef<Hub>> {
-    machine: M,
+pub(super) struct Driving<M: Abandon, H: AsRef<Hub>> {
+    pub(super) machine: M,
     hub: H,
     #[cfg(feature = "tracing")]
     spans: super::tracing::Spans,
 }
 
-impl<M: Machine, H: AsRef<Hub>> Driving<M, H> {
+impl<M: Abandon, H: AsRef<Hub>> Driving<M, H> {
     pub(super) fn new(machine: M, hub: H) -> Self {
         Self {
             machine,
@@ -219,7 +236,7 @@ impl<M: Machine, H: AsRef<Hub>> Driving<M, H> {
     }
 }
 
-impl<M: Machine, H: AsRef<Hub>> Drop for Driving<M, H> {
+impl<M: Abandon, H: AsRef<Hub>> Drop for Driving<M, H> {
     fn drop(&mut self) {
         let hub = self.hub.as_ref();
         self.machine.abandon(&mut lock(&hub.shared));

@@ -5,7 +5,12 @@
 mod asynchronous;
 mod blocking;
 mod clock;
+mod desk;
 mod hub;
+mod ingest;
+mod ingest_async;
+mod ingest_blocking;
+mod task_set;
 mod token_source;
 #[cfg(feature = "tracing")]
 mod tracing;
@@ -15,6 +20,7 @@ pub use asynchronous::{AsyncClient, AsyncPages, Pending};
 pub use blocking::{Client, PageIter};
 pub use clock::{AsyncClock, Clock, News, VirtualClock};
 pub use hub::ClientBuilder;
+pub use ingest::{IngestNews, IngestRun, StopHandle};
 pub use token_source::{AsyncTokenSource, TokenProvider, TokenSource};
 pub use transport::{AsyncTransport, SendOptions, Transport};
 
