@@ -2,17 +2,21 @@
 
 use std::{
     fmt::{self, Write as _},
+    future::ready,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
 };
 
 use bytes::Bytes;
 use graphfeed_core::{
-    client::{Client, SendOptions, VirtualClock},
+    client::{AsyncClient, Client, SendOptions, VirtualClock},
     external::GetConnection,
-    protocol::ServiceRoot,
+    machine::IngestSettings,
+    protocol::{Endpoint, ServiceRoot},
     types::{AccessToken, ConnectionId},
 };
 use tracing::{
@@ -96,4 +100,44 @@ fn a_call_is_a_span_and_each_decision_an_event() {
         ]
     );
     assert!(!lines.concat().contains("top-secret"));
+}
+
+#[test]
+fn calls_of_a_run_have_a_span_each_however_they_take_turns() {
+    // Each goes again in two seconds, and meanwhile the others go.
+    let statuses = Mutex::new([503, 503, 503, 200, 200, 200].into_iter());
+    let transport = move |_: http::Request<Bytes>, _: &SendOptions| {
+        let status = statuses.lock().unwrap().next().unwrap();
+        let response = http::Response::builder().status(status).header("retry-after", "2");
+        ready(Ok(response.body(Bytes::from_static(b"{}")).unwrap()))
+    };
+    let client = AsyncClient::builder(ServiceRoot::v1(), AccessToken::new("t").unwrap())
+        .build_async(transport, VirtualClock::default());
+    let connection = ConnectionId::new("contosohr").unwrap();
+    let calls = [0, 1, 2].map(|key| (key, GetConnection::new(&connection).call(client.root())));
+    let heard = Lines::default();
+    tracing::subscriber::with_default(heard.clone(), || {
+        let run = client.ingest(IngestSettings::default());
+        pollster::block_on(run.run(Calls(calls.into_iter()), |_| {}));
+    });
+    let lines = heard.lines.lock().unwrap();
+    let count = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    assert_eq!((count("span call"), count("INFO message=done")), (3, 3), "{lines:#?}");
+    let last_span = lines.iter().rposition(|line| line.starts_with("span call"));
+    let first_done = lines.iter().position(|line| line.starts_with("INFO message=done"));
+    assert!(last_span < first_done, "they take turns: {lines:#?}");
+}
+
+/// Calls as a stream.
+struct Calls<I>(I);
+
+impl<I: Iterator + Unpin> futures_core::Stream for Calls<I> {
+    type Item = I::Item;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
 }

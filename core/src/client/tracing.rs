@@ -1,6 +1,8 @@
 //! The machines' decisions as `tracing` spans and events: a span for each call, with its id and
 //! operation, and an event for each decision in it.
 
+use std::collections::BTreeMap;
+
 use tracing::{Span, debug, info, info_span, warn};
 
 use crate::{
@@ -10,26 +12,18 @@ use crate::{
 
 const TARGET: &str = "graphfeed";
 
-/// The span of the call that a driver is at.
+/// The spans of the calls that a driver is at.
 #[derive(Debug, Default)]
-pub(super) struct Spans {
-    current: Option<(Guid, Span)>,
-}
+pub(super) struct Spans(BTreeMap<Guid, Span>);
 
 impl Spans {
     pub(super) fn emit(&mut self, event: &Event) {
-        let span = match &self.current {
-            Some((call, span)) if *call == event.call => span.clone(),
-            _ => {
-                let (call, operation) = (event.call, event.operation);
-                let span = info_span!(target: TARGET, "call", %call, operation);
-                self.current = Some((call, span.clone()));
-                span
-            }
-        };
+        let (call, operation) = (event.call, event.operation);
+        let span = || info_span!(target: TARGET, "call", %call, operation);
+        let span = self.0.entry(call).or_insert_with(span);
         span.in_scope(|| tell(event));
         if matches!(event.kind, EventKind::Done { .. }) {
-            self.current = None;
+            self.0.remove(&call);
         }
     }
 }
