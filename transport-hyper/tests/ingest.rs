@@ -1,0 +1,107 @@
+//! A bulk run over real HTTP, against an emulator that throttles and fails.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use graphfeed_core::{
+    client::{AsyncClient, IngestNews},
+    external::{
+        Acl, EnsureConnection, EnsureSchema, ExternalConnection, ExternalItem, PropertyType,
+        PutItem, Schema, SchemaProperty, StoredItem,
+    },
+    machine::{End, Ending, IngestSettings},
+    protocol::{Call, Cloud, Endpoint, ServiceRoot, Version},
+    types::{AccessToken, BuildError, ConnectionId, Guid, ItemId},
+};
+use graphfeed_emulator::{Behaviour, Emulator, Options, server::Server};
+use graphfeed_hyper::{HyperTransport, TokioClock, seed};
+
+/// More than the bucket holds in the beginning, and each fault strikes.
+const LIMIT: &str = "PUT item: bucket rate=300 burst=60 retry-after=exact";
+const FAULTS: [&str; 3] = [
+    "PUT item: 503 retry-after=0.05 every=50",
+    "PUT item: stored 502 from=20 every=70",
+    "PUT item: stored reset from=10 every=90",
+];
+
+#[tokio::test]
+async fn what_is_stored_is_what_the_source_gave_whatever_goes_wrong() {
+    let behaviour = Behaviour { schema_delay: Duration::ZERO, ..Behaviour::default() };
+    let emulator = Emulator::new(Options { behaviour, ..Options::default() });
+    let server = Server::start(emulator.clone(), "127.0.0.1:0").unwrap();
+    let root = ServiceRoot::danger_plain_http(server.url(), Cloud::Global, Version::V1).unwrap();
+    let client = AsyncClient::builder(root, AccessToken::new("any").unwrap())
+        .seed(seed())
+        .build_async(HyperTransport::danger_plain_http(), TokioClock::new());
+    let id = ConnectionId::new("contosohr").unwrap();
+    let connection = ExternalConnection::new(id.clone(), "Contoso HR").unwrap();
+    let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
+    client.run(&EnsureConnection::new(&connection)).await.unwrap();
+    client.run(&EnsureSchema::new(&id, &schema).ready()).await.unwrap();
+    emulator.throttle(LIMIT).unwrap();
+    for fault in FAULTS {
+        emulator.script(fault).unwrap();
+    }
+
+    // 400 items, and a hundred of them once more; the last one counts.
+    let keys = (0..400_u32).chain(100..200);
+    let offers: Vec<_> =
+        keys.enumerate().map(|(at, key)| (key, put(client.root(), &id, key, at))).collect();
+    let mut told = BTreeMap::<u32, u32>::new();
+    let running =
+        client.ingest(IngestSettings::default()).run(Offers(offers.into_iter()), |news| {
+            if let IngestNews::Done(key, outcome) = news {
+                assert!(matches!(outcome.end, End::Ok(_)), "{key}: {outcome:?}");
+                *told.entry(key).or_default() += 1;
+            }
+        });
+    let summary = running.await;
+
+    assert_eq!(summary.ending, Ending::Complete, "{summary:?}");
+    assert_eq!((summary.progress.seen, summary.progress.ok), (500, 500));
+    assert!((0..400).all(|key| told[&key] == if (100..200).contains(&key) { 2 } else { 1 }));
+    let stored: BTreeMap<String, String> = emulator
+        .items("contosohr")
+        .into_iter()
+        .map(|item| (item.id, item.properties[0].json.clone()))
+        .collect();
+    let wanted = (0..400).map(|key| {
+        let last = if (100..200).contains(&key) { key + 300 } else { key };
+        (format!("T{key}"), format!("\"as of {last}\""))
+    });
+    assert_eq!(stored, wanted.collect());
+    assert_eq!(emulator.early_calls(), []);
+    assert!(emulator.faults().iter().all(|(_, struck)| *struck > 0), "{:?}", emulator.faults());
+    let refused: u64 = emulator.limits().iter().map(|(_, traffic)| traffic.refused).sum();
+    // The answer to one or the other is lost to a fault.
+    assert!((1..=refused).contains(&summary.progress.throttled), "{refused}: {summary:?}");
+}
+
+/// Offers as a stream.
+struct Offers<I>(I);
+
+impl<I: Iterator + Unpin> futures_core::Stream for Offers<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+fn put(
+    root: &ServiceRoot,
+    connection: &ConnectionId,
+    key: u32,
+    at: usize,
+) -> Result<Call<Option<StoredItem>>, BuildError> {
+    let tenant = Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874").unwrap();
+    let item = ExternalItem::builder(ItemId::new(format!("T{key}"))?)
+        .acl(Acl::everyone(tenant))
+        .property("title", format!("as of {at}"))
+        .build()?;
+    PutItem::new(connection, &item).call(root)
+}
