@@ -111,7 +111,8 @@
 //! 6. The service's wait is obeyed, and nothing is tried beyond the policy's attempts, time and
 //!    budget. One layer repeats, no two multiply.
 //! 7. A token goes to the service root only, and no secret is ever printed.
-//! 8. A refusal is local when it can be, before anything is sent, naming rule and place, all
+//! 8. A bulk run tells one outcome for each offer, and `seen = ok + failed + skipped`.
+//! 9. A refusal is local when it can be, before anything is sent, naming rule and place, all
 //!    faults at once. The rules are listed in `docs/rules.md` of the repository, and as
 //!    [`Rule`](types::Rule).
 //!

@@ -35,6 +35,7 @@ impl Table {
 }
 
 /// The one in the middle, and sorts for it.
+#[allow(dead_code, reason = "not every bench measures more than once")]
 pub(crate) fn median(measured: &mut [f64]) -> f64 {
     measured.sort_by(f64::total_cmp);
     measured[measured.len() / 2]
