@@ -329,6 +329,7 @@ impl<T> Exchange<T> {
             ticket,
             request: self.request(header),
             timeout,
+            deadline: now + timeout,
             new_connection: self.new_connection,
         })
     }

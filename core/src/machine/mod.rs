@@ -146,8 +146,11 @@ pub struct Attempt {
     pub ticket: Ticket,
     /// The request, with its token.
     pub request: http::Request<Bytes>,
-    /// How long to wait for the answer at most. Past that the machine gives the attempt up.
+    /// How long to wait for the answer at most.
     pub timeout: std::time::Duration,
+    /// When the machine gives the attempt up. After that it must not go out any more: the next
+    /// call may be out, which it would overtake.
+    pub deadline: Tick,
     /// Whether to use a connection that has carried no request before.
     pub new_connection: bool,
 }
@@ -160,6 +163,7 @@ impl std::fmt::Debug for Attempt {
             .field("method", self.request.method())
             .field("uri", self.request.uri())
             .field("timeout", &self.timeout)
+            .field("deadline", &self.deadline)
             .field("new_connection", &self.new_connection)
             .finish_non_exhaustive()
     }

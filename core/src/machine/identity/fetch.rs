@@ -160,6 +160,7 @@ impl Fetch {
                     ticket: Ticket(self.tickets),
                     request,
                     timeout,
+                    deadline: now + timeout,
                     new_connection: false,
                 })
             }

@@ -88,6 +88,7 @@ fn seal(
         ticket,
         request,
         timeout: members[0].timeout,
+        deadline: members[0].deadline,
         new_connection: members.iter().any(|attempt| attempt.new_connection),
     };
     let members: Vec<Ticket> = members.iter().map(|attempt| attempt.ticket).collect();
