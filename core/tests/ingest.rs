@@ -6,17 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use graphfeed_core::{
     external::{
-        AddActivities, AddedActivities, DeleteItem, ExternalActivity, GetConnection, Identity,
-        StoredConnection,
+        Acl, AddActivities, AddedActivities, DeleteItem, ExternalActivity, ExternalItem,
+        GetConnection, Identity, PutItem, StoredConnection,
     },
     machine::{
         AfterFailure, Attempt, End, Ending, Exchange, FailureShare, Ingest, IngestSettings,
-        IngestStep, Machine, Outcome, Policy, Shared, SkipReason, Start, Step, Summary, Tick,
-        Token,
+        IngestStep, Machine, Outcome, Packing, Policy, Shared, SkipReason, Start, Step, Summary,
+        Tick, Token,
     },
     protocol::{
-        Applied, Call, Cause, Cloud, Deleted, Endpoint, Failure, GiveUp, ServiceRoot, TokenError,
-        Version,
+        Applied, Call, Cause, Cloud, Deleted, Endpoint, Failure, GiveUp, Limits, ServiceRoot,
+        TokenError, Version,
     },
     types::{AccessToken, BuildError, ConnectionId, Fault, Guid, ItemId, Rule},
 };
@@ -244,13 +244,174 @@ fn after_a_failure_the_rest_of_its_key_is_skipped_if_so_wished() {
     }
     world.offer("a", delete());
     world.settle();
-    assert_eq!(world.out.len(), 2, "what is offered later goes");
-    for _ in 0..3 {
+    assert_eq!(world.keys_told(), ["a"; 4], "what is offered later is no better off");
+    for _ in 0..2 {
         world.answer(answer(204, None));
     }
     let summary = world.end();
     let progress = summary.progress;
-    assert_eq!((progress.ok, progress.failed, progress.skipped), (3, 1, 2));
+    assert_eq!((progress.ok, progress.failed, progress.skipped), (2, 1, 3));
+}
+
+#[test]
+fn a_key_whose_source_was_broken_keeps_back_what_comes_long_after_and_starts_anew_some_day() {
+    let mut world = world(|settings, _| {
+        settings.after_failure = AfterFailure::Skip;
+        settings.queue = 10;
+        settings.failures_in_a_row = None;
+    });
+    world.ingest.skip("a", bad(), world.now).unwrap();
+    world.settle();
+    let others = |world: &mut World<Deleted>, count| {
+        for _ in 0..count {
+            world.offer("b", delete());
+            world.settle();
+            world.answer(answer(204, None));
+        }
+    };
+    let last = |world: &World<Deleted>| matches!(world.told.last().unwrap().1.end, End::Ok(_));
+    for _ in 0..3 {
+        others(&mut world, 9);
+        world.offer("a", delete());
+        world.settle();
+        assert!(!last(&world), "its activities are for an item that is not there");
+    }
+    others(&mut world, 11);
+    world.offer("a", delete());
+    world.settle();
+    world.answer(answer(204, None));
+    assert!(last(&world));
+    let progress = world.end().progress;
+    assert_eq!((progress.ok, progress.skipped), (39, 4));
+}
+
+#[test]
+fn a_service_that_is_down_is_waited_for_and_costs_no_call() {
+    for down in [1.0, 5.0, 60.0, 200.0] {
+        for told in [None, Some("1"), Some("7")] {
+            let mut world = world(|settings, _| settings.in_flight = 25);
+            let began = world.now;
+            let (mut taken, mut failures, mut back) = (0_u64, 0_u32, None);
+            // The first of it goes well, and then nothing does for so long.
+            let is_down = |now: Tick| {
+                let since = now.since(began).as_secs_f64();
+                (2.0..2.0 + down).contains(&since)
+            };
+            while taken < 3000 || !world.out.is_empty() {
+                while taken < 3000 && world.ingest.room() > 0 {
+                    world.offer(["a", "b", "c", "d", "e", "f"][taken as usize % 6], delete());
+                    taken += 1;
+                }
+                world.settle();
+                if world.out.is_empty() {
+                    world.wait();
+                    continue;
+                }
+                world.later(0.01);
+                let answer = match is_down(world.now) {
+                    true => answer(503, told),
+                    false => answer(204, None),
+                };
+                failures += u32::from(answer.status() == 503);
+                let over = world.now.since(began).as_secs_f64() - 2.0 - down;
+                if over >= 0.0 {
+                    back.get_or_insert(over);
+                }
+                world.answer(answer);
+            }
+            world.ingest.close();
+            let summary = world.end();
+            assert_eq!(summary.ending, Ending::Complete, "{down} s, {told:?}");
+            assert_eq!(summary.progress.failed, 0, "{down} s, {told:?}: {:?}", world.told.last());
+            // Those that were out, and then one now and then.
+            let most = 25.0 + down * 1.1 + 20.0;
+            assert!(f64::from(failures) < most, "{failures} in {down} s, {told:?}");
+            // At most the longest of our own waits.
+            assert!(back.unwrap() <= 31.0, "{back:?} s after an outage of {down} s, {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_service_that_stays_down_ends_the_run_with_a_verdict() {
+    let mut world = world(|settings, _| settings.in_flight = 25);
+    let began = world.now;
+    let mut taken = 0;
+    let keys: Vec<&'static str> =
+        (0..200).map(|key| &*Box::leak(format!("k{key}").into_boxed_str())).collect();
+    while world.summary.is_none() {
+        while world.ingest.room() > 0 {
+            world.offer(keys[taken % 200], delete());
+            taken += 1;
+        }
+        world.settle();
+        match world.out.is_empty() {
+            true if world.summary.is_none() => world.wait(),
+            true => {}
+            false => {
+                world.later(0.01);
+                world.answer(answer(503, None));
+            }
+        }
+    }
+    let ending = world.summary.as_ref().unwrap().ending;
+    assert!(matches!(ending, Ending::FailuresInARow(_)), "{ending:?}");
+    let minutes = world.now.since(began).as_secs_f64() / 60.0;
+    assert!((5.0..15.0).contains(&minutes), "{minutes} minutes");
+}
+
+#[test]
+fn what_was_decided_does_not_go_out_after_a_stop_nor_when_its_time_is_over() {
+    for stopped in [true, false] {
+        let mut limits = Limits::default();
+        limits.body = 4_000;
+        let root = ServiceRoot::v1().with_limits(limits);
+        let mut settings = IngestSettings::default();
+        settings.packing = Packing::Batches;
+        let now = Tick::new(seconds(100.0));
+        let start = Start::new(root.clone(), Policy::default(), 1, now);
+        let mut shared = Shared::default();
+        let mut ingest: Ingest<&str, _> = Ingest::new(settings, &start);
+        let connection = ConnectionId::new("contosohr").unwrap();
+        for key in ["a", "b", "c", "d"] {
+            // No two of them fit one batch.
+            let item = ExternalItem::builder(ItemId::new(key).unwrap())
+                .acl(Acl::everyone(Guid::from(7)))
+                .property("title", "t".repeat(3_000))
+                .build()
+                .unwrap();
+            ingest.offer(key, PutItem::new(&connection, &item).call(&root).unwrap(), now).unwrap();
+        }
+        let IngestStep::Token(need) = ingest.poll(now, &mut shared) else { panic!() };
+        let token = Token::new(AccessToken::new("t").unwrap());
+        ingest.on_token(need.lease, now, Ok(token), &mut shared);
+        let IngestStep::Send(first) = ingest.poll(now, &mut shared) else { panic!() };
+        assert_eq!(first.deadline, now + first.timeout);
+        let later = now + seconds(if stopped { 1.0 } else { 150.0 });
+        if stopped {
+            ingest.stop();
+        }
+        let (mut sent, mut told) = (Vec::new(), Vec::new());
+        loop {
+            match ingest.poll(later, &mut shared) {
+                IngestStep::Send(attempt) => {
+                    assert_eq!(attempt.deadline, later + attempt.timeout);
+                    sent.push(attempt);
+                }
+                IngestStep::Done(key, outcome) => told.push((key, outcome)),
+                _ => break,
+            }
+        }
+        assert_eq!(sent.len(), if stopped { 0 } else { 3 }, "{sent:?}");
+        assert_eq!(ingest.progress(later).sent, 1 + sent.len() as u64);
+        if stopped {
+            assert_eq!(told.len(), 3);
+            for (_, outcome) in &told {
+                assert!(matches!(outcome.end, End::Skipped(SkipReason::RunEnded)), "{outcome:?}");
+                assert_eq!((outcome.attempts, outcome.first_sent), (0, None));
+            }
+        }
+    }
 }
 
 #[test]
@@ -438,7 +599,7 @@ fn a_stop_waits_for_what_is_out_and_gives_the_rest_back() {
         world.offer(key, delete());
     }
     world.settle();
-    world.answer(answer(503, Some("60")));
+    world.answer(answer(503, None));
     assert_eq!(world.out.len(), 2);
     world.ingest.stop();
     world.settle();
@@ -612,7 +773,9 @@ fn progress_tells_the_rate_of_late_and_the_time_left() {
     assert_eq!(world.ingest.progress(world.now).left, Some(Duration::ZERO), "there are more");
     world.later(11.0);
     assert_eq!(world.ingest.progress(world.now).rate, 0.0);
+    world.ingest.expect(400);
     assert_eq!(world.ingest.progress(world.now).left, None, "at that rate never");
+    assert_eq!(world.ingest.progress(world.now).expected, Some(400));
 }
 
 #[test]
@@ -639,7 +802,7 @@ fn waiting_for_others_costs_a_call_no_time() {
     world.offer("a", delete());
     world.offer("b", delete());
     world.settle();
-    world.answer(answer(503, Some("1")));
+    world.answer(answer(503, None));
     assert_eq!(world.out.len(), 1, "while it waits the other goes");
     world.later(50.0);
     world.answer(answer(204, None));

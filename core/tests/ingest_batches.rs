@@ -12,8 +12,8 @@ use graphfeed_core::{
         ExternalItem, Identity, PutItem, StoredItem,
     },
     machine::{
-        Attempt, End, Ending, Ingest, IngestSettings, IngestStep, Outcome, Packing, Policy, Shared,
-        Start, Summary, Tick, Token,
+        Attempt, End, Ending, Event, EventKind, Ingest, IngestSettings, IngestStep, Outcome,
+        Packing, Policy, Shared, Start, Summary, Tick, Token,
     },
     protocol::{
         Answer, Applied, Call, DecodeError, Deleted, Endpoint, Failure, Limits, PathArgs, Route,
@@ -535,6 +535,55 @@ fn a_batch_that_is_refused_for_being_one_is_taken_apart() {
         let End::Ok(reply) = &world.only(2).end else { panic!("{status}") };
         assert_eq!(reply.value, Done::Deleted(Deleted::Now), "{status}");
     }
+}
+
+#[test]
+fn a_refusal_of_the_batch_that_broke_off_is_one_all_the_same() {
+    for status in [400, 404, 413] {
+        let mut world = world(|_, policy| policy.attempts = 1);
+        open(&mut world);
+        world.offer(1, put(1));
+        world.offer(2, add(2));
+        let batch = world.take();
+        world.fail(&batch, Failure::maybe_sent("broke off").with_partial(plain(status)));
+        assert!(world.told.is_empty(), "{status}: {:?}", world.told);
+        world.finish();
+        for key in [1, 2] {
+            assert!(matches!(world.only(key).end, End::Ok(_)), "{status}: {:?}", world.only(key));
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_no_call_in_a_batch_is_one() {
+    let mut limits = Limits::default();
+    limits.batch = 0;
+    let root = ServiceRoot::v1().with_limits(limits);
+    let mut world = world_at(root.clone(), |_, _| {});
+    for key in 0..30 {
+        world.offer(key, put_of(&root, key, 1));
+    }
+    assert_eq!(world.finish().progress.ok, 30);
+}
+
+#[test]
+fn what_a_batch_answers_that_is_nobodys_is_told() {
+    let mut world = opened();
+    world.shared.observe(true);
+    world.offer(1, put(1));
+    world.offer(2, put(2));
+    let batch = world.take();
+    let answers = parts(&batch.request);
+    let stray = json!({"id": "17", "status": 200});
+    world.shared.take_events();
+    world.respond(&batch, batch_answer(&[well(&answers[0]), stray.clone(), well(&answers[1])]));
+    let id: Guid = batch.request.headers()["client-request-id"].to_str().unwrap().parse().unwrap();
+    let told: Vec<_> = world.shared.take_events().into_iter().filter(|it| it.call == id).collect();
+    let [Event { operation: "Batch", kind: EventKind::Strays { strays, .. }, .. }] = &*told else {
+        panic!("{told:?}");
+    };
+    assert_eq!(strays.len(), 1);
+    assert_eq!(serde_json::from_str::<Value>(strays[0].get()).unwrap(), stray);
 }
 
 #[test]

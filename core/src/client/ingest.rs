@@ -234,6 +234,7 @@ impl<K: Ord + Clone, U, H: AsRef<Hub>> Course<K, U, H> {
             end,
             attempts: 0,
             maybe_applied: false,
+            repeated_in_doubt: false,
             offered: now,
             first_sent: None,
             done: now,

@@ -49,6 +49,9 @@ fn tell(event: &Event) {
             let wait_ms = until.since(event.at).as_millis() as u64;
             warn!(target: TARGET, ?lane, wait_ms, "throttled");
         }
+        EventKind::Strays { strays } => {
+            warn!(target: TARGET, count = strays.len(), "what belongs to no part");
+        }
         EventKind::GaveUp { reason } => warn!(target: TARGET, ?reason, "gave up"),
         EventKind::Done { attempts, success } => {
             info!(target: TARGET, attempts, success, "done");

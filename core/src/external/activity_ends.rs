@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     machine::{End, Outcome},
-    protocol::{Advice, Applied, Endpoint, PublicError, Repeat},
+    protocol::{Advice, Applied, Endpoint, PublicError},
 };
 
 /// What became of each activity of one call of an [`Ingest`](crate::machine::Ingest), in the order
@@ -198,9 +198,7 @@ impl ActivityEnds {
                 AddedActivities::all_unknown(sent)
             }
         };
-        let may_be_twice = outcome.maybe_applied && outcome.attempts > 1;
-        let may_be_twice = may_be_twice && call.repeat() == Repeat::Freely;
-        Some(Self { added, not_stored, may_be_twice })
+        Some(Self { added, not_stored, may_be_twice: outcome.repeated_in_doubt })
     }
 
     /// Each activity as it was sent, with its end.
@@ -241,8 +239,11 @@ impl ActivityEnds {
     /// Those that may well be stored if they are sent again as they are, in the order in which
     /// they were sent: refused with the [advice](PublicError::advice) to repeat, or not stored
     /// because their call was skipped or [given up](crate::protocol::Error::why_given_up). None of
-    /// unknown fate is among them.
+    /// unknown fate is among them, nor any that [may be there](Self::may_be_twice) already.
     pub fn repeatable(&self) -> Vec<ExternalActivity> {
+        if self.may_be_twice {
+            return Vec::new();
+        }
         let whole = self.not_stored.is_some_and(|why| why.repeatable);
         let is_repeatable = |end: ActivityEnd<'_>| match end {
             ActivityEnd::Refused(error) => error.advice() == Advice::Repeat,

@@ -461,7 +461,7 @@ impl Machine for Run {
         if let Some(current) = &mut self.current {
             current.exchange.on_response(ticket, now, response, shared);
             // At once, lest a call of another thread pass a gate that a part has to close.
-            if let Some(whole) = current.exchange.take_outcome() {
+            if let Some(whole) = current.exchange.outcome() {
                 self.settle(whole, now, shared);
             }
         }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::Tick;
 use crate::{
     protocol::{GiveUp, Lane, Sent},
-    types::Guid,
+    types::{Guid, RawJson},
 };
 
 /// One decision about one call.
@@ -75,6 +75,13 @@ pub enum EventKind {
         lane: Lane,
         /// Until when.
         until: Tick,
+    },
+    /// The answer to a batch says something that belongs to none of its parts: under an id that was
+    /// not sent, under one twice, or in no readable shape. The call is the batch.
+    #[non_exhaustive]
+    Strays {
+        /// What it says.
+        strays: Vec<RawJson>,
     },
     /// The call gives up on repeating.
     #[non_exhaustive]

@@ -47,6 +47,8 @@ pub struct Exchange<T> {
     repeats: u32,
     // Once an attempt may have been carried out, no later refusal takes that back.
     maybe_applied: bool,
+    // An attempt went out after one that may have been carried out.
+    repeated_in_doubt: bool,
     new_connection: bool,
     // The service has refused a token of this call before.
     token_refused: bool,
@@ -101,6 +103,7 @@ impl<T> Exchange<T> {
             held: None,
             repeats: 0,
             maybe_applied: false,
+            repeated_in_doubt: false,
             new_connection: false,
             token_refused: false,
             token_failures: None,
@@ -150,7 +153,7 @@ impl<T> Exchange<T> {
         self.held.is_some()
     }
 
-    /// The outcome, once there is one; it comes once.
+    /// The outcome, once there is one, as [`Step::Done`] would tell it; it comes once.
     pub(super) fn outcome(&mut self) -> Option<Result<Reply<T>, Error>> {
         match self.told() {
             Step::Done(result) => Some(result),
@@ -177,6 +180,18 @@ impl<T> Exchange<T> {
                 self.on_failure(ticket, now, late, shared);
             }
             _ => {}
+        }
+    }
+
+    /// The attempt does not go out after all, as if it had never been decided.
+    pub(super) fn withdraw(&mut self, ticket: Ticket, now: Tick, shared: &mut Shared) {
+        if let Some((sent_at, _, pass)) = self.end_attempt(ticket) {
+            if let Some(pass) = pass {
+                shared.release(self.call.lanes(), pass);
+            }
+            self.attempts -= 1;
+            self.state = State::Ready(now);
+            self.hold(sent_at);
         }
     }
 
@@ -224,6 +239,12 @@ impl<T> Exchange<T> {
     /// ones came to: of a batch, what its parts do not know of themselves.
     pub fn maybe_applied(&self) -> bool {
         self.maybe_applied
+    }
+
+    /// Whether an attempt went out after one that may have been carried out: then that may have
+    /// happened twice.
+    pub(super) fn repeated_in_doubt(&self) -> bool {
+        self.repeated_in_doubt
     }
 
     fn tell(&self, shared: &mut Shared, at: Tick, kind: EventKind) {
@@ -320,6 +341,7 @@ impl<T> Exchange<T> {
             }
         };
         self.attempts += 1;
+        self.repeated_in_doubt |= self.maybe_applied;
         self.held = None;
         self.waiting = None;
         let ticket = shared.ticket();
@@ -458,14 +480,6 @@ impl<T> Exchange<T> {
     fn stop(&mut self, now: Tick, error: Error, shared: &mut Shared) {
         let error = explained(error, self.call.route(), shared);
         self.finish(now, Err(error), shared);
-    }
-
-    /// The outcome, once there is one, as [`Step::Done`] would tell it.
-    pub(super) fn take_outcome(&mut self) -> Option<Result<Reply<T>, Error>> {
-        match self.told() {
-            Step::Done(outcome) => Some(outcome),
-            _ => None,
-        }
     }
 }
 

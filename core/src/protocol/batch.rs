@@ -165,7 +165,7 @@ impl WrittenBatch {
         route: &Route,
         request: &http::Request<Bytes>,
     ) -> Result<bool, BuildError> {
-        if self.count >= self.root.limits().batch {
+        if self.count >= self.root.limits().batch.max(1) {
             return Ok(false);
         }
         let before = self.body.len();
@@ -354,5 +354,8 @@ impl Endpoint for Whole<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<BatchAnswer, DecodeError> {
         BatchAnswer::read(answer)
+    }
+    fn is_complete(answer: &BatchAnswer) -> bool {
+        answer.is_complete()
     }
 }

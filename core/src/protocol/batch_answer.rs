@@ -69,6 +69,14 @@ impl BatchAnswer {
         answer.json_in_place().map(|responses| Self::slices(responses, answer.body()))
     }
 
+    /// Whether each of its parts was answered with a success.
+    pub(super) fn is_complete(&self) -> bool {
+        self.responses.iter().all(|entry| {
+            let status = serde_json::from_slice::<Entry<'_>>(entry).ok().and_then(|it| it.status);
+            status.is_some_and(|status| text(status).starts_with('2'))
+        })
+    }
+
     fn read_body(body: &Bytes) -> serde_json::Result<Self> {
         serde_json::from_slice(body).map(|responses| Self::slices(responses, body))
     }
@@ -119,6 +127,12 @@ pub(crate) fn take_apart(count: usize, whole: &http::Response<Bytes>) -> Option<
         }
         Err(_) => None,
     }
+}
+
+/// What the answer to a batch of `count` parts says that belongs to none of them.
+pub(crate) fn strays(count: usize, whole: &http::Response<Bytes>) -> Vec<RawJson> {
+    let read = BatchAnswer::read_body(whole.body());
+    read.map_or_else(|_| Vec::new(), |answer| answers(count, answer.responses, whole.headers()).1)
 }
 
 /// One answer for each of so many parts, and what belongs to nobody.

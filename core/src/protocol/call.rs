@@ -88,8 +88,10 @@ impl<T> Call<T> {
         own.into_iter().chain(of_parts.map(|(lane, key)| (*lane, &**key)))
     }
 
-    /// The same call, of whose answer only status, headers and body are wanted.
-    pub(crate) fn untyped(&self) -> Call<()> {
+    /// The same call, of whose answer only status, headers and body are wanted, so that calls of
+    /// several kinds fit one queue. Whether it was [complete](Reply::complete) is not asked then;
+    /// [`Endpoint::call_into`](super::Endpoint::call_into) keeps that, and the value.
+    pub fn untyped(&self) -> Call<()> {
         Call {
             route: self.route,
             repeat: self.repeat,

@@ -31,7 +31,7 @@ pub(crate) use availability::OnlyIn;
 pub(crate) use batch::WrittenBatch;
 pub use batch::{Batch, NotTaken};
 pub use batch_answer::{BatchAnswer, PartOutcomes};
-pub(crate) use batch_answer::{PartAnswer, take_apart};
+pub(crate) use batch_answer::{PartAnswer, strays, take_apart};
 pub use call::{Call, Reply};
 pub use created::Created;
 pub use deleted::Deleted;

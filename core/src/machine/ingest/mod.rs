@@ -4,7 +4,10 @@
 //! go as fast as it may, and tells what became of each. How one call fares is the business of its
 //! [`Exchange`], how fast a lane goes that of its [`Pace`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -24,11 +27,11 @@ use packing::{Packed, Unpacked, pack};
 use tally::Tally;
 
 use super::{
-    Attempt, Exchange, Lease, Machine, Policy, Shared, Start, Step, Tick, Ticket, Token,
-    exchange::Stage, random::Random,
+    Attempt, Event, Exchange, Lease, Machine, Policy, Shared, Start, Step, Tick, Ticket, Token,
+    exchange::Stage, random::Random, retry,
 };
 use crate::{
-    protocol::{Call, Error, Failure, Lane, PartAnswer, ServiceRoot, TokenError, retry_after},
+    protocol::{Batch, Call, Error, Failure, Lane, ServiceRoot, TokenError, retry_after},
     types::{BuildError, Fault, Guid, Rule},
 };
 
@@ -106,6 +109,9 @@ pub struct Ingest<K, T> {
     free: Vec<usize>,
     // The last offer of each key.
     keys: BTreeMap<K, usize>,
+    // Keys that have failed, with how many offers had been taken by the last one of them; oldest
+    // first. Only where what follows is skipped.
+    failed: VecDeque<(u64, K)>,
     lanes: Vec<LaneState>,
     lane_names: BTreeMap<Lane, BTreeMap<Box<str>, usize>>,
     // The lane that is asked first, so that none starves.
@@ -140,6 +146,7 @@ struct Item<K, T> {
     first_sent: Option<Tick>,
     attempts: u32,
     maybe_applied: bool,
+    repeated_in_doubt: bool,
     done: Tick,
 }
 
@@ -162,13 +169,27 @@ struct Out {
 
 #[derive(Debug)]
 struct LaneState {
+    lane: Lane,
+    key: Box<str>,
     pace: Pace,
+    outage: Outage,
     // Those that have gone out before go first.
     again: VecDeque<usize>,
     fresh: VecDeque<usize>,
     // A lane of calls that stand for themselves has no gate.
     gated: bool,
 }
+
+/// How long the service of a lane has been failing.
+#[derive(Debug, Default)]
+struct Outage {
+    // In a row.
+    failures: u32,
+    since: Option<Tick>,
+}
+
+/// So many failures in a row are no longer those of single calls.
+const FAILURES_OF_AN_OUTAGE: u32 = 5;
 
 impl<K: Ord + Clone, T> Ingest<K, T> {
     /// Starts a run, with the root, the policy of each call, the seed and the time from `start`.
@@ -181,6 +202,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             items: Vec::new(),
             free: Vec::new(),
             keys: BTreeMap::new(),
+            failed: VecDeque::new(),
             lanes: Vec::new(),
             lane_names: BTreeMap::new(),
             turn: 0,
@@ -242,6 +264,10 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
 
     fn take(&mut self, key: K, call: Option<Call<T>>, refused: Option<End<T>>, now: Tick) {
         self.tally.offered();
+        let refused = match refused {
+            None if self.has_failed(&key) => Some(End::Skipped(SkipReason::EarlierFailed)),
+            refused => refused,
+        };
         let lane = match (&call, &refused) {
             (Some(call), None) => self.lane(call),
             _ => 0,
@@ -259,6 +285,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             first_sent: None,
             attempts: 0,
             maybe_applied: false,
+            repeated_in_doubt: false,
             done: now,
         };
         let index = match self.free.pop() {
@@ -281,6 +308,20 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
                 self.ready(index, now);
             }
         }
+    }
+
+    /// Whether what comes under this key is skipped for what became of one before.
+    fn has_failed(&mut self, key: &K) -> bool {
+        let (seen, queue) = (self.tally.seen(), self.settings.queue as u64);
+        while self.failed.front().is_some_and(|(at, _)| at + queue < seen) {
+            self.failed.pop_front();
+        }
+        let Some(at) = self.failed.iter().position(|(_, failed)| failed == key) else {
+            return false;
+        };
+        self.failed.remove(at);
+        self.failed.push_back((seen, key.clone()));
+        true
     }
 
     /// So many offers will have come in all, as far as is known: what the time
@@ -310,8 +351,16 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
     /// more.
     pub fn poll(&mut self, now: Tick, shared: &mut Shared) -> IngestStep<K, T> {
         loop {
-            if let Some(step) = self.steps.pop_front() {
-                return step;
+            match self.steps.pop_front() {
+                // Decided when all was well, and nobody has come for it since.
+                Some(IngestStep::Send(attempt))
+                    if self.ending.is_some() || now >= attempt.deadline =>
+                {
+                    self.withdraw(attempt.ticket, now, shared);
+                    continue;
+                }
+                Some(step) => return step,
+                None => {}
             }
             if let Some(index) = self.over.pop_front() {
                 return self.tell(index, now);
@@ -359,25 +408,19 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         {
             self.hold_up(batch.members(), now + wait, shared);
         }
-        match batch.answered(response) {
-            Unpacked::Each(answers) => self.answers(answers, now, shared),
-            Unpacked::All(members, answer) => {
-                for ticket in members {
-                    self.response(ticket, now, answer.clone(), shared);
-                }
-            }
-            Unpacked::Apart(members, answer) => {
-                for ticket in members {
-                    self.goes_alone(ticket, now, answer.clone(), shared);
-                }
-            }
+        if shared.is_observed()
+            && let Some(kind) = batch.strays(&response)
+        {
+            let (call, operation) = (batch.id, Batch::<T>::ROUTE.name);
+            shared.tell(|| Event { at: now, call, operation, kind });
         }
+        self.unpack(batch.answered(response), now, shared);
     }
 
     /// No answer came. One for an attempt that is no longer waited for is ignored.
     pub fn on_failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
         match self.batch(ticket) {
-            Some(batch) => self.answers(batch.failed(&failure), now, shared),
+            Some(batch) => self.unpack(batch.failed(&failure), now, shared),
             None => self.failure(ticket, now, failure, shared),
         }
     }
@@ -413,6 +456,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         self.items.clear();
         self.free.clear();
         self.keys.clear();
+        self.failed.clear();
         self.lanes.clear();
         self.lane_names.clear();
         self.out.clear();
@@ -438,7 +482,10 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         let index = self.lanes.len();
         names.insert(name.into(), index);
         self.lanes.push(LaneState {
+            lane,
+            key: name.into(),
             pace: Pace::new(self.settings.in_flight),
+            outage: Outage::default(),
             again: VecDeque::new(),
             fresh: VecDeque::new(),
             gated: lane != Lane::None,
@@ -480,6 +527,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         if let Work::Under(exchange) = &item.work {
             item.attempts = exchange.attempts();
             item.maybe_applied = exchange.maybe_applied();
+            item.repeated_in_doubt = exchange.repeated_in_doubt();
         }
         item.work = Work::Over(end);
         item.done = now;
@@ -512,11 +560,25 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         }
     }
 
-    fn answers(&mut self, answers: Vec<(Ticket, PartAnswer)>, now: Tick, shared: &mut Shared) {
-        for (ticket, answer) in answers {
-            match answer {
-                Ok(response) => self.response(ticket, now, response, shared),
-                Err(failure) => self.failure(ticket, now, failure, shared),
+    fn unpack(&mut self, unpacked: Unpacked, now: Tick, shared: &mut Shared) {
+        match unpacked {
+            Unpacked::Each(answers) => {
+                for (ticket, answer) in answers {
+                    match answer {
+                        Ok(response) => self.response(ticket, now, response, shared),
+                        Err(failure) => self.failure(ticket, now, failure, shared),
+                    }
+                }
+            }
+            Unpacked::All(members, answer) => {
+                for ticket in members {
+                    self.response(ticket, now, answer.clone(), shared);
+                }
+            }
+            Unpacked::Apart(members, answer) => {
+                for ticket in members {
+                    self.goes_alone(ticket, now, answer.clone(), shared);
+                }
             }
         }
     }
@@ -528,13 +590,50 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         response: http::Response<Bytes>,
         shared: &mut Shared,
     ) {
-        let Some(index) = self.answered(ticket, Some(response.status()), now) else {
+        let status = response.status();
+        let Some(index) = self.answered(ticket, Some(status), now) else {
             return;
         };
+        match is_failing(status) {
+            true => self.out_of_order(index, retry_after(response.headers()), now, shared),
+            false => self.in_order(index),
+        }
         if let Work::Under(exchange) = &mut self.item(index).work {
             exchange.on_response(ticket, now, response, shared);
         }
         self.settle(index, now);
+    }
+
+    /// The service of this item's lane works.
+    fn in_order(&mut self, index: usize) {
+        let lane = self.item(index).lane;
+        self.lanes[lane].outage = Outage::default();
+    }
+
+    /// The service of this item's lane fails. If it says until when, or fails again and again, the
+    /// lane waits, and then one call goes first; for what is thrown at a service that is down
+    /// costs attempts and brings nothing. One that stays down for longer than a call has is not
+    /// waited for: the failures of the calls tell it then.
+    fn out_of_order(
+        &mut self,
+        index: usize,
+        told: Option<Duration>,
+        now: Tick,
+        shared: &mut Shared,
+    ) {
+        let lane = self.item(index).lane;
+        let state = &mut self.lanes[lane];
+        let Outage { failures, since } = &mut state.outage;
+        *failures += 1;
+        let since = *since.get_or_insert(now);
+        let own = failures
+            .checked_sub(FAILURES_OF_AN_OUTAGE)
+            .map(|more| retry::backoff(more + 1, &self.policy, &mut self.random));
+        if let Some(wait) = told.max(own)
+            && now.since(since) < self.policy.total
+        {
+            shared.throttle(state.lane, &state.key, now + wait);
+        }
     }
 
     fn failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
@@ -542,10 +641,34 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         let Some(index) = self.answered(ticket, status, now) else {
             return;
         };
+        // What no repeat can cure is no outage.
+        if !failure.is_permanent() && status.is_none_or(is_failing) {
+            self.out_of_order(index, None, now, shared);
+        }
         if let Work::Under(exchange) = &mut self.item(index).work {
             exchange.on_failure(ticket, now, failure, shared);
         }
         self.settle(index, now);
+    }
+
+    /// The request does not go out after all.
+    fn withdraw(&mut self, ticket: Ticket, now: Tick, shared: &mut Shared) {
+        let tickets = match self.batch(ticket) {
+            Some(batch) => batch.members().to_vec(),
+            None => vec![ticket],
+        };
+        for ticket in tickets {
+            let Some(index) = self.answered(ticket, None, now) else {
+                continue;
+            };
+            self.tally.not_sent();
+            let item = self.item(index);
+            if let Work::Under(exchange) = &mut item.work {
+                exchange.withdraw(ticket, now, shared);
+                item.first_sent = item.first_sent.filter(|_| exchange.attempts() > 0);
+            }
+            self.settle(index, now);
+        }
     }
 
     /// Its batch was refused for being one.
@@ -628,6 +751,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         exchange.expire(now, shared);
         if let Some(ticket) = ticket {
             self.answered(ticket, None, now);
+            self.out_of_order(index, None, now, shared);
             // Whoever sends may never tell what became of a batch that nobody waits for.
             self.batches.retain_mut(|batch| !batch.forget(ticket));
         }
@@ -710,7 +834,9 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         }
         match self.settings.packing {
             Packing::Singles => 1,
-            Packing::Batches => free.min(state.pace.together()).min(self.root.limits().batch),
+            Packing::Batches => {
+                free.min(state.pace.together()).min(self.root.limits().batch.max(1))
+            }
         }
     }
 
@@ -796,7 +922,8 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         let item = self.items[index].take().expect("what is over is told once");
         self.free.push(index);
         let Item { key, call, work, next_of_key, offered, first_sent, done, .. } = item;
-        let (attempts, maybe_applied) = (item.attempts, item.maybe_applied);
+        let (maybe_applied, repeated_in_doubt) = (item.maybe_applied, item.repeated_in_doubt);
+        let attempts = item.attempts;
         let Work::Over(end) = work else {
             unreachable!("only what is over is told");
         };
@@ -809,20 +936,31 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         if self.ending.is_none() {
             self.ending = self.tally.too_many_failures(&self.settings);
         }
+        let skips = failed && self.settings.after_failure == AfterFailure::Skip;
         match next_of_key {
             None => {
                 self.keys.remove(&key);
+                if skips && self.ending.is_none() && !self.failed.iter().any(|(_, it)| *it == key) {
+                    self.failed.push_back((self.tally.seen(), key.clone()));
+                }
             }
             Some(next) if self.ending.is_some() => self.skipped(next, SkipReason::RunEnded, now),
-            Some(next) if failed && self.settings.after_failure == AfterFailure::Skip => {
+            Some(next) if skips => {
                 self.skipped(next, SkipReason::EarlierFailed, now);
             }
             Some(next) => self.ready(next, now),
         }
-        IngestStep::Done(
-            key,
-            Outcome { call, end, attempts, maybe_applied, offered, first_sent, done },
-        )
+        let outcome = Outcome {
+            call,
+            end,
+            attempts,
+            maybe_applied,
+            repeated_in_doubt,
+            offered,
+            first_sent,
+            done,
+        };
+        IngestStep::Done(key, outcome)
     }
 
     fn summary(&self, now: Tick) -> Summary {
@@ -837,4 +975,11 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
 
 fn sooner(until: &mut Option<Tick>, at: Tick) {
     *until = Some(until.map_or(at, |until| until.min(at)));
+}
+
+/// Whether an answer says that the service does not work, rather than what it thinks of the call.
+fn is_failing(status: StatusCode) -> bool {
+    status.is_server_error()
+        && !matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::INSUFFICIENT_STORAGE)
+        || status == StatusCode::REQUEST_TIMEOUT
 }

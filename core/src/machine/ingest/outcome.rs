@@ -1,6 +1,6 @@
 //! What a bulk run is told and what it tells: plain data.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crate::{
     machine::{Attempt, Tick, TokenNeed},
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct IngestSettings {
-    /// The most calls out at a time. 25 by default, what
+    /// The most calls out at a time, those in a batch counted one by one. 25 by default, what
     /// [Microsoft allows for a connection](https://learn.microsoft.com/graph/connecting-external-content-connectors-overview).
     pub in_flight: usize,
     /// The most offers that are taken before their outcomes are told, those in flight among them.
@@ -30,7 +30,7 @@ pub struct IngestSettings {
     pub packing: Packing,
     /// What becomes of the calls of a key after one of them has failed.
     pub after_failure: AfterFailure,
-    /// So many failures in a row end the run. 100 by default.
+    /// So many failures in a row end the run, those of the source among them. 100 by default.
     pub failures_in_a_row: Option<u32>,
     /// So many failures among the last outcomes end the run. Half of 1000 by default.
     pub failure_share: Option<FailureShare>,
@@ -47,7 +47,10 @@ pub enum Packing {
     /// ([20](https://learn.microsoft.com/graph/json-batching)) and may go at the time. It saves
     /// round trips and nothing else: the service throttles each part for itself, and each counts
     /// as a call here, in what is in flight as in the pace; but the slowest of them holds up the
-    /// answer to all. A call that goes into no batch, for it is too long, goes by itself.
+    /// answer to all: of the 25 calls that are out by default, one that hangs holds up twenty, so
+    /// that more [in flight](IngestSettings::in_flight) and a longer
+    /// [queue](IngestSettings::queue) are called for. A source that is slower than the service
+    /// fills no batches. A call that goes into no batch, for it is too long, goes by itself.
     Batches,
 }
 
@@ -55,10 +58,12 @@ pub enum Packing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AfterFailure {
-    /// The next one goes.
+    /// The next one goes: activities, say, to an item that is not there.
     #[default]
     Continue,
-    /// Those that were offered by then are skipped.
+    /// They are skipped, whatever they are: the activities on an item that failed, but also a
+    /// delete behind an activity that did. A key that has failed starts anew when as many offers
+    /// of other keys have come since as the [queue](IngestSettings::queue) is long.
     Skip,
 }
 
@@ -130,6 +135,8 @@ pub struct Outcome<T> {
     /// Whether one of them failed and may have been carried out all the same, whatever the later
     /// ones came to.
     pub maybe_applied: bool,
+    /// Whether it was sent once more after such an attempt, and may have been carried out twice.
+    pub repeated_in_doubt: bool,
     /// When it was offered.
     pub offered: Tick,
     /// When its first attempt went out, if one did.
@@ -200,6 +207,9 @@ pub struct Progress {
     pub throttled_for: Duration,
     /// How many calls a second were answered lately, a 429 not counted.
     pub rate: f64,
+    /// How many offers there will have been in all; `None` where that was not
+    /// [said](super::Ingest::expect) and more may come.
+    pub expected: Option<u64>,
     /// How long the rest takes at that rate; `None` where the number of offers was not
     /// [said](super::Ingest::expect), or nothing was answered lately.
     pub left: Option<Duration>,
@@ -209,7 +219,7 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// What it came to: `seen` is the sum of `ok`, `failed` and `skipped`.
+    /// What it came to: `seen` is the sum of `ok`, `failed` and `skipped` now.
     pub progress: Progress,
     /// Why it ended.
     pub ending: Ending,
@@ -231,4 +241,38 @@ pub enum Ending {
     FailuresInARow(u32),
     /// So many of the last ones failed.
     FailureShare(FailureShare),
+}
+
+impl Summary {
+    /// How long it took.
+    pub fn took(&self) -> Duration {
+        self.ended.since(self.began)
+    }
+}
+
+/// The counts and the time, in one line.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Progress { seen, ok, failed, skipped, throttled_for, .. } = &self.progress;
+        let (took, held) = (self.took().as_secs_f64(), throttled_for.as_secs_f64());
+        write!(
+            f,
+            "seen {seen}, ok {ok}, failed {failed}, skipped {skipped} in {took:.1} s, throttled \
+             {held:.1} s; {}",
+            self.ending
+        )
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete => f.write_str("complete"),
+            Self::Stopped => f.write_str("stopped"),
+            Self::FailuresInARow(failures) => write!(f, "ended by {failures} failures in a row"),
+            Self::FailureShare(FailureShare { failures, of }) => {
+                write!(f, "ended by {failures} failures among the last {of}")
+            }
+        }
+    }
 }

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
 
 use crate::{
-    machine::{Attempt, Ticket},
-    protocol::{Failure, PartAnswer, Route, ServiceError, ServiceRoot, WrittenBatch, take_apart},
+    machine::{Attempt, EventKind, Ticket},
+    protocol::{
+        Failure, PartAnswer, Route, ServiceError, ServiceRoot, WrittenBatch, strays, take_apart,
+    },
     types::Guid,
 };
 
@@ -19,6 +21,8 @@ const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id
 #[derive(Debug)]
 pub(super) struct Packed {
     pub(super) ticket: Ticket,
+    /// What it is called on the way.
+    pub(super) id: Guid,
     members: Vec<Ticket>,
     waiting: usize,
 }
@@ -92,7 +96,7 @@ fn seal(
         new_connection: members.iter().any(|attempt| attempt.new_connection),
     };
     let members: Vec<Ticket> = members.iter().map(|attempt| attempt.ticket).collect();
-    vec![(whole, Some(Packed { ticket, waiting: members.len(), members }))]
+    vec![(whole, Some(Packed { ticket, id, waiting: members.len(), members }))]
 }
 
 impl Packed {
@@ -107,27 +111,51 @@ impl Packed {
         &self.members
     }
 
+    /// What the service says of it under this id, as far as it belongs to no attempt.
+    pub(super) fn strays(&self, answer: &http::Response<Bytes>) -> Option<EventKind> {
+        let strays = strays(self.members.len(), answer);
+        (!strays.is_empty()).then_some(EventKind::Strays { strays })
+    }
+
     pub(super) fn answered(self, answer: http::Response<Bytes>) -> Unpacked {
         if let Some(answers) = take_apart(self.members.len(), &answer) {
             return Unpacked::Each(self.members.into_iter().zip(answers).collect());
         }
         match answer.status() {
-            StatusCode::UNAUTHORIZED
-            | StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS => Unpacked::All(self.members, answer),
             // Something of it has failed, and what became of the rest is not said.
             StatusCode::FAILED_DEPENDENCY => {
-                Unpacked::Each(self.failed(&Failure::maybe_sent(ServiceError::read(answer))))
+                Unpacked::Each(self.each(&Failure::maybe_sent(ServiceError::read(answer))))
             }
-            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
-                Unpacked::All(self.members, answer)
-            }
-            _ => Unpacked::Apart(self.members, answer),
+            status if is_about_the_batch(status) => Unpacked::Apart(self.members, answer),
+            _ => Unpacked::All(self.members, answer),
         }
     }
 
-    pub(super) fn failed(self, failure: &Failure) -> Vec<(Ticket, PartAnswer)> {
+    /// The batch has no answer, or one that broke off, of which the status may say enough.
+    pub(super) fn failed(self, failure: &Failure) -> Unpacked {
+        match failure.partial() {
+            Some(answer) if is_about_the_batch(answer.status()) => {
+                Unpacked::Apart(self.members, answer.clone())
+            }
+            _ => Unpacked::Each(self.each(failure)),
+        }
+    }
+
+    fn each(self, failure: &Failure) -> Vec<(Ticket, PartAnswer)> {
         let each = |ticket| (ticket, Err(failure.of_part()));
         self.members.into_iter().map(each).collect()
     }
+}
+
+/// Whether a status is refused to a batch for being one.
+fn is_about_the_batch(status: StatusCode) -> bool {
+    let of_each = matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::FAILED_DEPENDENCY
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    let failed = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+    !(of_each || failed || status.is_success())
 }

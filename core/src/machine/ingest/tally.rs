@@ -49,6 +49,11 @@ impl Tally {
         self.progress.sent += 1;
     }
 
+    /// What was counted as sent was not.
+    pub(super) fn not_sent(&mut self) {
+        self.progress.sent -= 1;
+    }
+
     pub(super) fn throttled(&mut self) {
         self.progress.throttled += 1;
     }
@@ -74,9 +79,10 @@ impl Tally {
         }
         progress.rate = self.rate(now);
         let told = progress.ok + progress.failed + progress.skipped;
-        progress.left = all.and_then(|all| {
-            let rest = all.max(progress.seen) - told;
-            Duration::try_from_secs_f64(rest as f64 / progress.rate).ok()
+        progress.expected = all.map(|all| all.max(progress.seen));
+        progress.left = progress.expected.and_then(|all| match all - told {
+            0 => Some(Duration::ZERO),
+            rest => Duration::try_from_secs_f64(rest as f64 / progress.rate).ok(),
         });
         progress
     }
