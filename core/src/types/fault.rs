@@ -129,6 +129,8 @@ rules! {
     OtherRoot = "other-root",
     /// The operation takes this kind of token: a user's, or an application's.
     TokenKind = "token-kind",
+    /// A source gives what it has.
+    Source = "source",
 }
 
 impl fmt::Display for Rule {
@@ -226,6 +228,23 @@ pub struct BuildError {
 }
 
 impl BuildError {
+    /// For what a source cannot give, whatever its own error is: a row that cannot be read, a file
+    /// that is locked. A bulk run takes it in place of a call and tells it.
+    ///
+    /// ```
+    /// use graphfeed_core::types::{BuildError, Rule};
+    ///
+    /// let locked = std::io::Error::other("locked by another process");
+    /// let why = BuildError::source("row 7", &locked);
+    /// assert_eq!(why.to_string(), "row 7: locked by another process [source]");
+    /// assert!(why.breaks(Rule::Source));
+    /// ```
+    pub fn source(place: impl Into<Cow<'static, str>>, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let texts: Vec<String> = causes.map(ToString::to_string).collect();
+        Fault::new(Rule::Source, place, texts.join(": ")).into()
+    }
+
     /// The faults, at least one.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
