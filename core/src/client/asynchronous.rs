@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{
     AsyncClock, AsyncTokenSource, AsyncTransport, ClientBuilder, IngestRun, News,
-    hub::{Driving, Held, Hub},
+    hub::{Driving, Held, Hub, Voice},
     token_source::DynTokenSource,
 };
 use crate::{
@@ -316,16 +316,19 @@ impl<T: AsyncTransport + Send + Sync + 'static> AsyncClient<T> {
 }
 
 impl<T: AsyncTransport> Inner<T> {
-    /// Sends one attempt, and gives it up at that time.
-    pub(super) async fn send(
-        &self,
-        attempt: Attempt,
-        until: Tick,
-    ) -> Result<http::Response<Bytes>, Failure> {
-        let options = self.hub.options(&attempt);
+    /// Sends one attempt, unless its time is over, and gives it up when it is.
+    pub(super) async fn send(&self, attempt: Attempt) -> Result<http::Response<Bytes>, Failure> {
+        let (until, clock) = (attempt.deadline, &self.clock);
+        let options = self.hub.options(&attempt, clock.now())?;
         let sending = self.transport.send(attempt.request, &options);
+        let mut sleep = clock.sleep_until(until);
+        // A runtime may be late with its timers, where a handler has kept it from them.
+        let end = poll_fn(|context| match clock.now() >= until {
+            true => Poll::Ready(()),
+            false => sleep.as_mut().poll(context),
+        });
         // A transport may forget about time-outs; a call does not.
-        match before(sending, self.clock.sleep_until(until)).await {
+        match before(sending, end).await {
             Some(sent) => sent,
             None => Err(Failure::maybe_sent("no answer within the time of one attempt")),
         }
@@ -338,12 +341,14 @@ async fn drive<T: AsyncTransport, M: Machine>(
 ) -> Result<M::Output, Error> {
     let now = || inner.clock.now();
     let mut driving = Driving::new(machine, Held(Arc::clone(&inner)));
+    let mut voice = Voice::new(&inner.hub);
     loop {
         let (step, news) = driving.turn(now, |machine, now, shared| machine.poll(now, shared));
+        voice.tell(driving.take_events());
         match step {
             Step::Send(attempt) => {
-                let (ticket, until) = (attempt.ticket, now() + attempt.timeout);
-                let sent = inner.send(attempt, until).await;
+                let ticket = attempt.ticket;
+                let sent = inner.send(attempt).await;
                 driving.report(now, |machine, now, shared| match sent {
                     Ok(response) => machine.on_response(ticket, now, response, shared),
                     Err(failure) => machine.on_failure(ticket, now, failure, shared),

@@ -2,13 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use super::{
     ClientBuilder, Clock, IngestRun, TokenSource, Transport,
-    hub::{Driving, Held, Hub, value},
+    hub::{Driving, Held, Hub, Voice, value},
 };
 use crate::{
-    machine::{IngestSettings, Machine, Pages, Policy, SignIn, Start, Step, Task},
-    protocol::{Call, Endpoint, Error, Page, Reply, ServiceRoot},
+    machine::{Attempt, IngestSettings, Machine, Pages, Policy, SignIn, Start, Step, Task},
+    protocol::{Call, Endpoint, Error, Failure, Page, Reply, ServiceRoot},
 };
 
 /// Makes calls over a [`Transport`], with repeats, throttling and tokens taken care of, on the
@@ -215,13 +217,14 @@ impl<T: Transport> Client<T> {
         let inner = &*self.0;
         let now = || inner.clock.now();
         let mut driving = Driving::new(machine, Held(Arc::clone(&self.0)));
+        let mut voice = Voice::new(&inner.hub);
         loop {
             let (step, news) = driving.turn(now, |machine, now, shared| machine.poll(now, shared));
+            voice.tell(driving.take_events());
             match step {
                 Step::Send(attempt) => {
-                    let options = inner.hub.options(&attempt);
                     let ticket = attempt.ticket;
-                    let sent = inner.transport.send(attempt.request, &options);
+                    let sent = inner.send(attempt);
                     driving.report(now, |machine, now, shared| match sent {
                         Ok(response) => machine.on_response(ticket, now, response, shared),
                         Err(failure) => machine.on_failure(ticket, now, failure, shared),
@@ -237,6 +240,14 @@ impl<T: Transport> Client<T> {
                 Step::Done(result) => return result,
             }
         }
+    }
+}
+
+impl<T: Transport> Inner<T> {
+    /// Sends one attempt, unless its time is over.
+    pub(super) fn send(&self, attempt: Attempt) -> Result<http::Response<Bytes>, Failure> {
+        let options = self.hub.options(&attempt, self.clock.now())?;
+        self.transport.send(attempt.request, &options)
     }
 }
 

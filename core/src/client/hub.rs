@@ -13,7 +13,7 @@ use super::{AsyncClient, AsyncClock, AsyncTokenSource, AsyncTransport};
 use super::{Board, Client, Clock, News, SendOptions, TokenSource, Transport, lock};
 use crate::{
     machine::{Attempt, Budget, Event, Exchange, Ingest, Machine, Policy, Shared, Start, Tick},
-    protocol::{Call, Endpoint, Error, Reply, ServiceRoot},
+    protocol::{Call, Endpoint, Error, Failure, Reply, ServiceRoot},
     types::{BuildError, Fault, Rule},
 };
 
@@ -158,11 +158,16 @@ impl Hub {
         Ok(Exchange::new(call, &start.policy, start.seed, now))
     }
 
-    pub(super) fn options(&self, attempt: &Attempt) -> SendOptions {
-        SendOptions::default()
-            .with_timeout(attempt.timeout)
-            .with_new_connection(attempt.new_connection)
-            .with_max_body(self.settings.max_body)
+    /// How an attempt goes out now, which it does not any more when its machine has given it up.
+    pub(super) fn options(&self, attempt: &Attempt, now: Tick) -> Result<SendOptions, Failure> {
+        let left = attempt.deadline.since(now);
+        if left.is_zero() {
+            let late = "nobody came to send it within the time of one attempt";
+            return Err(Failure::not_sent(late));
+        }
+        let options = SendOptions::default().with_timeout(left);
+        let options = options.with_new_connection(attempt.new_connection);
+        Ok(options.with_max_body(self.settings.max_body))
     }
 }
 
@@ -188,18 +193,12 @@ impl<K: Ord + Clone, T> Abandon for Ingest<K, T> {
 pub(super) struct Driving<M: Abandon, H: AsRef<Hub>> {
     pub(super) machine: M,
     hub: H,
-    #[cfg(feature = "tracing")]
-    spans: super::tracing::Spans,
+    events: Vec<Event>,
 }
 
 impl<M: Abandon, H: AsRef<Hub>> Driving<M, H> {
     pub(super) fn new(machine: M, hub: H) -> Self {
-        Self {
-            machine,
-            hub,
-            #[cfg(feature = "tracing")]
-            spans: Default::default(),
-        }
+        Self { machine, hub, events: Vec::new() }
     }
 
     /// One step of the machine under the lock, and the news from before the lock was free again:
@@ -213,15 +212,7 @@ impl<M: Abandon, H: AsRef<Hub>> Driving<M, H> {
         let mut shared = lock(&hub.shared);
         let result = step(&mut self.machine, now(), &mut shared);
         let news = hub.board.news();
-        let events = shared.take_events();
-        drop(shared);
-        for event in &events {
-            #[cfg(feature = "tracing")]
-            self.spans.emit(event);
-            if let Some(observer) = &hub.settings.observer {
-                observer(event);
-            }
-        }
+        self.events.append(&mut shared.take_events());
         (result, news)
     }
 
@@ -234,13 +225,50 @@ impl<M: Abandon, H: AsRef<Hub>> Driving<M, H> {
         self.turn(now, step);
         self.hub.as_ref().board.publish();
     }
+
+    /// What its turns have decided since this was last asked, for a [`Voice`].
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Hands on what the machine holds.
+    pub(super) fn abandon(&mut self) {
+        let hub = self.hub.as_ref();
+        self.machine.abandon(&mut lock(&hub.shared));
+        hub.board.publish();
+    }
 }
 
 impl<M: Abandon, H: AsRef<Hub>> Drop for Driving<M, H> {
     fn drop(&mut self) {
-        let hub = self.hub.as_ref();
-        self.machine.abandon(&mut lock(&hub.shared));
-        hub.board.publish();
+        self.abandon();
+    }
+}
+
+/// Tells what a machine decides, on the thread of the one who drives it and while no lock is held.
+pub(super) struct Voice<'a> {
+    hub: &'a Hub,
+    #[cfg(feature = "tracing")]
+    spans: super::tracing::Spans,
+}
+
+impl<'a> Voice<'a> {
+    pub(super) fn new(hub: &'a Hub) -> Self {
+        Self {
+            hub,
+            #[cfg(feature = "tracing")]
+            spans: Default::default(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, events: Vec<Event>) {
+        for event in &events {
+            #[cfg(feature = "tracing")]
+            self.spans.emit(event);
+            if let Some(observer) = &self.hub.settings.observer {
+                observer(event);
+            }
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     machine::{
-        Attempt, End, Ingest, IngestSettings, IngestStep, Lease, Outcome, Progress, SkipReason,
-        Start, Summary, Tick, Ticket, Token, TokenNeed,
+        Attempt, End, Event, Ingest, IngestSettings, IngestStep, Lease, Outcome, Progress,
+        SkipReason, Start, Summary, Tick, Ticket, Token, TokenNeed,
     },
     protocol::{Call, TokenError},
     types::BuildError,
@@ -143,9 +143,18 @@ pub(super) enum Todo<K, U> {
 /// What takes its time.
 #[allow(clippy::large_enum_variant, reason = "it is moved once, and a box would be allocated")]
 pub(super) enum Job {
-    /// An answer later than that is not waited for.
-    Send(Attempt, Tick),
+    Send(Attempt),
     Token(TokenNeed),
+}
+
+impl Job {
+    /// When its machine gives it up, if it ever does.
+    pub(super) fn deadline(&self) -> Tick {
+        match self {
+            Self::Send(attempt) => attempt.deadline,
+            Self::Token(_) => Tick::MAX,
+        }
+    }
 }
 
 /// What came of a [`Job`].
@@ -184,13 +193,10 @@ impl<K: Ord + Clone, U, H: AsRef<Hub>> Course<K, U, H> {
             if stopped {
                 self.stop();
             }
-            let ((step, tick), news) =
-                self.driving.turn(&now, |ingest, now, shared| (ingest.poll(now, shared), now));
+            let (step, news) =
+                self.driving.turn(&now, |ingest, now, shared| ingest.poll(now, shared));
             return match step {
-                IngestStep::Send(attempt) => {
-                    let until = tick + attempt.timeout;
-                    Todo::Job(Job::Send(attempt, until))
-                }
+                IngestStep::Send(attempt) => Todo::Job(Job::Send(attempt)),
                 IngestStep::Token(need) => Todo::Job(Job::Token(need)),
                 IngestStep::Done(key, outcome) => Todo::Tell(IngestNews::Done(key, outcome)),
                 // A stop from before the news would not be among them.
@@ -258,17 +264,21 @@ impl<K: Ord + Clone, U, H: AsRef<Hub>> Course<K, U, H> {
         self.driving.machine.stop();
     }
 
-    /// The end, after which the source gives nothing more.
-    pub(super) fn finish(
-        self,
-        mut summary: Summary,
-        mut tell: impl FnMut(IngestNews<K, U>),
-    ) -> Summary {
-        for (key, outcome) in self.late {
-            summary.progress.seen += 1;
-            summary.progress.skipped += 1;
-            tell(IngestNews::Done(key, outcome));
-        }
-        summary
+    /// What was decided since this was last asked.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        self.driving.take_events()
+    }
+
+    /// Hands on what the run holds.
+    pub(super) fn abandon(&mut self) {
+        self.driving.abandon();
+    }
+
+    /// The end, after which the source gives nothing more: what is still to be told.
+    pub(super) fn finish(&mut self, summary: &mut Summary) -> Vec<IngestNews<K, U>> {
+        let late = std::mem::take(&mut self.late);
+        summary.progress.seen += late.len() as u64;
+        summary.progress.skipped += late.len() as u64;
+        late.into_iter().map(|(key, outcome)| IngestNews::Done(key, outcome)).collect()
     }
 }

@@ -7,16 +7,19 @@ use futures_core::Stream;
 use super::{
     AsyncClient, AsyncTransport, IngestNews, IngestRun,
     asynchronous::{Inner, wait},
-    hub::Held,
+    hub::{Held, Voice},
     ingest::{Back, Course, Job, Todo},
     task_set::TaskSet,
 };
 use crate::{machine::Summary, protocol::Call, types::BuildError};
 
+/// After so many turns others on the same thread get theirs.
+const TURNS: usize = 64;
+
 /// What a wait ended with.
 enum Event<K, U> {
     Came(Back),
-    Read(Option<(K, Result<Call<U>, BuildError>)>),
+    Read(Vec<(K, Result<Call<U>, BuildError>)>),
     /// It is time, or there is news.
     Due,
 }
@@ -46,18 +49,29 @@ impl<T: AsyncTransport + Send + Sync + 'static> IngestRun<AsyncClient<T>> {
         let inner = &*client.0;
         let now = || inner.clock.now();
         let mut course = Course::new(plan, &client.start(), Held(Arc::clone(&client.0)));
+        let mut voice = Voice::new(&inner.hub);
         let mut tasks = TaskSet::new();
         let mut source = pin!(source);
         let mut source_is_over = false;
         course.expect(source.size_hint());
+        let mut turns = 0;
         loop {
+            turns += 1;
+            // Where stream and answers are always ready, nothing else would make it wait.
+            if turns >= TURNS {
+                turns = 0;
+                give_way().await;
+            }
             // What has come goes before what is due: no answer is late because it was not looked at.
-            while let Some(back) = tasks.come_by_now().await {
+            while let Some(back) = tasks.come_by_now(now()).await {
                 course.came(now, back);
             }
-            let (until, room, news) = match course.next(now) {
+            let todo = course.next(now);
+            voice.tell(course.take_events());
+            let (until, room, news) = match todo {
                 Todo::Job(job) => {
-                    tasks.push(inner.work(job));
+                    let deadline = job.deadline();
+                    tasks.push(inner.work(job), deadline);
                     continue;
                 }
                 Todo::Tell(news) => {
@@ -65,27 +79,40 @@ impl<T: AsyncTransport + Send + Sync + 'static> IngestRun<AsyncClient<T>> {
                     continue;
                 }
                 Todo::Wait { until, room, news } => (until, room, news),
-                Todo::Finished(summary) => return course.finish(summary, tell),
+                Todo::Finished(mut summary) => {
+                    course.finish(&mut summary).into_iter().for_each(tell);
+                    return summary;
+                }
             };
             let mut due = pin!(wait(&*inner.clock, until, &news));
             let event = poll_fn(|context| {
-                if let Poll::Ready(back) = tasks.poll_next(context) {
+                if let Poll::Ready(back) = tasks.poll_next(now(), context) {
                     return Poll::Ready(Event::Came(back));
                 }
-                if room > 0
-                    && !source_is_over
-                    && let Poll::Ready(offer) = source.as_mut().poll_next(context)
-                {
-                    return Poll::Ready(Event::Read(offer));
+                // All that is there: what is offered together can go together.
+                let (mut read, was_over) = (Vec::new(), source_is_over);
+                while read.len() < room.min(TURNS) && !source_is_over {
+                    match source.as_mut().poll_next(context) {
+                        Poll::Ready(Some(offer)) => read.push(offer),
+                        Poll::Ready(None) => source_is_over = true,
+                        Poll::Pending => break,
+                    }
+                }
+                if !read.is_empty() || source_is_over != was_over {
+                    return Poll::Ready(Event::Read(read));
                 }
                 due.as_mut().poll(context).map(|()| Event::Due)
             });
             match event.await {
                 Event::Came(back) => course.came(now, back),
-                Event::Read(Some((key, call))) => course.offer(now(), key, call),
-                Event::Read(None) => {
-                    source_is_over = true;
-                    course.close();
+                Event::Read(offers) => {
+                    turns += offers.len();
+                    for (key, call) in offers {
+                        course.offer(now(), key, call);
+                    }
+                    if source_is_over {
+                        course.close();
+                    }
                 }
                 Event::Due => {}
             }
@@ -93,12 +120,23 @@ impl<T: AsyncTransport + Send + Sync + 'static> IngestRun<AsyncClient<T>> {
     }
 }
 
+/// Is ready when it is polled for the second time, which is soon.
+async fn give_way() {
+    let mut given = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 impl<T: AsyncTransport> Inner<T> {
     async fn work(&self, job: Job) -> Back {
         match job {
-            Job::Send(attempt, until) => {
-                Back::Answer(attempt.ticket, self.send(attempt, until).await)
-            }
+            Job::Send(attempt) => Back::Answer(attempt.ticket, self.send(attempt).await),
             Job::Token(need) => Back::Token(need.lease, self.tokens.token(&need).await),
         }
     }

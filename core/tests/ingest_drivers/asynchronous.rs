@@ -17,10 +17,11 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use graphfeed_core::{
-    client::{IngestNews, SendOptions},
+    client::{AsyncClock, IngestNews, SendOptions},
     external::GetConnection,
     machine::{
-        End, Ending, EventKind, IngestSettings, Policy, SkipReason, Token, TokenNeed, WaitReason,
+        End, Ending, EventKind, IngestSettings, Packing, Policy, SkipReason, Tick, Token,
+        TokenNeed, WaitReason,
     },
     protocol::{Cause, Deleted, TokenError},
     types::AccessToken,
@@ -28,7 +29,7 @@ use graphfeed_core::{
 
 use crate::world::{
     Iter, Offer, PATIENCE, Service, Woken, answer, async_builder, async_client, connection, delete,
-    play, throttled, token,
+    long, play, throttled, token,
 };
 
 fn settings(in_flight: usize) -> IngestSettings {
@@ -249,6 +250,192 @@ fn another_call_of_the_client_waits_for_the_gate_that_the_run_has_closed() {
     let waiting = waiting.lock().unwrap();
     assert!(waiting.contains(&("Get connection", Duration::ZERO)), "{waiting:?}");
     assert!(service.time.tick().since_origin() >= Duration::from_secs(7));
+}
+
+#[test]
+fn a_stream_that_always_has_something_lets_others_have_their_turn() {
+    let client = async_client(&Service::new());
+    let mut settings = settings(2);
+    (settings.failures_in_a_row, settings.failure_share) = (None, None);
+    let run = client.ingest(settings);
+    let stop = run.stop_handle();
+    let read = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&read);
+    let endless = Iter((0_u32..).map(move |key| {
+        assert!(count.fetch_add(1, Ordering::SeqCst) < 500, "nobody else comes to anything");
+        (key, Err(crate::world::bad()))
+    }));
+    let mut told = 0_u32;
+    let mut running = Box::pin(run.run(endless, |_: IngestNews<u32, Deleted>| told += 1));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut all = 0;
+    for _ in 0..20 {
+        assert!(running.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(woken.0.swap(false, Ordering::SeqCst), "it goes on by itself");
+        all += read.swap(0, Ordering::SeqCst);
+    }
+    assert!(all > 500, "it goes on: {all}");
+    // Whoever is to stop it gets a turn for that.
+    stop.stop();
+    let summary = pollster::block_on(running);
+    assert_eq!((summary.ending, summary.progress.skipped), (Ending::Stopped, u64::from(told)));
+}
+
+/// The time, and how far a runtime has come with its timers, which it does between two polls.
+#[derive(Clone, Default)]
+struct Late(Arc<Mutex<(Tick, Tick)>>);
+
+impl Late {
+    fn advance(&self, by: Duration) {
+        self.0.lock().unwrap().0 += by;
+    }
+
+    fn come_to_the_timers(&self) {
+        let mut time = self.0.lock().unwrap();
+        time.1 = time.0;
+    }
+}
+
+impl AsyncClock for Late {
+    fn now(&self) -> Tick {
+        self.0.lock().unwrap().0
+    }
+
+    fn sleep_until(&self, until: Tick) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(poll_fn(move |_| match self.0.lock().unwrap().1 >= until {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }))
+    }
+}
+
+#[test]
+fn a_slow_handler_does_not_let_two_calls_of_one_key_be_out() {
+    let clock = Late::default();
+    let alive = Arc::new(());
+    let (sending, count) = (Arc::clone(&alive), Arc::new(AtomicU32::new(0)));
+    let sent = Arc::clone(&count);
+    let silent = move |_: http::Request<Bytes>, _: &SendOptions| {
+        let (sending, sends) = (Arc::clone(&sending), Arc::clone(&sent));
+        async move {
+            // Besides ours and that of the transport.
+            assert_eq!(Arc::strong_count(&sending), 3, "the one before is still out");
+            sends.fetch_add(1, Ordering::SeqCst);
+            pending::<()>().await;
+            unreachable!()
+        }
+    };
+    let mut policy = Policy::default();
+    (policy.attempts, policy.backoff) = (2, Duration::from_millis(1));
+    let client = async_builder(token_of_the_test(), policy).build_async(silent, clock.clone());
+    let call = std::iter::once(('a', delete(0)));
+    let faults = (0..5).map(|_| ('b', Err(crate::world::bad())));
+    // The second of the key goes when both attempts of the first are given up.
+    let source = Iter(call.chain(faults).chain([('a', delete(1))]));
+    let run = client.ingest(settings(4)).progress_every(Duration::from_secs(200));
+    let mut told = Vec::new();
+    let mut running = Box::pin(run.run(source, |news| {
+        clock.advance(Duration::from_secs(150));
+        if let IngestNews::Done(key, outcome) = news {
+            told.push((key, outcome.attempts));
+        }
+    }));
+    let woken = Waker::from(Arc::new(Woken::default()));
+    for _ in 0..50 {
+        if running.as_mut().poll(&mut Context::from_waker(&woken)).is_ready() {
+            break;
+        }
+        clock.advance(Duration::from_secs(30));
+        clock.come_to_the_timers();
+    }
+    drop(running);
+    assert_eq!(told.iter().filter(|(key, _)| *key == 'a').count(), 2, "{told:?}");
+    assert_eq!(count.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn what_a_slow_handler_has_held_up_past_its_time_is_not_sent() {
+    let service = Service::new();
+    service.hold_until(usize::MAX);
+    let time = Arc::clone(&service.time);
+    let late = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&late);
+    let mut policy = Policy::default();
+    policy.backoff = Duration::from_millis(1);
+    let client = async_builder(token_of_the_test(), policy)
+        .observer(move |event| match event.kind {
+            // The progress is due before the second is asked for.
+            EventKind::Attempt { .. } => time.advance(Duration::from_secs(1)),
+            EventKind::Answer { after, .. } if after > Duration::from_secs(100) => {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
+        })
+        .build_async(service.async_transport(), Arc::clone(&service.time));
+    let mut settings = settings(2);
+    settings.packing = Packing::Batches;
+    let mut told = Vec::new();
+    let mut was_slow = false;
+    let source = Iter((0..2).map(|key| (key, long(key))));
+    let running = client.ingest(settings).run(source, |news| match news {
+        IngestNews::Progress(progress) if progress.in_flight == 2 && !was_slow => {
+            was_slow = true;
+            service.time.advance(Duration::from_secs(200));
+            service.release();
+        }
+        IngestNews::Done(key, outcome) => {
+            assert!(matches!(outcome.end, End::Ok(_)), "{key}: {outcome:?}");
+            told.push(key);
+        }
+        _ => {}
+    });
+    play(running, &service.time);
+    told.sort_unstable();
+    assert_eq!((was_slow, told), (true, vec![0, 1]));
+    assert!(late.load(Ordering::SeqCst) < 2, "only the one that was out already");
+}
+
+#[test]
+fn a_stop_before_the_first_poll_sends_nothing() {
+    let service = Service::new();
+    let run = async_client(&service).ingest(settings(2));
+    run.stop_handle().stop();
+    let summary = pollster::block_on(run.run(offers(0..100), |news| {
+        let IngestNews::Done(_, outcome) = news else { unreachable!() };
+        assert!(matches!(outcome.end, End::Skipped(SkipReason::RunEnded)));
+    }));
+    assert_eq!((summary.ending, service.sent().len()), (Ending::Stopped, 0));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_the_first_token_and_the_next_call_fetches() {
+    let service = Service::new();
+    service.answers(|_| Ok(answer(200).map(|_| Bytes::from_static(b"{}"))));
+    let fetches = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&fetches);
+    let tokens = move |_: &TokenNeed| -> Fetching {
+        match count.fetch_add(1, Ordering::SeqCst) {
+            0 => Box::pin(pending()),
+            _ => Box::pin(ready(token())),
+        }
+    };
+    let client = async_builder(tokens, Policy::default())
+        .build_async(service.async_transport(), Arc::clone(&service.time));
+    let run = client.ingest(settings(2));
+    let stop = run.stop_handle();
+    let mut running = pin!(run.run(offers(0..9), |_| {}));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    assert!(running.as_mut().poll(&mut context).is_pending());
+    assert_eq!((fetches.load(Ordering::SeqCst), woken.0.load(Ordering::SeqCst)), (1, false));
+    stop.stop();
+    let summary = pollster::block_on(running);
+    assert_eq!((summary.ending, summary.progress.skipped), (Ending::Stopped, 9));
+    pollster::block_on(client.send(&GetConnection::new(&connection()))).unwrap();
+    assert_eq!((fetches.load(Ordering::SeqCst), service.sent().len()), (2, 1));
+    assert_eq!(service.time.tick(), Tick::default());
 }
 
 type Fetching = Pin<Box<dyn Future<Output = Result<Token, TokenError>> + Send>>;

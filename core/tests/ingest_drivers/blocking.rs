@@ -1,9 +1,10 @@
 //! What is the blocking driver's alone: its threads, what they wait for, and how they die.
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -16,14 +17,16 @@ use graphfeed_core::{
     client::{IngestNews, SendOptions},
     external::GetConnection,
     machine::{
-        End, Ending, EventKind, IngestSettings, Outcome, Policy, SkipReason, TokenNeed, WaitReason,
+        End, Ending, EventKind, IngestSettings, Outcome, Packing, Policy, SkipReason, TokenNeed,
+        WaitReason,
     },
     protocol::{Applied, Deleted},
     types::AccessToken,
 };
 
 use crate::world::{
-    Offer, PATIENCE, Service, answer, builder, client, connection, delete, throttled, token,
+    Offer, PATIENCE, Service, Time, answer, bad, builder, client, connection, delete, long,
+    throttled, token,
 };
 
 fn settings(in_flight: usize) -> IngestSettings {
@@ -181,12 +184,222 @@ fn another_call_of_the_client_waits_for_the_gate_that_the_run_has_closed() {
     assert_eq!(service.sent().iter().filter(|name| *name == "contosohr").count(), 1);
 }
 
+/// How a call of the handler fares that waits for something the run is at: the reason, and what
+/// the service answers to the run's first attempt. The answer that it waits for is given when it
+/// waits, and no time passes from then on.
+fn a_handler_asks(waits_for: WaitReason, first: impl Fn() -> http::Response<Bytes> + Sync) {
+    let time = Arc::new(Time::default());
+    time.passing();
+    // What the run is at has begun; the handler's call waits; it was answered.
+    let (begin, has_begun) = mpsc::channel();
+    let (wait, is_waiting) = mpsc::channel();
+    let (answer_it, is_answered) = mpsc::channel();
+    let is_waiting = Mutex::new(is_waiting);
+    let busy = move || {
+        begin.send(()).unwrap();
+        is_waiting.lock().unwrap().recv_timeout(PATIENCE).expect("the handler's call waits");
+    };
+    let (busy, of_tokens) = (Arc::new(busy), waits_for == WaitReason::Token);
+    let fetching = Arc::clone(&busy);
+    let tokens = move |_: &TokenNeed| {
+        if of_tokens {
+            fetching();
+        }
+        token()
+    };
+    let sent = AtomicU32::new(0);
+    let transport = |request: http::Request<Bytes>, _: &SendOptions| {
+        if request.uri().path().ends_with("contosohr") {
+            return Ok(answer(200).map(|_| Bytes::from_static(b"{}")));
+        }
+        if sent.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Ok(first());
+        }
+        busy();
+        Ok(answer(204))
+    };
+    let client = builder(tokens, Policy::default())
+        .observer(move |event| match event.kind {
+            EventKind::Wait { reason, .. }
+                if reason == waits_for && event.operation == "Get connection" =>
+            {
+                let _ = wait.send(());
+            }
+            _ => {}
+        })
+        .build(transport, Arc::clone(&time));
+    let stopped = Arc::clone(&time);
+    let fault = std::iter::once_with(move || {
+        has_begun.recv_timeout(PATIENCE).expect("the run is at it");
+        stopped.standing_still();
+        (1, Err(bad()))
+    });
+    let summary = thread::scope(|scope| {
+        let (client, time) = (&client, &time);
+        scope.spawn(move || {
+            // Otherwise it would wait for ever, and the test with it.
+            if is_answered.recv_timeout(PATIENCE).is_err() {
+                time.advance(Duration::from_secs(1000));
+            }
+        });
+        let run = client.ingest(settings(2)).progress_every(Duration::from_secs(3600));
+        run.run(offers(0..1).chain(fault), |news| {
+            if let Some((1, _)) = done(news) {
+                let before = time.tick();
+                client.send(&GetConnection::new(&connection())).unwrap();
+                assert_eq!(time.tick(), before, "it waited for the handler that waited for it");
+                answer_it.send(()).unwrap();
+                time.passing();
+            }
+        })
+    });
+    assert_eq!((summary.progress.ok, summary.progress.skipped), (1, 1));
+}
+
+#[test]
+fn a_call_of_the_handler_goes_on_when_the_run_is_through_the_gate() {
+    a_handler_asks(WaitReason::First, || throttled("1"));
+}
+
+#[test]
+fn a_call_of_the_handler_goes_on_when_the_run_has_its_token() {
+    a_handler_asks(WaitReason::Token, || answer(204));
+}
+
+#[test]
+fn what_the_run_decides_is_heard_in_order_and_on_its_own_thread() {
+    let heard = Arc::new(Mutex::new(BTreeMap::<String, Vec<char>>::new()));
+    let (all, caller) = (Arc::clone(&heard), thread::current().id());
+    let service = Service::new();
+    let client = builder(AccessToken::new("t").unwrap(), Policy::default())
+        .observer(move |event| {
+            assert_eq!(thread::current().id(), caller);
+            let kind = match event.kind {
+                EventKind::Attempt { .. } => 'a',
+                EventKind::Answer { .. } => 'b',
+                EventKind::Done { .. } => 'c',
+                _ => return,
+            };
+            all.lock().unwrap().entry(event.call.to_string()).or_default().push(kind);
+        })
+        .build(service.transport(), Arc::clone(&service.time));
+    let summary = client.ingest(settings(8)).run(offers(0..200), |_| {});
+    assert_eq!(summary.progress.ok, 200);
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 200);
+    assert!(heard.values().all(|kinds| kinds == &['a', 'b', 'c']), "{heard:?}");
+}
+
+#[test]
+fn an_answer_that_came_in_time_counts_however_long_the_handler_takes() {
+    let service = Service::new();
+    service.time.passing();
+    let client = client(&service);
+    let (let_go, may_go) = mpsc::channel();
+    let second = std::iter::once_with(move || {
+        may_go.recv_timeout(PATIENCE).expect("the first is told");
+        (1, delete(1))
+    });
+    let summary = client.ingest(settings(2)).run(offers(0..1).chain(second), |news| {
+        if let Some((key, outcome)) = done(news) {
+            assert_eq!((outcome.attempts, matches!(outcome.end, End::Ok(_))), (1, true), "{key}");
+            let _ = let_go.send(());
+            service.time.advance(Duration::from_secs(1000));
+        }
+    });
+    assert_eq!((summary.progress.ok, summary.progress.sent), (2, 2));
+}
+
+#[test]
+fn what_a_slow_handler_has_held_up_past_its_time_is_not_sent() {
+    let service = Service::new();
+    service.hold_until(usize::MAX);
+    let (read, is_read) = mpsc::channel();
+    let is_read = Mutex::new(is_read);
+    // So that both go in one step of the machine.
+    let tokens = move |_: &TokenNeed| {
+        is_read.lock().unwrap().recv_timeout(PATIENCE).expect("both are offered");
+        token()
+    };
+    let offers = (0..2).map(|key| (key, long(key))).chain(std::iter::from_fn(move || {
+        let _ = read.send(());
+        None
+    }));
+    let time = Arc::clone(&service.time);
+    let late = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&late);
+    let mut policy = Policy::default();
+    policy.backoff = Duration::from_millis(1);
+    let client = builder(tokens, policy)
+        .observer(move |event| match event.kind {
+            // The progress is due before the second is asked for.
+            EventKind::Attempt { .. } => time.advance(Duration::from_secs(1)),
+            EventKind::Answer { after, .. } if after > Duration::from_secs(100) => {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
+        })
+        .build(service.transport(), Arc::clone(&service.time));
+    let mut settings = settings(2);
+    settings.packing = Packing::Batches;
+    let mut told = Vec::new();
+    let mut was_slow = false;
+    client.ingest(settings).run(offers, |news| match news {
+        IngestNews::Progress(progress) if progress.in_flight == 2 && !was_slow => {
+            was_slow = true;
+            service.until_sent(1);
+            service.time.advance(Duration::from_secs(200));
+            service.time.passing();
+            service.release();
+        }
+        IngestNews::Done(key, outcome) => {
+            assert!(matches!(outcome.end, End::Ok(_)), "{key}: {outcome:?}");
+            told.push(key);
+        }
+        _ => {}
+    });
+    told.sort_unstable();
+    assert_eq!((was_slow, told), (true, vec![0, 1]));
+    assert!(late.load(Ordering::SeqCst) < 2, "only the one that was out already");
+}
+
+#[test]
+fn a_stop_is_told_while_the_first_token_is_fetched_and_nothing_is_sent() {
+    let service = Service::new();
+    let (fetch, is_fetching) = mpsc::channel();
+    let (tell, is_told) = mpsc::channel();
+    let is_told = Mutex::new(is_told);
+    let tokens = move |_: &TokenNeed| {
+        fetch.send(()).unwrap();
+        is_told.lock().unwrap().recv_timeout(PATIENCE).expect("the run does not wait to tell");
+        token()
+    };
+    let client =
+        builder(tokens, Policy::default()).build(service.transport(), Arc::clone(&service.time));
+    let run = client.ingest(settings(2));
+    let stop = run.stop_handle();
+    let summary = thread::scope(|scope| {
+        scope.spawn(move || {
+            is_fetching.recv_timeout(PATIENCE).expect("a token is fetched");
+            stop.stop();
+        });
+        run.run(offers(0..9), |news| {
+            assert!(matches!(done(news).unwrap().1.end, End::Skipped(SkipReason::RunEnded)));
+            let _ = tell.send(());
+        })
+    });
+    assert_eq!((summary.ending, service.sent().len()), (Ending::Stopped, 0));
+    assert!(summary.progress.skipped > 0);
+}
+
 #[test]
 fn an_attempt_that_waited_too_long_for_a_thread_is_not_sent_any_more() {
     let service = Service::new();
     service.hold_until(usize::MAX);
     let mut policy = Policy::default();
     (policy.attempts, policy.backoff) = (3, Duration::from_millis(1));
+    // However far the time is ahead of a thread that the system does not let go on.
+    policy.total = Duration::from_secs(1_000_000);
     let client = builder(AccessToken::new("t").unwrap(), policy)
         .build(service.transport(), Arc::clone(&service.time));
     let (attempt, sent) = (Duration::from_secs(100), Arc::clone(&service));
@@ -323,7 +536,7 @@ fn a_panic_in_the_handler_ends_the_threads_and_hands_on_what_the_run_held() {
 #[test]
 fn no_more_threads_are_started_than_calls_are_out() {
     let service = Service::new();
-    let names = Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    let names = Arc::new(Mutex::new(std::collections::BTreeSet::new()));
     let seen = Arc::clone(&names);
     let transport = move |_: http::Request<Bytes>, _: &SendOptions| {
         let thread = thread::current();

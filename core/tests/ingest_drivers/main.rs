@@ -1,4 +1,5 @@
-//! Both drivers of a bulk run, by the same list of cases where there is one. What the machine
+//! Both drivers of a bulk run, by the same list of cases where there is one, with and without
+//! batches. What the machine
 //! under them decides is tried without them.
 
 #![allow(
@@ -22,7 +23,7 @@ use std::{
 
 use graphfeed_core::{
     client::IngestNews,
-    machine::{End, Ending, IngestSettings, SkipReason},
+    machine::{End, Ending, IngestSettings, Packing, SkipReason},
 };
 use world::{Report, Service, answer, bad, both, delete};
 
@@ -60,6 +61,11 @@ fn each_offer_is_told_once_with_what_became_of_it() {
             let progress = &report.summary.progress;
             assert_eq!((progress.ok, progress.failed, progress.skipped), (240, 30, 30));
             assert_eq!((report.summary.ending, report.tokens), (Ending::Complete, 1));
+            assert_eq!(report.service.sent().len(), 270);
+            match report.packing {
+                Packing::Singles => assert_eq!(report.service.requests(), 270),
+                _ => assert!(report.service.requests() < 270, "{}", report.service.requests()),
+            }
         },
     );
 }

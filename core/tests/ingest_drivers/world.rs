@@ -22,10 +22,12 @@ use graphfeed_core::{
         AsyncClient, AsyncClock, AsyncTransport, Client, ClientBuilder, Clock, Failure, IngestNews,
         News, SendOptions, StopHandle, Transport,
     },
-    external::DeleteItem,
-    machine::{IngestSettings, Outcome, Policy, Progress, Summary, Tick, Token, TokenNeed},
+    external::{Acl, DeleteItem, ExternalItem, ExternalItemContent, PutItem, StoredItem},
+    machine::{
+        IngestSettings, Outcome, Packing, Policy, Progress, Summary, Tick, Token, TokenNeed,
+    },
     protocol::{Call, Deleted, Endpoint, ServiceRoot, TokenError},
-    types::{AccessToken, BuildError, ConnectionId, Fault, ItemId, Rule},
+    types::{AccessToken, BuildError, ConnectionId, Fault, Guid, ItemId, Rule},
 };
 
 /// How long a test waits for what has to come.
@@ -40,6 +42,16 @@ pub fn connection() -> ConnectionId {
 pub fn delete(number: u32) -> Result<Call<Deleted>, BuildError> {
     let id = ItemId::new(format!("T{number}")).unwrap();
     DeleteItem::new(&connection(), &id).call(&ServiceRoot::v1())
+}
+
+/// Two of them are too long for one batch.
+pub fn long(number: u32) -> Result<Call<Option<StoredItem>>, BuildError> {
+    let item = ExternalItem::builder(ItemId::new(format!("T{number}")).unwrap())
+        .acl(Acl::everyone(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874").unwrap()))
+        .property("title", "long")
+        .content(ExternalItemContent::text("x".repeat(2_500_000)))
+        .build()?;
+    PutItem::new(&connection(), &item).call(&ServiceRoot::v1())
 }
 
 pub fn bad() -> BuildError {
@@ -72,6 +84,10 @@ impl Time {
 
     pub fn passing(&self) {
         self.1.store(true, Ordering::SeqCst);
+    }
+
+    pub fn standing_still(&self) {
+        self.1.store(false, Ordering::SeqCst);
     }
 
     /// On to the next time that somebody waits for.
@@ -162,6 +178,28 @@ impl<I: Iterator + Unpin> Stream for Iter<I> {
 
 type Script = dyn FnMut(&str) -> Result<http::Response<Bytes>, Failure> + Send;
 
+/// A request that has come: the calls in it by the last segments of their paths, and of a batch
+/// by their ids.
+struct Request {
+    is_batch: bool,
+    calls: Vec<(String, String)>,
+}
+
+impl Request {
+    fn read(request: &http::Request<Bytes>) -> Self {
+        let last = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+        let name = last(request.uri().path());
+        if name != "$batch" {
+            return Self { is_batch: false, calls: vec![(String::new(), name)] };
+        }
+        let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let parts = body["requests"].as_array().unwrap().iter();
+        let calls = parts.map(|part| (text(&part["id"]), last(&text(&part["url"]))));
+        Self { is_batch: true, calls: calls.collect() }
+    }
+}
+
 /// Answers by a script, and holds its answers back as long as it shall.
 pub struct Service {
     pub time: Arc<Time>,
@@ -170,6 +208,7 @@ pub struct Service {
 }
 
 struct State {
+    requests: usize,
     sent: Vec<String>,
     out: usize,
     most_out: usize,
@@ -182,6 +221,7 @@ struct State {
 impl Service {
     pub fn new() -> Arc<Self> {
         let state = State {
+            requests: 0,
             sent: Vec::new(),
             out: 0,
             most_out: 0,
@@ -196,7 +236,7 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What it answers to the last segment of a path.
+    /// What it answers to the last segment of a path, also of one in a batch.
     pub fn answers(
         &self,
         script: impl FnMut(&str) -> Result<http::Response<Bytes>, Failure> + Send + 'static,
@@ -225,6 +265,11 @@ impl Service {
         self.state().sent.clone()
     }
 
+    /// How many requests came; a batch is one.
+    pub fn requests(&self) -> usize {
+        self.state().requests
+    }
+
     pub fn out(&self) -> usize {
         self.state().out
     }
@@ -246,11 +291,12 @@ impl Service {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    fn begin(&self, request: &http::Request<Bytes>) -> String {
-        let name = request.uri().path().rsplit('/').next().unwrap().to_owned();
+    fn begin(&self, request: &http::Request<Bytes>) -> Request {
+        let request = Request::read(request);
         let mut state = self.state();
-        state.sent.push(name.clone());
-        state.out += 1;
+        state.requests += 1;
+        state.sent.extend(request.calls.iter().map(|(_, name)| name.clone()));
+        state.out += request.calls.len();
         state.most_out = state.most_out.max(state.out);
         // From then on all are answered.
         if state.out >= state.hold {
@@ -258,22 +304,31 @@ impl Service {
         }
         drop(state);
         self.change();
-        name
+        request
     }
 
-    fn end(&self, name: &str) -> Result<http::Response<Bytes>, Failure> {
+    fn end(&self, request: &Request) -> Result<http::Response<Bytes>, Failure> {
         let mut state = self.state();
-        state.out -= 1;
-        (state.script)(name)
+        state.out -= request.calls.len();
+        if !request.is_batch {
+            return (state.script)(&request.calls[0].1);
+        }
+        let mut parts = Vec::new();
+        for (id, name) in &request.calls {
+            let status = (state.script)(name)?.status().as_u16();
+            parts.push(serde_json::json!({ "id": id, "status": status }));
+        }
+        let body = serde_json::json!({ "responses": parts }).to_string();
+        Ok(answer(200).map(|_| body.into()))
     }
 
     pub fn transport(self: &Arc<Self>) -> impl Transport + Send + Sync + use<> {
         let service = Arc::clone(self);
         move |request: http::Request<Bytes>, _: &SendOptions| {
-            let name = service.begin(&request);
+            let request = service.begin(&request);
             let held = |state: &mut State| state.hold > 0;
             assert!(service.wait_while(held), "nobody lets it answer");
-            service.end(&name)
+            service.end(&request)
         }
     }
 
@@ -282,7 +337,7 @@ impl Service {
         move |request: http::Request<Bytes>, _: &SendOptions| {
             let service = Arc::clone(&service);
             async move {
-                let name = service.begin(&request);
+                let request = service.begin(&request);
                 let mut polls = 0;
                 poll_fn(|context| {
                     polls += 1;
@@ -299,7 +354,7 @@ impl Service {
                     Poll::Pending
                 })
                 .await;
-                service.end(&name)
+                service.end(&request)
             }
         }
     }
@@ -337,6 +392,7 @@ pub struct Report<K> {
     pub summary: Summary,
     pub service: Arc<Service>,
     pub tokens: u32,
+    pub packing: Packing,
 }
 
 impl<K: Copy> Report<K> {
@@ -345,7 +401,7 @@ impl<K: Copy> Report<K> {
     }
 }
 
-/// Runs the same source with both drivers. The handler gets what is told before it is kept.
+/// Runs the same source with both drivers and both packings. The handler gets what is told before it is kept.
 pub fn both<K, S>(
     change: impl Fn(&mut Setup),
     source: impl Fn(&Setup) -> S,
@@ -355,8 +411,11 @@ pub fn both<K, S>(
     K: Ord + Clone + Send + Debug,
     S: Iterator<Item = Offer<K>> + Send + Unpin,
 {
-    for blocking in [true, false] {
+    let (singles, batches) = (Packing::Singles, Packing::Batches);
+    let runs = [(true, singles), (true, batches), (false, singles), (false, batches)];
+    for (blocking, packing) in runs {
         let mut setup = Setup::default();
+        setup.settings.packing = packing;
         change(&mut setup);
         let source = source(&setup);
         let Setup { settings, policy, service, progress_every, expected } = setup;
@@ -400,9 +459,9 @@ pub fn both<K, S>(
             let stop = run.stop_handle();
             pollster::block_on(run.run(Iter(source), |news| keep(&stop, news)))
         };
-        println!("{}: {summary:?}", if blocking { "blocking" } else { "async" });
+        println!("{}, {packing:?}: {summary:?}", if blocking { "blocking" } else { "async" });
         let tokens = tokens.load(Ordering::SeqCst);
-        check(Report { told, progress, summary, service, tokens });
+        check(Report { told, progress, summary, service, tokens, packing });
     }
 }
 
