@@ -2,18 +2,24 @@
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use graphfeed_core::{
-    client::{AsyncClient, IngestNews},
+    client::{AsyncClient, AsyncTransport, Failure, IngestNews, SendOptions},
     external::{
         Acl, EnsureConnection, EnsureSchema, ExternalConnection, ExternalItem, PropertyType,
         PutItem, Schema, SchemaProperty, StoredItem,
     },
-    machine::{End, Ending, IngestSettings},
+    machine::{End, Ending, IngestSettings, Packing},
     protocol::{Call, Cloud, Endpoint, ServiceRoot, Version},
     types::{AccessToken, BuildError, ConnectionId, Guid, ItemId},
 };
@@ -30,13 +36,27 @@ const FAULTS: [&str; 3] = [
 
 #[tokio::test]
 async fn what_is_stored_is_what_the_source_gave_whatever_goes_wrong() {
+    let requests = requests_of_a_run(Packing::Singles).await;
+    assert!(requests >= 500, "{requests}");
+}
+
+#[tokio::test]
+async fn what_is_stored_is_what_the_source_gave_in_batches_too_and_with_fewer_requests() {
+    let requests = requests_of_a_run(Packing::Batches).await;
+    assert!(requests < 500, "{requests}");
+}
+
+/// A run of 500 items in which all is well at the end, and how many requests it took.
+async fn requests_of_a_run(packing: Packing) -> u64 {
     let behaviour = Behaviour { schema_delay: Duration::ZERO, ..Behaviour::default() };
     let emulator = Emulator::new(Options { behaviour, ..Options::default() });
     let server = Server::start(emulator.clone(), "127.0.0.1:0").unwrap();
     let root = ServiceRoot::danger_plain_http(server.url(), Cloud::Global, Version::V1).unwrap();
+    let requests = Arc::new(AtomicU64::new(0));
+    let transport = Counting(HyperTransport::danger_plain_http(), Arc::clone(&requests));
     let client = AsyncClient::builder(root, AccessToken::new("any").unwrap())
         .seed(seed())
-        .build_async(HyperTransport::danger_plain_http(), TokioClock::new());
+        .build_async(transport, TokioClock::new());
     let id = ConnectionId::new("contosohr").unwrap();
     let connection = ExternalConnection::new(id.clone(), "Contoso HR").unwrap();
     let schema = Schema::new([SchemaProperty::new("title", PropertyType::String)]).unwrap();
@@ -47,18 +67,20 @@ async fn what_is_stored_is_what_the_source_gave_whatever_goes_wrong() {
         emulator.script(fault).unwrap();
     }
 
+    let before = requests.load(Ordering::SeqCst);
     // 400 items, and a hundred of them once more; the last one counts.
     let keys = (0..400_u32).chain(100..200);
     let offers: Vec<_> =
         keys.enumerate().map(|(at, key)| (key, put(client.root(), &id, key, at))).collect();
+    let mut settings = IngestSettings::default();
+    settings.packing = packing;
     let mut told = BTreeMap::<u32, u32>::new();
-    let running =
-        client.ingest(IngestSettings::default()).run(Offers(offers.into_iter()), |news| {
-            if let IngestNews::Done(key, outcome) = news {
-                assert!(matches!(outcome.end, End::Ok(_)), "{key}: {outcome:?}");
-                *told.entry(key).or_default() += 1;
-            }
-        });
+    let running = client.ingest(settings).run(Offers(offers.into_iter()), |news| {
+        if let IngestNews::Done(key, outcome) = news {
+            assert!(matches!(outcome.end, End::Ok(_)), "{key}: {outcome:?}");
+            *told.entry(key).or_default() += 1;
+        }
+    });
     let summary = running.await;
 
     assert_eq!(summary.ending, Ending::Complete, "{summary:?}");
@@ -79,6 +101,7 @@ async fn what_is_stored_is_what_the_source_gave_whatever_goes_wrong() {
     let refused: u64 = emulator.limits().iter().map(|(_, traffic)| traffic.refused).sum();
     // The answer to one or the other is lost to a fault.
     assert!((1..=refused).contains(&summary.progress.throttled), "{refused}: {summary:?}");
+    requests.load(Ordering::SeqCst) - before
 }
 
 /// Offers as a stream.
@@ -89,6 +112,20 @@ impl<I: Iterator + Unpin> futures_core::Stream for Offers<I> {
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
         Poll::Ready(self.0.next())
+    }
+}
+
+/// Counts what is sent.
+struct Counting<T>(T, Arc<AtomicU64>);
+
+impl<T: AsyncTransport> AsyncTransport for Counting<T> {
+    fn send(
+        &self,
+        request: http::Request<Bytes>,
+        options: &SendOptions,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, Failure>> + Send {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.send(request, options)
     }
 }
 
