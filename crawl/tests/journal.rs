@@ -1,6 +1,13 @@
 //! A journal in a file, as a crawl uses it.
 
-use std::{fs, ops::ControlFlow, path::Path, time::Duration};
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    ops::ControlFlow,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use graphfeed_core::{
     protocol::ServiceRoot,
@@ -274,15 +281,63 @@ fn outcomes_are_due_a_second_after_the_first_and_what_was_seen_after_ten() {
     assert_eq!(journal.due(), None);
 }
 
+const FILE_OF_CHILD: &str = "JOURNAL_OF_CHILD";
+
+/// This program once more, with one test.
+fn child(test: &str, path: &Path) -> Command {
+    let mut child = Command::new(env::current_exe().unwrap());
+    child.args(["--exact", "--nocapture", test]).env(FILE_OF_CHILD, path);
+    child
+}
+
 #[test]
 fn the_second_to_open_a_journal_is_refused() {
+    if let Some(path) = env::var_os(FILE_OF_CHILD) {
+        return println!("{}", Journal::open(path, &scope()).unwrap_err());
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j");
     let first = open(&path);
     assert!(matches!(kind(&path), JournalErrorKind::InUse));
+    let second = child("the_second_to_open_a_journal_is_refused", &path).output().unwrap();
+    let said = String::from_utf8(second.stdout).unwrap();
+    let expected = format!(
+        "the journal {} is in use by another process; wait until that has ended, or name another file",
+        path.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    store(&first, "a", "");
     drop(first);
     open(&path);
-    assert!(!path.with_extension("new").exists());
+}
+
+#[test]
+fn what_was_synced_is_there_after_a_kill() {
+    if let Some(path) = env::var_os(FILE_OF_CHILD) {
+        let journal = open(Path::new(&path));
+        for number in journal.len().unwrap().. {
+            store(&journal, &number.to_string(), "");
+            if number % 7 == 0 {
+                journal.sync().unwrap();
+                println!("synced {number}");
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    for round in 1..=10 {
+        let mut child = child("what_was_synced_is_there_after_a_kill", &path);
+        let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let numbers = lines.filter_map(|line| line.unwrap().strip_prefix("synced ")?.parse().ok());
+        let last: u64 = numbers.take(round * 5).last().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let journal = open(&path);
+        let keys = journal.len().unwrap();
+        assert!(keys > last, "{keys} keys, and {last} was synced");
+        (0..keys).for_each(|key| assert!(journal.record(&key.to_string()).unwrap().is_some()));
+    }
 }
 
 #[test]
@@ -364,4 +419,34 @@ fn threads_read_while_one_writes() {
         reader.join().unwrap();
     });
     assert_eq!(journal.len().unwrap(), 1001);
+}
+
+#[test]
+fn a_file_that_was_damaged_is_refused_and_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let journal = open(&path);
+    journal.begin_run().unwrap();
+    (0..2000).for_each(|number| store(&journal, &format!("document {number}"), "content"));
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    let damaged = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(kind(&path), JournalErrorKind::Damaged(_)));
+        assert!(matches!(kind(&path), JournalErrorKind::Damaged(_)));
+    };
+    for part in 1..500 {
+        damaged(&whole[..whole.len() * part / 500]);
+    }
+    // A page in use: it has keys in it.
+    let text = b"document 1234";
+    let mut bytes = whole.clone();
+    for at in 0..bytes.len() - text.len() {
+        if bytes[at..].starts_with(text) {
+            bytes[at] = b'D';
+        }
+    }
+    damaged(&bytes);
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(open(&path).len().unwrap(), 2000);
 }

@@ -21,10 +21,11 @@ use redb::{Builder, Database, RepairSession, StorageBackend, backends::FileBacke
 use super::{JournalErrorKind, Scope};
 
 const MARKER: &[u8; 20] = b"graphfeed journal\r\n\n";
+/// What is behind the first page. The first page itself stays as it is in later formats.
 const FORMAT: u32 = 1;
 const PAGE: u64 = 4096;
-/// Where the parts of the first page begin: format, digest of the scope, the scope's length and
-/// as much of its text as there is room for, digest of all that.
+/// Where the parts of the first page begin: after marker and format the digest of the scope, the
+/// length of its text and as much of it as there is room for, the digest of all that.
 const SCOPE: usize = MARKER.len() + 4;
 const TEXT: usize = SCOPE + 32 + 2;
 const SUM: usize = PAGE as usize - 32;
@@ -137,26 +138,28 @@ fn check_first_page(file: &impl StorageBackend, scope: &Scope) -> Result<(), Jou
     if known < page.len() {
         return Err(JournalErrorKind::Damaged("it ends too early".into()));
     }
-    let field = |from: usize, to: usize| &page[from..to];
-    let mut format = [0; 4];
-    format.copy_from_slice(field(MARKER.len(), SCOPE));
     if hmac_sha256::Hash::hash(&page[..SUM]) != page[SUM..] {
         return Err(JournalErrorKind::Damaged("its first page is not what was written".into()));
     }
-    match u32::from_le_bytes(format) {
+    match number(&page, MARKER.len()) {
         FORMAT => {}
         other => return Err(JournalErrorKind::Newer(other)),
     }
-    if hmac_sha256::Hash::hash(scope.as_str().as_bytes()) != field(SCOPE, SCOPE + 32) {
+    if hmac_sha256::Hash::hash(scope.as_str().as_bytes()) != page[SCOPE..SCOPE + 32] {
         let length = usize::from(page[TEXT - 2]) | usize::from(page[TEXT - 1]) << 8;
-        let text = field(TEXT, (TEXT + length).min(SUM));
+        let text = &page[TEXT..(TEXT + length).min(SUM)];
         return Err(JournalErrorKind::OtherScope(String::from_utf8_lossy(text).into()));
     }
     Ok(())
 }
 
+fn number(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
 /// The beginning of the store, as its [design](https://github.com/cberner/redb/blob/master/docs/design.md)
 /// gives it.
+#[derive(Debug)]
 struct Header([u8; Self::LENGTH]);
 
 impl Header {
@@ -185,8 +188,7 @@ impl Header {
     }
 
     fn number(&self, at: usize) -> u64 {
-        let bytes = [self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]];
-        u64::from(u32::from_le_bytes(bytes))
+        u64::from(number(&self.0, at))
     }
 
     fn set(&mut self, at: usize, number: u64) -> Result<(), JournalErrorKind> {
@@ -234,12 +236,6 @@ impl<B> Body<B> {
     }
 }
 
-impl std::fmt::Debug for Header {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Header")
-    }
-}
-
 impl<B: StorageBackend> StorageBackend for Body<B> {
     // A part of a page at the end was not written by the store.
     fn len(&self) -> io::Result<u64> {
@@ -277,5 +273,50 @@ impl<B: StorageBackend> StorageBackend for Body<B> {
 
     fn close(&self) -> io::Result<()> {
         self.file.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graphfeed_core::{
+        protocol::{Cloud, ServiceRoot, Version},
+        types::ConnectionId,
+    };
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    fn scope(host: &str) -> Scope {
+        let root = ServiceRoot::https(&format!("https://{host}"), Cloud::Global, Version::V1);
+        Scope::new(&root.unwrap(), &ConnectionId::new("contosohr").unwrap())
+    }
+
+    fn kind(page: &[u8], scope: &Scope) -> Result<(), JournalErrorKind> {
+        let file = InMemoryBackend::new();
+        file.set_len(2 * PAGE).unwrap();
+        file.write(0, page).unwrap();
+        check_first_page(&file, scope)
+    }
+
+    #[test]
+    fn a_journal_of_a_later_format_is_refused_as_such() {
+        let scope = scope("example.com");
+        let mut page = first_page(&scope);
+        kind(&page, &scope).unwrap();
+        page[MARKER.len()] = 7;
+        let sum = hmac_sha256::Hash::hash(&page[..SUM]);
+        page[SUM..].copy_from_slice(&sum);
+        let refused = kind(&page, &scope).unwrap_err();
+        assert!(matches!(refused, JournalErrorKind::Newer(7)), "{refused:?}");
+    }
+
+    #[test]
+    fn scopes_are_told_apart_however_long_they_are() {
+        let long = |end: &str| scope(&format!("example.com/{}{end}", "long/".repeat(1000)));
+        let page = first_page(&long("a"));
+        kind(&page, &long("a")).unwrap();
+        let refused = kind(&page, &long("b")).unwrap_err();
+        let JournalErrorKind::OtherScope(found) = refused else { panic!("{refused:?}") };
+        assert_eq!(*found, long("a").as_str()[..SUM - TEXT]);
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Outcomes that go to disk together or not at all.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Group {
     pub(super) outcomes: usize,
     /// When the first one was told.
@@ -117,7 +117,7 @@ impl Group {
 ///
 /// A bit for each key, in chunks that go to disk when they have changed. To write a run into the
 /// row of every key would be to write the whole journal again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Marks {
     chunks: BTreeMap<u64, Box<[u8]>>,
     changed: BTreeSet<u64>,

@@ -22,6 +22,9 @@ mod group;
 mod record;
 mod rows;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{JournalError, JournalErrorKind};
 pub use record::{ActivityState, Change, Digest, Intent, Record, Scope, State};
 
@@ -87,7 +90,7 @@ pub struct Run {
 }
 
 /// What is known without the disk.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Memory {
     pending: Group,
     // The one that is being written.
@@ -290,6 +293,7 @@ impl Journal {
     pub fn len(&self) -> Result<u64, JournalError> {
         let _writer = lock(&self.writer);
         self.named(|| {
+            self.memory().check()?;
             let stored = self.store.begin_read()?.open_table(ITEMS)?.len()?;
             Ok(stored.saturating_add_signed(self.memory().pending.more))
         })
