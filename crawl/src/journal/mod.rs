@@ -14,7 +14,10 @@ use std::{
 };
 
 use graphfeed_core::types::ItemId;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata,
+};
 
 mod error;
 mod file;
@@ -40,8 +43,8 @@ use rows::{ACTIVITIES, COMPLETE, INTENTS, ITEMS, MARKS, NEXT, NUMBERS, RUN, Row,
 /// costs that much work again and no more. Reads see what was told, synced or not.
 ///
 /// Every page of the file is checked when it is opened, which takes about a second for a million
-/// keys. Two processes cannot have it open. Calls block for as long as the disk takes; threads
-/// may share a journal, and none waits in order to read while another one writes.
+/// keys, however the last run ended. Two processes cannot have it open. Calls block for as long as
+/// the disk takes; threads may share a journal, and to look up a key is not to wait for a write.
 ///
 /// ```
 /// use std::time::Duration;
@@ -96,11 +99,20 @@ struct Memory {
     // The one that is being written.
     writing: Option<Arc<Group>>,
     marks: Marks,
+    // Those of the run before, which are what most keys are looked for in.
+    earlier: Marks,
+    // The keys on disk; made when it is wanted, and again after each write.
+    items: Option<Arc<Items>>,
+    // A key that was just looked up, its number and the run that changed it: it is often told as
+    // seen next.
+    looked_up: Option<(Box<str>, u64, u64)>,
     run: u64,
     complete: u64,
     next: u64,
     broken: bool,
 }
+
+type Items = ReadOnlyTable<&'static str, &'static [u8]>;
 
 impl Memory {
     fn check(&self) -> Result<(), JournalErrorKind> {
@@ -158,13 +170,15 @@ impl Journal {
     fn on(store: Database, path: &Path) -> Result<Self, JournalErrorKind> {
         let read = store.begin_read()?;
         let [run, complete, next] = read_numbers(&read.open_table(NUMBERS)?)?;
-        let mut marks = Marks::default();
-        for chunk in read.open_table(MARKS)?.range((run, 0)..=(run, u64::MAX))? {
+        let [mut earlier, mut marks] = [Marks::default(), Marks::default()];
+        for chunk in read.open_table(MARKS)?.range((run.saturating_sub(1), 0)..)? {
             let (at, bits) = chunk?;
-            marks.load(at.value().1, bits.value())?;
+            let (of, chunk) = at.value();
+            let marks = if of == run { &mut marks } else { &mut earlier };
+            marks.load(chunk, bits.value())?;
         }
         drop(read);
-        let memory = Memory { marks, run, complete, next, ..Memory::default() };
+        let memory = Memory { marks, earlier, run, complete, next, ..Memory::default() };
         let (writer, memory) = (Mutex::new(()), Mutex::new(memory));
         Ok(Self { path: path.into(), store, writer, memory })
     }
@@ -184,6 +198,7 @@ impl Journal {
                 return Ok(None);
             };
             let run = self.last_seen(&row, None)?;
+            self.memory().looked_up = Some((key.into(), row.number, row.run));
             Ok(Some(record(key, row, run)))
         })
     }
@@ -215,7 +230,8 @@ impl Journal {
             self.write(group, &[], Some(run.saturating_sub(RUNS - 1)))?;
             let mut memory = self.memory();
             memory.run = run;
-            memory.marks = Marks::default();
+            memory.looked_up = None;
+            memory.earlier = std::mem::take(&mut memory.marks);
             Ok(run)
         })
     }
@@ -370,14 +386,20 @@ impl Journal {
 
     // What is not on disk is looked at first: what leaves it meanwhile is on disk then.
     fn row(&self, key: &str) -> Result<Option<Row>, JournalErrorKind> {
-        let memory = self.memory();
+        let mut memory = self.memory();
         memory.check()?;
         if let Some(known) = memory.item(key) {
             return Ok(known.clone());
         }
+        let items = match &memory.items {
+            Some(items) => items.clone(),
+            None => {
+                let items = Arc::new(self.store.begin_read()?.open_table(ITEMS)?);
+                memory.items.insert(items).clone()
+            }
+        };
         drop(memory);
-        let read = self.store.begin_read()?;
-        let stored = read.open_table(ITEMS)?.get(key)?;
+        let stored = items.get(key)?;
         stored.map(|stored| parse(stored.value())).transpose()
     }
 
@@ -414,9 +436,12 @@ impl Journal {
         if row.run >= run || memory.marks.has(row.number) {
             return Ok(run);
         }
+        if row.run + 1 >= run || memory.earlier.has(row.number) {
+            return Ok(run - 1);
+        }
         drop(memory);
         let first = (row.run + 1).max(run.saturating_sub(RUNS - 1));
-        if first < run {
+        if first < run - 1 {
             let begun;
             let read = match read {
                 Some(read) => read,
@@ -427,7 +452,7 @@ impl Journal {
             };
             let marks = read.open_table(MARKS)?;
             let (chunk, place) = Marks::place(row.number);
-            for run in (first..run).rev() {
+            for run in (first..run - 1).rev() {
                 let stored = marks.get((run, chunk))?;
                 if stored.is_some_and(|bits| Marks::is_set(bits.value(), place)) {
                     return Ok(run);
@@ -442,25 +467,15 @@ impl Journal {
         after: Option<&str>,
         run: u64,
     ) -> Result<Vec<(Box<str>, Record)>, JournalErrorKind> {
+        // Nothing changes meanwhile, and nothing is known that is not on disk.
+        let _writer = lock(&self.writer);
+        self.commit(false)?;
         let mut found = Vec::new();
-        if after.is_none() {
-            let _writer = lock(&self.writer);
-            self.commit(false)?;
-        }
         let read = self.store.begin_read()?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         for stored in read.open_table(ITEMS)?.range::<&str>((from, Bound::Unbounded))? {
             let (key, row) = stored?;
-            let key = key.value();
-            let mut row = parse(row.value())?;
-            let memory = self.memory();
-            memory.check()?;
-            match memory.item(key) {
-                None => {}
-                Some(Some(changed)) => row = changed.clone(),
-                Some(None) => continue,
-            }
-            drop(memory);
+            let (key, row) = (key.value(), parse(row.value())?);
             let seen = self.last_seen(&row, Some(&read))?;
             if seen < run {
                 found.push((key.into(), record(key, row, seen)));
@@ -477,10 +492,14 @@ impl Journal {
         self.memory().check()?;
         match change {
             Change::Seen { key } => {
-                let row = self.row(key)?;
+                let looked_up = self.memory().looked_up.take().filter(|known| *known.0 == *key);
+                let known = match looked_up {
+                    Some((_, number, run)) => Some((number, run)),
+                    None => self.row(key)?.map(|row| (row.number, row.run)),
+                };
                 let mut memory = self.memory();
-                if let Some(row) = row.filter(|row| row.run < memory.run) {
-                    memory.marks.add(row.number, now);
+                if let Some((number, _)) = known.filter(|(_, run)| *run < memory.run) {
+                    memory.marks.add(number, now);
                 }
                 return Ok(());
             }
@@ -523,9 +542,10 @@ impl Journal {
                 memory.pending.numbers.insert(COMPLETE, run);
             }
         }
-        let pending = &mut self.memory().pending;
-        pending.outcomes += 1;
-        pending.since.get_or_insert(now);
+        let mut memory = self.memory();
+        memory.looked_up = None;
+        memory.pending.outcomes += 1;
+        memory.pending.since.get_or_insert(now);
         Ok(())
     }
 
@@ -584,6 +604,7 @@ impl Journal {
         let written = self.write_now(run, &group, marks, forget_before);
         let mut memory = self.memory();
         memory.writing = None;
+        memory.items = None;
         memory.broken = written.is_err();
         written
     }
@@ -609,9 +630,9 @@ impl Journal {
 /// What was told is synced as by [`sync`](Journal::sync), which also says whether that went well.
 impl Drop for Journal {
     fn drop(&mut self) {
-        if !self.memory().broken {
-            let _ = self.sync();
-        }
+        // Where it fails it would have failed before.
+        let _ = self.sync();
+        self.memory().items = None;
     }
 }
 
