@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     protocol::Version,
-    types::{BuildError, ExternalGroupId, Fault, Guid, Rule, open_enum, quote, resource},
+    types::{BuildError, ExternalGroupId, FaultList, Guid, Rule, open_enum, quote, resource},
 };
 
 open_enum! {
@@ -209,30 +209,57 @@ impl TryFrom<&StoredAcl> for Acl {
 
     /// # Errors
     /// [`Rule::MemberRequired`], [`Rule::MemberType`], [`Rule::Guid`] or
-    /// [`Rule::ExternalGroupId`]: what keeps it from being an entry that this version writes.
+    /// [`Rule::ExternalGroupId`]: all that keeps it from being an entry that this version writes.
     fn try_from(stored: &StoredAcl) -> Result<Self, BuildError> {
-        let missing = |place: &'static str| {
-            Fault::new(Rule::MemberRequired, place, "is missing; give it a value")
+        let mut faults = FaultList::default();
+        let unknown = |place: &'static str, word: &str, faults: &mut FaultList| {
+            faults.push(Rule::MemberType, place, format!("{} is not known here", quote(word)));
         };
-        let unknown = |place: &'static str, word: &str| {
-            Fault::new(Rule::MemberType, place, format!("{} is not known here", quote(word)))
-        };
-        let value = stored.value.as_deref().ok_or_else(|| missing("$.value"))?;
-        let external = stored.identity_source == Some(IdentitySource::External);
-        let acl = match stored.kind.as_ref().ok_or_else(|| missing("$.type"))? {
-            AclType::Group if external => Self::external_group(ExternalGroupId::new(value)?),
-            AclType::ExternalGroup => Self::external_group(ExternalGroupId::new(value)?),
-            AclType::User => Self::user(Guid::new(value)?),
-            AclType::Group => Self::group(Guid::new(value)?),
-            AclType::Everyone => Self::everyone(Guid::new(value)?),
-            AclType::EveryoneExceptGuests => Self::everyone_except_guests(Guid::new(value)?),
-            AclType::Other(word) => return Err(unknown("$.type", word.as_str()).into()),
-        };
-        match stored.access_type.as_ref().ok_or_else(|| missing("$.accessType"))? {
-            AccessType::Grant => Ok(acl),
-            AccessType::Deny => Ok(acl.deny()),
-            AccessType::Other(word) => Err(unknown("$.accessType", word.as_str()).into()),
+        let value = stored.value.as_deref().unwrap_or_default();
+        faults.require("$.value", value);
+        if let Some(IdentitySource::Other(word)) = &stored.identity_source {
+            unknown("$.identitySource", word.as_str(), &mut faults);
         }
+        let external = stored.identity_source == Some(IdentitySource::External)
+            && stored.kind == Some(AclType::Group);
+        let acl = match (&stored.kind, value) {
+            (None, _) => {
+                faults.missing("$.type");
+                None
+            }
+            (Some(AclType::Other(word)), _) => {
+                unknown("$.type", word.as_str(), &mut faults);
+                None
+            }
+            (Some(_), "") => None,
+            (Some(kind), _) if external || *kind == AclType::ExternalGroup => {
+                faults.part("$.value", ExternalGroupId::new(value)).map(Self::external_group)
+            }
+            (Some(kind), _) => {
+                let id = faults.part("$.value", Guid::new(value));
+                id.map(match kind {
+                    AclType::User => Self::user,
+                    AclType::Group => Self::group,
+                    AclType::Everyone => Self::everyone,
+                    _ => Self::everyone_except_guests,
+                })
+            }
+        };
+        let deny = match &stored.access_type {
+            Some(AccessType::Grant) => false,
+            Some(AccessType::Deny) => true,
+            Some(AccessType::Other(word)) => {
+                unknown("$.accessType", word.as_str(), &mut faults);
+                false
+            }
+            None => {
+                faults.missing("$.accessType");
+                false
+            }
+        };
+        faults.finish()?;
+        let acl = acl.expect("what has no entry has a fault");
+        Ok(if deny { acl.deny() } else { acl })
     }
 }
 
@@ -305,7 +332,7 @@ mod tests {
                 Rule::MemberType,
                 "$.type",
             ),
-            (json!({"type": "user", "value": "a", "accessType": "grant"}), Rule::Guid, "guid"),
+            (json!({"type": "user", "value": "a", "accessType": "grant"}), Rule::Guid, "$.value"),
         ] {
             let refused = read(json).unwrap_err();
             let fault = &refused.faults()[0];

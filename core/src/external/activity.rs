@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     AddedActivities, CLOUDS, ExternalActivityResult, Identity, StoredIdentity, WRITE_ITEM,
+    item_text::activities, strict::Object,
 };
 use crate::{
     protocol::{
@@ -213,6 +214,22 @@ impl<'a> AddActivities<'a> {
         self.path = "/external/connections/{connection}/items/{item}\
                      /microsoft.graph.externalConnectors.addActivities";
         self
+    }
+}
+
+impl AddActivities<'_> {
+    /// Reads the activities of a body, such as one that was kept to be sent again.
+    ///
+    /// # Errors
+    /// Every fault, as an [item's](super::ReadItem::item).
+    pub fn read_body(json: &str) -> Result<Vec<ExternalActivity>, BuildError> {
+        let mut faults = FaultList::default();
+        let mut read = Vec::new();
+        if let Some(mut object) = Object::parse(json, &mut faults) {
+            read = activities(&mut object, &mut faults);
+            object.finish("addActivities", &mut faults);
+        }
+        faults.finish().map(|()| read)
     }
 }
 

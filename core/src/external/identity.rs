@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::types::{
-    BuildError, ExternalGroupId, Fault, FaultList, Guid, RawJson, Rule, open_enum, quote, resource,
+    BuildError, ExternalGroupId, FaultList, Guid, RawJson, Rule, open_enum, quote, resource,
 };
 
 open_enum! {
@@ -96,18 +96,23 @@ impl TryFrom<Written> for Identity {
     type Error = BuildError;
 
     fn try_from(Written { kind, id }: Written) -> Result<Self, BuildError> {
-        match kind {
-            IdentityType::User => Guid::new(&id).map(Self::user),
-            IdentityType::Group => Guid::new(&id).map(Self::group),
+        let mut faults = FaultList::default();
+        let identity = match kind {
+            IdentityType::User => faults.part("$.id", Guid::new(&id)).map(Self::user),
+            IdentityType::Group => faults.part("$.id", Guid::new(&id)).map(Self::group),
             IdentityType::ExternalGroup => {
-                ExternalGroupId::new(id).map(|id| Self::external_group(&id))
+                let id = faults.part("$.id", ExternalGroupId::new(id));
+                id.map(|id| Self::external_group(&id))
             }
             IdentityType::Other(_) => {
                 let known = IdentityType::KNOWN.join(", ");
                 let detail = format!("{} is none of {known}", quote(kind.as_str()));
-                Err(Fault::new(Rule::MemberType, "$.type", detail).into())
+                faults.push(Rule::MemberType, "$.type", detail);
+                None
             }
-        }
+        };
+        faults.finish()?;
+        Ok(identity.expect("what is no identity has a fault"))
     }
 }
 

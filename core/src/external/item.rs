@@ -5,12 +5,13 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Acl, CLOUDS, ExternalActivity, Properties, PropertyValue, READ_ITEM, StoredAcl,
-    StoredExternalActivity, StoredProperties, WRITE_ITEM, acl::AclIn, work_or_application,
+    StoredExternalActivity, StoredProperties, WRITE_ITEM, acl::AclIn, item_text::ITEM_ID,
+    property::PropertiesInLine, work_or_application,
 };
 use crate::{
     protocol::{
         Answer, DecodeError, DecodeKind, Deleted, Endpoint, Lane, OnlyIn, PathArgs, Repeat, Route,
-        ServiceRoot, Version, write_json,
+        ServiceRoot, Version, check_size, write_json,
     },
     types::{BuildError, Change, ConnectionId, FaultList, Guid, ItemId, Rule, open_enum, resource},
 };
@@ -21,19 +22,19 @@ use crate::{
 /// that JSON has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalItem {
-    id: ItemId,
-    members: Members,
+    pub(super) id: ItemId,
+    pub(super) members: Members,
 }
 
 /// What a body says of an item: everything in a PUT, a part in a PATCH. Lists that are empty are
 /// not said.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Members {
-    acl: Vec<Acl>,
-    properties: Properties,
-    content: Change<ExternalItemContent>,
-    sensitivity_label: Change<Guid>,
-    activities: Vec<ExternalActivity>,
+pub(super) struct Members {
+    pub(super) acl: Vec<Acl>,
+    pub(super) properties: Properties,
+    pub(super) content: Change<ExternalItemContent>,
+    pub(super) sensitivity_label: Change<Guid>,
+    pub(super) activities: Vec<ExternalActivity>,
 }
 
 impl ExternalItem {
@@ -86,6 +87,71 @@ impl ExternalItem {
     pub fn activities(&self) -> &[ExternalActivity] {
         &self.members.activities
     }
+
+    /// Checks that the item can be put there as it is, as [`PutItem`] would do before it is sent.
+    ///
+    /// # Errors
+    /// [`Rule::Cloud`] for what the cloud does not have, and [`Rule::BodySize`].
+    pub fn check(&self, to: &ServiceRoot) -> Result<(), BuildError> {
+        let mut body = Vec::new();
+        self.members.write(to, &mut body)?;
+        let mut faults = FaultList::default();
+        check_size(body.len(), to, &mut faults);
+        faults.finish()
+    }
+
+    /// Cuts off as much of the end of its text as it takes for the body to be no longer than the
+    /// limit there, and gives the number of characters that are gone; mostly none. A cut never goes
+    /// through a character; it may go through a tag of HTML.
+    ///
+    /// ```
+    /// use graphfeed_core::external::{Acl, ExternalItem, ExternalItemContent};
+    /// use graphfeed_core::protocol::{Limits, ServiceRoot};
+    /// use graphfeed_core::types::{Guid, ItemId};
+    ///
+    /// let mut item = ExternalItem::builder(ItemId::new("T1")?)
+    ///     .acl(Acl::everyone(Guid::new("e811976d-83df-4cbd-8b9b-5215b18aa874")?))
+    ///     .property("title", "Apfel")
+    ///     .content(ExternalItemContent::text("Wie man einen Apfel kandiert: viel Zucker, viel Zeit"))
+    ///     .build()?;
+    /// let root = ServiceRoot::v1().with_limits(Limits::default().with_body(194));
+    /// assert_eq!(item.cut_content(&root)?, 23);
+    /// assert_eq!(item.content().unwrap().value(), "Wie man einen Apfel kandiert:");
+    /// # Ok::<(), graphfeed_core::types::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`check`](Self::check): [`Rule::BodySize`] when the body is too long even without a text.
+    pub fn cut_content(&mut self, to: &ServiceRoot) -> Result<usize, BuildError> {
+        let mut body = Vec::new();
+        self.members.write(to, &mut body)?;
+        let over = body.len().saturating_sub(to.limits().body);
+        if over > 0
+            && let Change::Set(content) = &mut self.members.content
+            && let Some(end) = end_without(&content.value, over)
+        {
+            let cut = content.value[end..].chars().count();
+            content.value.truncate(end);
+            return Ok(cut);
+        }
+        let mut faults = FaultList::default();
+        check_size(body.len(), to, &mut faults);
+        faults.finish().map(|()| 0)
+    }
+}
+
+/// Where a text ends once its end is gone, which is so many bytes long in JSON; `None` if it has
+/// not so many.
+fn end_without(text: &str, bytes: usize) -> Option<usize> {
+    let mut gone = 0;
+    text.char_indices().rev().find_map(|(at, character)| {
+        gone += match character {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..' ' => 6,
+            _ => character.len_utf8(),
+        };
+        (gone >= bytes).then_some(at)
+    })
 }
 
 /// Gathers the parts of an [`ExternalItem`].
@@ -157,7 +223,7 @@ impl ExternalItemBuilder {
     }
 }
 
-fn check_acl(acl: &[Acl], faults: &mut FaultList) {
+pub(super) fn check_acl(acl: &[Acl], faults: &mut FaultList) {
     if acl.is_empty() {
         let detail = "nobody could see the item; add who may, such as Acl::everyone(tenant)";
         faults.push(Rule::AclRequired, "$.acl", detail);
@@ -348,12 +414,29 @@ impl Members {
             OnlyIn::Commercial.check(to, place, "a sensitivity label", &mut faults);
         }
         faults.finish()?;
-        write_json(&MembersIn(self, to.version()), out)
+        write_json(&MembersIn { said: self, version: to.version(), line_of: None }, out)
     }
 }
 
 /// Members as one version writes them.
-struct MembersIn<'a>(&'a Members, Version);
+struct MembersIn<'a> {
+    said: &'a Members,
+    version: Version,
+    // Whose they are, where they stand in a line of text and not in a body.
+    line_of: Option<&'a ItemId>,
+}
+
+/// The item as a line of text has it, for [`ItemReader`](super::ItemReader): in the words of v1.0,
+/// with the key that its id was made from, and with every annotation that reading it again without
+/// a schema takes. It is no body; that is what [`PutItem`] writes.
+///
+/// Where only a hash is left of the key, the id stands there as `@graphfeed.itemId` instead.
+impl Serialize for ExternalItem {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let line_of = Some(&self.id);
+        MembersIn { said: &self.members, version: Version::V1, line_of }.serialize(to)
+    }
+}
 
 impl Serialize for MembersIn<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -371,13 +454,23 @@ impl Serialize for MembersIn<'_> {
             sensitivity_label_id: &'a Guid,
         }
 
-        let Self(said, version) = self;
-        let mut members = to.serialize_struct("externalItem", 5)?;
+        let Self { said, version, line_of } = self;
+        let mut members = to.serialize_struct("externalItem", 6)?;
+        match line_of.map(|id| (id, id.key())) {
+            Some((_, Some(key))) => members.serialize_field("id", &key)?,
+            Some((id, None)) => members.serialize_field(ITEM_ID, id)?,
+            None => {}
+        }
         if !said.acl.is_empty() {
             members.serialize_field("acl", &Entries(&said.acl, *version))?;
         }
         if !said.properties.is_empty() {
-            members.serialize_field("properties", &said.properties)?;
+            match line_of {
+                Some(_) => {
+                    members.serialize_field("properties", &PropertiesInLine(&said.properties))?;
+                }
+                None => members.serialize_field("properties", &said.properties)?,
+            }
         }
         if !said.content.is_leave() {
             members.serialize_field("content", &said.content)?;

@@ -64,15 +64,26 @@ pub(super) fn check<'a, D: Into<Declared<'a>>>(
     let declared: Vec<Declared<'a>> = declared.into_iter().map(Into::into).collect();
     let mut faults = FaultList::default();
     for (name, value) in properties.iter() {
-        match declared.iter().find(|declared| declared.name == name) {
-            Some(declared) => {
-                check_type(name, value, declared, &mut faults);
-                check_people(name, value, declared, &mut faults);
-            }
-            None => faults.push(Rule::PropertyUndeclared, place(name), undeclared(name, &declared)),
-        }
+        check_one(name, Some(value), &declared, &mut faults);
     }
     faults.finish()
+}
+
+/// Refuses a property that is not declared so; of one whose value could not be read, the name.
+pub(super) fn check_one(
+    name: &str,
+    value: Option<&PropertyValue>,
+    declared: &[Declared<'_>],
+    faults: &mut FaultList,
+) {
+    let Some(its) = declared.iter().find(|declared| declared.name == name) else {
+        faults.push(Rule::PropertyUndeclared, place(name), undeclared(name, declared));
+        return;
+    };
+    if let Some(value) = value {
+        check_type(name, value, its, faults);
+        check_people(name, value, its, faults);
+    }
 }
 
 fn undeclared(name: &str, declared: &[Declared<'_>]) -> String {

@@ -25,6 +25,7 @@ mod group_run;
 mod identity;
 mod item;
 mod item_check;
+mod item_text;
 mod label;
 mod operation;
 mod property;
@@ -37,6 +38,7 @@ mod schema_property;
 mod schema_update;
 mod search_settings;
 mod stored_property;
+mod strict;
 
 pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
 pub use activity::{
@@ -70,6 +72,7 @@ pub use item::{
     GetItem, ItemUpdate, ItemUpdateBuilder, PatchItem, PutItem, StoredContent,
     StoredInformationProtectionLabel, StoredItem,
 };
+pub use item_text::{ItemReader, ReadItem};
 pub use label::Label;
 pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
 pub use property::{Principal, Properties, PropertyValue};

@@ -4,13 +4,15 @@
 //! Written by a stream, never through a map: the annotation has to stand directly before its
 //! value, and a sorted map would put it behind.
 
+use std::collections::BTreeSet;
+
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, DeserializeOwned},
     ser::SerializeMap,
 };
 
-use super::PropertyType;
+use super::{PropertyType, strict};
 use crate::protocol::ServiceRoot;
 use crate::types::{FaultList, RawJson, Rule, Timestamp, quote, resource};
 
@@ -74,7 +76,7 @@ resource! {
     }
 }
 
-const PRINCIPAL: &str = "#microsoft.graph.externalConnectors.principal";
+pub(super) const PRINCIPAL: &str = "#microsoft.graph.externalConnectors.principal";
 
 impl Principal {
     /// An Entra user or group.
@@ -100,6 +102,18 @@ impl Principal {
     /// Somebody whom only the source system knows.
     pub fn external(id: impl Into<String>, name: impl Into<String>) -> Self {
         Self { external_id: Some(id.into()), external_name: Some(name.into()), ..Self::default() }
+    }
+
+    pub(super) fn members_mut(&mut self) -> [(&'static str, &mut Option<String>); 7] {
+        [
+            ("email", &mut self.email),
+            ("entraDisplayName", &mut self.entra_display_name),
+            ("entraId", &mut self.entra_id),
+            ("externalId", &mut self.external_id),
+            ("externalName", &mut self.external_name),
+            ("tenantId", &mut self.tenant_id),
+            ("upn", &mut self.upn),
+        ]
     }
 
     fn members(&self) -> [(&'static str, &Option<String>); 7] {
@@ -197,7 +211,16 @@ impl PropertyValue {
         }
     }
 
-    fn check(&self, name: &str, faults: &mut FaultList) {
+    /// The annotation in a line of text, which is read without a schema: there a date needs one,
+    /// too, for JSON has none.
+    fn annotation_in_line(&self) -> Option<&'static str> {
+        match self {
+            Self::DateTime(_) => Some("DateTimeOffset"),
+            _ => self.annotation(),
+        }
+    }
+
+    pub(super) fn check(&self, name: &str, faults: &mut FaultList) {
         let finite = |place: String, number: f64, faults: &mut FaultList| {
             if !number.is_finite() {
                 let detail = format!("{number} is no JSON number; leave the property out");
@@ -242,14 +265,15 @@ impl PropertyValue {
         match kind {
             PropertyType::String => read(json, Self::String),
             PropertyType::Int64 => read(json, Self::Int64),
-            PropertyType::Double => exact(json).map(Self::Double),
+            PropertyType::Double => exact(json.get()).map(Self::Double),
             PropertyType::Boolean => read(json, Self::Boolean),
             PropertyType::DateTime => read(json, Self::DateTime),
             PropertyType::StringCollection => read(json, Self::StringCollection),
             PropertyType::Int64Collection => read(json, Self::Int64Collection),
             PropertyType::DoubleCollection => {
                 let numbers: Vec<RawJson> = json.read()?;
-                numbers.iter().map(exact).collect::<Result<_, _>>().map(Self::DoubleCollection)
+                let numbers = numbers.iter().map(|number| exact(number.get()));
+                numbers.collect::<Result<_, _>>().map(Self::DoubleCollection)
             }
             PropertyType::DateTimeCollection => read(json, Self::DateTimeCollection),
             PropertyType::Principal => read(json, |read: TypedPrincipal| Self::Principal(read.0)),
@@ -265,8 +289,7 @@ impl PropertyValue {
 
 /// serde_json reads a double to the last bit only with a feature that would slow down the whole
 /// program; the standard library does it always.
-fn exact(json: &RawJson) -> serde_json::Result<f64> {
-    let text = json.get();
+pub(super) fn exact(text: &str) -> serde_json::Result<f64> {
     let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     text.parse()
         .ok()
@@ -368,19 +391,30 @@ impl Properties {
 
     pub(super) fn check(&self, faults: &mut FaultList) {
         if self.is_empty() {
-            let detail = "there is none, and an item has at least one; add a property";
-            faults.push(Rule::PropertyRequired, "$.properties", detail);
+            none(faults);
         }
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            if let Err(why) = check_name(name) {
-                faults.push(Rule::PropertyName, place(name), why);
-            }
-            if self.0[..index].iter().any(|(before, _)| before.eq_ignore_ascii_case(name)) {
-                let detail = "is there twice, for letter case makes no difference; leave one out";
-                faults.push(Rule::PropertyTwice, place(name), detail);
-            }
+        let mut before = BTreeSet::new();
+        for (name, value) in &self.0 {
+            check_one(name, &mut before, faults);
             value.check(name, faults);
         }
+    }
+}
+
+/// Refuses that there is no property.
+pub(super) fn none(faults: &mut FaultList) {
+    let detail = "there is none, and an item has at least one; add a property";
+    faults.push(Rule::PropertyRequired, "$.properties", detail);
+}
+
+/// Refuses a name that is none, or is there before.
+pub(super) fn check_one(name: &str, before: &mut BTreeSet<String>, faults: &mut FaultList) {
+    if let Err(why) = check_name(name) {
+        faults.push(Rule::PropertyName, place(name), why);
+    }
+    if !before.insert(name.to_ascii_lowercase()) {
+        let detail = "is there twice, for letter case makes no difference; leave one out";
+        faults.push(Rule::PropertyTwice, place(name), detail);
     }
 }
 
@@ -396,30 +430,38 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 
 /// Where a property is, as a JSONPath.
 pub(super) fn place(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.len() <= 64
-        && name.bytes().all(plain)
-        && !name.is_empty()
-        && !name.as_bytes()[0].is_ascii_digit()
-    {
-        format!("$.properties.{name}")
-    } else {
-        // A name over the rule's length is cut, for an error is no place for a document.
-        let cut = name.char_indices().nth(64).map_or(name, |(end, _)| &name[..end]);
-        format!("$.properties['{}']", cut.replace('\\', "\\\\").replace('\'', "\\'"))
-    }
+    strict::member("$.properties", name)
 }
 
-impl Serialize for Properties {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+impl Properties {
+    fn write<S: Serializer>(
+        &self,
+        annotation: fn(&PropertyValue) -> Option<&'static str>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         let mut members = to.serialize_map(None)?;
         for (name, value) in &self.0 {
-            if let Some(annotation) = value.annotation() {
+            if let Some(annotation) = annotation(value) {
                 members.serialize_entry(&AnnotationName(name), annotation)?;
             }
             members.serialize_entry(name, value)?;
         }
         members.end()
+    }
+}
+
+impl Serialize for Properties {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.write(PropertyValue::annotation, to)
+    }
+}
+
+/// Properties as they stand in a line of text.
+pub(super) struct PropertiesInLine<'a>(pub(super) &'a Properties);
+
+impl Serialize for PropertiesInLine<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.write(PropertyValue::annotation_in_line, to)
     }
 }
 

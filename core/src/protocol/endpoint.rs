@@ -135,11 +135,7 @@ pub trait Endpoint {
 
         let mut body = Vec::new();
         faults.append(self.body(root, &mut body));
-        let limit = root.limits().body;
-        if body.len() > limit {
-            let detail = format!("is {} bytes long, {limit} are allowed; shorten it", body.len());
-            faults.push(Rule::BodySize, "$", detail);
-        }
+        check_size(body.len(), root, &mut faults);
         faults.finish()?;
 
         let uri = root.uri(target).map_err(|error| {
@@ -222,6 +218,15 @@ impl Repeat {
 fn is_template_like(spelling: &str, path: &str) -> bool {
     let shape = |path: &str| path.split('/').map(|part| part.starts_with('{')).collect::<Vec<_>>();
     spelling == path || (is_template(spelling.as_bytes()) && shape(spelling) == shape(path))
+}
+
+/// Refuses a body that is too long.
+pub(crate) fn check_size(length: usize, root: &ServiceRoot, faults: &mut FaultList) {
+    let limit = root.limits().body;
+    if length > limit {
+        let detail = format!("is {length} bytes long, {limit} are allowed; shorten it");
+        faults.push(Rule::BodySize, "$", detail);
+    }
 }
 
 /// Refuses what the documents say is not there, before it costs a round trip.

@@ -35,6 +35,7 @@ pub(crate) use batch_answer::{PartAnswer, strays, take_apart};
 pub use call::{Call, Reply};
 pub use created::Created;
 pub use deleted::Deleted;
+pub(crate) use endpoint::check_size;
 pub use endpoint::{Endpoint, Repeat, write_json};
 pub use error::{Applied, Cause, Error, GiveUp};
 pub use explanation::Explanation;

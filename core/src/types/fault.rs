@@ -73,8 +73,14 @@ rules! {
     PropertyFinite = "property-finite",
     /// A principal names at least one of its members.
     PrincipalEmpty = "principal-empty",
+    /// An annotation or a schema says what type a collection has.
+    AnnotationCollection = "annotation-collection",
+    /// An annotation names the type of what it stands at.
+    AnnotationType = "annotation-type",
     /// One call adds 1 to 20 activities.
     ActivityCount = "activity-count",
+    /// What may have been appended is appended again only where duplicates are allowed.
+    AppendAgain = "append-again",
     /// An activity does not end before it starts.
     HistoryOrder = "history-order",
     /// A schema has 1 to 128 properties.
@@ -107,10 +113,16 @@ rules! {
     GroupTwice = "group-twice",
     /// A body is no longer than the limit.
     BodySize = "body-size",
+    /// A body, or a line of text, is JSON, and no member is there twice.
+    BodyJson = "body-json",
+    /// A line of text is no longer than the limit.
+    LineSize = "line-size",
     /// A required member is there and not empty.
     MemberRequired = "member-required",
     /// A member has the JSON type and range that its documentation gives.
     MemberType = "member-type",
+    /// A member is one that the type has.
+    MemberUnknown = "member-unknown",
     /// `unknownFutureValue` is only ever read.
     UnknownFutureValue = "unknown-future-value",
     /// A date is ISO 8601 with an offset, in the years 1 to 9999.
@@ -250,6 +262,24 @@ impl BuildError {
         &self.faults
     }
 
+    /// The same faults of what stands at `place`, inside of it.
+    ///
+    /// ```
+    /// use graphfeed_core::types::{BuildError, Fault, Rule};
+    ///
+    /// let why = BuildError::from(Fault::new(Rule::MemberRequired, "$.name", "is missing"));
+    /// assert_eq!(why.at("$.value[1]").faults()[0].place, "$.value[1].name");
+    /// ```
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        for fault in &mut self.faults {
+            // What names an argument, and no place, is the value there itself.
+            let inside = fault.place.strip_prefix('$').unwrap_or_default();
+            fault.place = format!("{place}{inside}").into();
+        }
+        self
+    }
+
     /// Whether `rule` is among the broken ones.
     pub fn breaks(&self, rule: Rule) -> bool {
         self.faults.iter().any(|fault| fault.rule == rule)
@@ -318,6 +348,21 @@ impl FaultList {
             let detail = "unknownFutureValue is only ever read; name the real member";
             self.push(Rule::UnknownFutureValue, place, detail);
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the last one is at this place.
+    pub(crate) fn has_at(&self, place: &str) -> bool {
+        self.0.last().is_some_and(|last| last.place == place)
+    }
+
+    /// A part that stands at `place`, or its faults, which are told as being there.
+    pub(crate) fn part<T>(&mut self, place: &str, part: Result<T, BuildError>) -> Option<T> {
+        part.map_err(|why| self.0.extend(why.at(place).faults)).ok()
     }
 
     /// Takes over the faults of a part.
