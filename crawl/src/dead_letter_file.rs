@@ -156,7 +156,7 @@ fn begins_as_letters(file: &mut File) -> io::Result<bool> {
     let mut start = Vec::new();
     let mut from = io::BufReader::new(&mut *file);
     (&mut from).take(BEGINNING.len() as u64).read_to_end(&mut start)?;
-    if BEGINNING.starts_with(&start) || start.starts_with(&[0]) {
+    if BEGINNING.starts_with(start.split(|byte| *byte == 0).next().unwrap_or_default()) {
         return Ok(true);
     }
     // Another program may have written the members in another order.

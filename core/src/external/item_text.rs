@@ -162,8 +162,11 @@ impl<'a> ItemReader<'a> {
                 return;
             }
             property::check_one(name, &mut before, faults);
+            let told = faults.len();
             let kind = self.kind(name, *annotation, faults);
             let value = match value {
+                // Nothing to read it by, which is told already.
+                Some(_) if kind.is_none() && faults.len() > told => None,
                 Some(json) => property_value(name, kind, json, faults),
                 None => {
                     faults.missing(place(name));
