@@ -575,3 +575,89 @@ fn identity(mut object: Object<'_>, faults: &mut FaultList) -> Option<Identity> 
     };
     faults.part(&place, Identity::try_from(&stored))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        external::{AddActivities, PutItem, SchemaProperty},
+        protocol::{Endpoint, Limits, ServiceRoot},
+        types::ConnectionId,
+    };
+
+    const ACL: &str = r#""acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","accessType":"grant"}]"#;
+
+    fn found(why: &BuildError) -> Vec<(Rule, &str)> {
+        why.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect()
+    }
+
+    #[test]
+    fn the_bodies_of_the_documents_are_read() {
+        let body = include_str!("../../tests/golden/put-item.request.json");
+        let id = ItemId::new("TSP228082938").unwrap();
+        let item = ItemReader::default().read_body(id.clone(), body).unwrap();
+        assert_eq!(item.properties().get("priority"), Some(&1.into()));
+        let kinds: Vec<_> = item.acl().iter().map(|entry| entry.kind().to_string()).collect();
+        assert_eq!(kinds, ["user", "externalGroup"]);
+        let body = include_str!("../../tests/golden/add-activities.request.json");
+        let activities = AddActivities::read_body(body).unwrap();
+        assert_eq!(activities[0].kind(), &ExternalActivityType::Created);
+        // The id of a body stands in its path.
+        let body = format!(r#"{{"id":"T1",{ACL},"properties":{{"n":1}}}}"#);
+        let refused = ItemReader::default().read_body(id, &body).unwrap_err();
+        assert_eq!(found(&refused), [(Rule::MemberUnknown, "$.id")]);
+    }
+
+    #[test]
+    fn a_key_is_told_also_of_an_item_that_is_refused() {
+        for (json, key) in [
+            (r#"{"properties":{"due":"x"},"id":"a\/b","acl":7}"#, Some("a/b")),
+            (r#"{"id":7}"#, None),
+            (r#"{"id":"a""#, None),
+        ] {
+            let read = ItemReader::default().read(json);
+            assert_eq!(read.key.as_deref(), key, "{json}");
+            assert!(read.item.is_err());
+        }
+    }
+
+    #[test]
+    fn what_a_schema_does_not_know_is_read_by_what_json_says() {
+        let later = SchemaProperty::new("vector", "vector".into());
+        let schema = Schema::new([later]).unwrap();
+        let json = format!(r#"{{"id":"a",{ACL},"properties":{{"vector":1.5}}}}"#);
+        let item = ItemReader::with_schema(&schema).read(&json).item.unwrap();
+        assert_eq!(item.properties().get("vector"), Some(&1.5.into()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_cut_fits_as_it_is_sent(text in "[a-c\"\\\\\n\u{1}ä€🦀]{0,40}", over in 0..60_usize) {
+            let connection = ConnectionId::new("contosohr").unwrap();
+            let whole = ExternalItem::builder(ItemId::new("a").unwrap())
+                .acl(Acl::everyone(Guid::from(1)))
+                .property("n", 1)
+                .content(ExternalItemContent::text(&*text))
+                .build()
+                .unwrap();
+            let length = PutItem::new(&connection, &whole).request(&ServiceRoot::v1()).unwrap();
+            let limit = length.body().len() - over;
+            let root = ServiceRoot::v1().with_limits(Limits::default().with_body(limit));
+            prop_assert_eq!(whole.check(&root).is_ok(), over == 0);
+            let mut item = whole.clone();
+            match item.cut_content(&root) {
+                Ok(cut) => {
+                    prop_assert!(PutItem::new(&connection, &item).request(&root).is_ok());
+                    let kept: String = text.chars().take(text.chars().count() - cut).collect();
+                    prop_assert_eq!(item.content().unwrap().value(), kept);
+                }
+                Err(why) => {
+                    prop_assert_eq!(found(&why), [(Rule::BodySize, "$")]);
+                    prop_assert_eq!(item, whole);
+                }
+            }
+        }
+    }
+}

@@ -26,6 +26,9 @@ pub(super) struct Object<'a> {
 impl<'a> Object<'a> {
     /// Takes a text apart that is one object.
     pub(super) fn parse(json: &'a str, faults: &mut FaultList) -> Option<Self> {
+        if json.trim_ascii_start().starts_with('{') {
+            return Self::members(json, "$".to_owned(), faults);
+        }
         match serde_json::from_str(json) {
             Ok(json) => Self::read(json, "$".to_owned(), faults),
             Err(why) => {
@@ -35,25 +38,26 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// `None`, and a fault, where it is no object.
     pub(super) fn read(json: &'a RawValue, place: String, faults: &mut FaultList) -> Option<Self> {
-        if !json.get().starts_with('{') {
-            faults.push(Rule::MemberType, place, wanted(json, "an object"));
-            return None;
+        if json.get().starts_with('{') {
+            return Self::members(json.get(), place, faults);
         }
-        match serde_json::from_str(json.get()) {
+        faults.push(Rule::MemberType, place, wanted(json, "an object"));
+        None
+    }
+
+    fn members(json: &'a str, place: String, faults: &mut FaultList) -> Option<Self> {
+        match serde_json::from_str(json) {
             Ok(Members(mut members)) => {
                 let mut seen = BTreeSet::new();
-                let again: Vec<bool> =
-                    members.iter().map(|(name, _)| !seen.insert(&**name)).collect();
-                drop(seen);
-                let mut again = again.into_iter();
                 members.retain(|(name, _)| {
-                    let again = again.next().unwrap_or_default();
-                    if again && faults.len() < MOST {
+                    let is_first = seen.insert(name.clone());
+                    if !is_first && faults.len() < MOST {
                         let detail = "is there twice; leave one out";
                         faults.push(Rule::BodyJson, member(&place, name), detail);
                     }
-                    !again
+                    is_first
                 });
                 Some(Self { place, members })
             }
