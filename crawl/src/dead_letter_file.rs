@@ -205,9 +205,11 @@ fn sync_directory_of(_: &Path) -> io::Result<()> {
 
 /// The letters of a file with their lines, which are counted from 1. No more is held than one.
 ///
-/// A line that is no letter is a fault, and the next one is read; so the last line of a file that
-/// a crash left, until it is [opened](DeadLetters::open) for more. Do not read a file to its end
-/// while what is replayed fails into it again: move it away first.
+/// A line that is no letter is a fault, and the next one is read. So is a last line that a crash
+/// left torn, until the file is [opened](DeadLetters::open) for more letters.
+///
+/// What is replayed may fail again. Move the file away first, or the letters of the replay are
+/// added to the file that is being read.
 #[derive(Debug)]
 pub struct DeadLetterLines<R> {
     lines: Lines<R>,

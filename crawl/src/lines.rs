@@ -1,6 +1,6 @@
 //! A file line by line, of which no more is held than a line.
 
-use std::io::{self, BufRead, ErrorKind};
+use std::io::{self, BufRead, Read};
 
 /// The longest line by default, in bytes.
 pub(crate) const LONGEST: usize = 8 << 20;
@@ -38,7 +38,7 @@ impl<R: BufRead> Lines<R> {
         match self.fill_with_text() {
             Ok(Some(true)) => {
                 let line = match std::str::from_utf8(&self.buffer) {
-                    Ok(text) => Line::Text(text.trim_ascii()),
+                    Ok(text) => Line::Text(text.trim_ascii_end()),
                     Err(_) => Line::NotUtf8,
                 };
                 (self.number, Ok(Some(line)))
@@ -69,38 +69,20 @@ impl<R: BufRead> Lines<R> {
     /// Reads a line, and says whether it is there whole; `None` at the end.
     fn fill(&mut self) -> io::Result<Option<bool>> {
         self.buffer.clear();
-        let (mut fits, mut any) = (true, false);
-        loop {
-            let chunk = match self.from.fill_buf() {
-                Ok(chunk) => chunk,
-                Err(why) if why.kind() == ErrorKind::Interrupted => continue,
-                Err(why) => return Err(why),
-            };
-            if chunk.is_empty() {
-                return Ok(any.then_some(fits));
-            }
-            any = true;
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let part = &chunk[..end.unwrap_or(chunk.len())];
-            fits &= part.len() <= self.longest - self.buffer.len().min(self.longest);
-            if fits {
-                self.buffer.extend_from_slice(part);
-            } else {
-                self.buffer.clear();
-            }
-            let used = part.len() + usize::from(end.is_some());
-            self.from.consume(used);
-            if end.is_some() {
-                return Ok(Some(fits));
-            }
+        let most = self.longest as u64 + 1;
+        let read = (&mut self.from).take(most).read_until(b'\n', &mut self.buffer)?;
+        if self.buffer.last() == Some(&b'\n') {
+            self.buffer.pop();
+        } else if read > self.longest {
+            self.from.skip_until(b'\n')?;
+            return Ok(Some(false));
         }
+        Ok((read > 0).then_some(true))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -157,7 +157,7 @@ fn answer(status: u16, body: &str) -> Answer {
 }
 
 #[derive(Debug)]
-struct Reset(Option<Box<Reset>>);
+struct Reset(Option<Box<Self>>);
 
 impl fmt::Display for Reset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -552,7 +552,6 @@ fn a_file_that_is_torn_anywhere_opens_to_whole_letters() {
                 .sum();
             assert_eq!(letters.cut_off(), torn.len().saturating_sub(kept) as u64, "{end} {zeros}");
             letters.push(&letter("third")).unwrap();
-            letters.sync().unwrap();
             drop(letters);
             expected.push("third");
             assert_eq!(keys(&path), expected, "{end} {zeros}");
@@ -568,6 +567,18 @@ fn a_long_torn_line_is_cut_off_to_its_beginning() {
     fs::write(&path, torn).unwrap();
     assert_eq!(DeadLetters::open(&path).unwrap().cut_off(), 300_009);
     assert_eq!(keys(&path), ["a"]);
+}
+
+/// The device takes no byte, and cannot be shortened either.
+#[cfg(target_os = "linux")]
+#[test]
+fn after_a_write_that_left_the_file_in_doubt_there_are_only_errors() {
+    let mut letters = DeadLetters::open("/dev/full").unwrap();
+    assert_eq!(letters.push(&letter("a")).unwrap_err().kind(), ErrorKind::StorageFull);
+    for refused in [letters.push(&letter("b")), letters.sync()] {
+        let why = refused.unwrap_err().to_string();
+        assert_eq!(why, "an earlier write failed; open the dead letters again");
+    }
 }
 
 #[test]
