@@ -242,6 +242,7 @@ fn every_fault_of_a_line_is_told_with_its_rule_and_place() {
                 (Rule::MemberType, "$.properties"),
             ],
         ),
+        (acl("1"), vec![(Rule::MemberType, "$.acl[0]")]),
         (
             whole(r#""id":"a","acl":[],"properties":{},"title":"t","@odata.context":"c""#),
             vec![

@@ -120,17 +120,17 @@ impl<'a> ItemReader<'a> {
 
     fn members(&self, mut object: Object<'_>, faults: &mut FaultList) -> Members {
         let mut read = Members::default();
-        match object.objects("acl", faults) {
-            Some(entries) if !entries.is_empty() => {
-                read.acl = entries.into_iter().filter_map(|entry| acl(entry, faults)).collect();
-            }
-            Some(_) => check_acl(&[], faults),
-            None if !faults.has_at(&object.place_of("acl")) => check_acl(&[], faults),
-            None => {}
+        // What is there and cannot be read is not missing, too.
+        let told = faults.len();
+        let entries = object.objects("acl", faults).unwrap_or_default();
+        if entries.is_empty() && faults.len() == told {
+            check_acl(&[], faults);
         }
+        read.acl = entries.into_iter().filter_map(|entry| acl(entry, faults)).collect();
+        let told = faults.len();
         match object.object("properties", faults) {
             Some(properties) => self.properties(properties, &mut read, faults),
-            None if !faults.has_at(&object.place_of("properties")) => property::none(faults),
+            None if faults.len() == told => property::none(faults),
             None => {}
         }
         if let Some(json) = object.object("content", faults) {
@@ -484,24 +484,23 @@ fn required_text<'a>(
     name: &str,
     faults: &mut FaultList,
 ) -> Option<Cow<'a, str>> {
+    let told = faults.len();
     let text = object.text(name, faults);
-    let place = object.place_of(name);
-    if text.is_none() && !faults.has_at(&place) {
-        faults.missing(place);
+    if text.is_none() && faults.len() == told {
+        faults.missing(object.place_of(name));
     }
     text
 }
 
 fn acl(mut entry: Object<'_>, faults: &mut FaultList) -> Option<Acl> {
-    let before = faults.len();
+    let told = faults.len();
     let kind = entry.text("type", faults);
     let value = entry.text("value", faults);
     let access_type = entry.text("accessType", faults);
     let identity_source = entry.text("identitySource", faults);
     let place = entry.place().to_owned();
-    let is_read = faults.len() == before;
+    let is_read = faults.len() == told;
     entry.finish("acl", faults);
-    // What could not be read is not missing, too.
     if !is_read {
         return None;
     }
@@ -543,12 +542,12 @@ fn activity(mut object: Object<'_>, faults: &mut FaultList) -> Option<ExternalAc
     let kind = required_text(&mut object, "type", faults);
     let start = required_text(&mut object, "startDateTime", faults)
         .and_then(|start| faults.part(&object.place_of("startDateTime"), start.parse()));
+    let told = faults.len();
     let by = match object.object("performedBy", faults) {
         Some(by) => identity(by, faults),
         None => {
-            let place = object.place_of("performedBy");
-            if !faults.has_at(&place) {
-                faults.missing(place);
+            if faults.len() == told {
+                faults.missing(object.place_of("performedBy"));
             }
             None
         }

@@ -355,11 +355,6 @@ impl FaultList {
         self.0.len()
     }
 
-    /// Whether the last one is at this place.
-    pub(crate) fn has_at(&self, place: &str) -> bool {
-        self.0.last().is_some_and(|last| last.place == place)
-    }
-
     /// A part that stands at `place`, or its faults, which are told as being there.
     pub(crate) fn part<T>(&mut self, place: &str, part: Result<T, BuildError>) -> Option<T> {
         part.map_err(|why| self.0.extend(why.at(place).faults)).ok()
