@@ -27,6 +27,8 @@ pub(super) struct Group {
     /// Keys whose activities on disk are to be forgotten.
     forgotten: BTreeSet<Box<str>>,
     activities: BTreeMap<(Box<str>, Digest), Option<ActivityState>>,
+    /// What is kept of activities that are intended.
+    kept: BTreeMap<(Box<str>, Digest), Box<[u8]>>,
 }
 
 impl Group {
@@ -63,6 +65,11 @@ impl Group {
         self.activities.insert((key.into(), activity), state);
     }
 
+    pub(super) fn intend(&mut self, key: &str, activity: Digest, run: u64, kept: &[u8]) {
+        self.put_activity(key, activity, Some(ActivityState::Intended { run }));
+        self.kept.insert((key.into(), activity), kept.into());
+    }
+
     /// Writes it into a transaction.
     pub(super) fn write(&self, write: &WriteTransaction) -> Result<(), JournalErrorKind> {
         if !self.items.is_empty() {
@@ -86,7 +93,8 @@ impl Group {
                 let at = (&**key, activity.as_bytes());
                 match state {
                     Some(ActivityState::Intended { run }) => {
-                        intents.insert(at, run)?;
+                        let kept = self.kept.get(&(key.clone(), *activity));
+                        intents.insert(at, (*run, kept.map_or(&[][..], |kept| kept)))?;
                         activities.remove(at)?;
                     }
                     Some(settled) => {

@@ -333,10 +333,10 @@ impl Journal {
         self.named(|| {
             let mut found = Vec::new();
             for intent in self.store.begin_read()?.open_table(INTENTS)?.iter()? {
-                let (at, run) = intent?;
-                let (key, activity) = at.value();
+                let (at, intent) = intent?;
+                let ((key, activity), (run, kept)) = (at.value(), intent.value());
                 let activity = Digest::from_bytes(*activity);
-                found.push(Intent { key: key.into(), activity, run: run.value() });
+                found.push(Intent { key: key.into(), activity, run, kept: kept.into() });
             }
             Ok(found)
         })
@@ -416,8 +416,8 @@ impl Journal {
         drop(memory);
         let read = self.store.begin_read()?;
         let at = (key, activity.as_bytes());
-        if let Some(run) = read.open_table(INTENTS)?.get(at)? {
-            return Ok(Some(ActivityState::Intended { run: run.value() }));
+        if let Some(intent) = read.open_table(INTENTS)?.get(at)? {
+            return Ok(Some(ActivityState::Intended { run: intent.value().0 }));
         }
         let settled = read.open_table(ACTIVITIES)?.get(at)?;
         Ok(settled.map(|added| match added.value() {
@@ -512,11 +512,11 @@ impl Journal {
                 pending.more -= i64::from(known);
                 pending.forget(key);
             }
-            Change::Intended { key, activity } => {
+            Change::Intended { key, activity, kept } => {
                 check_key(key)?;
                 let mut memory = self.memory();
-                let state = ActivityState::Intended { run: memory.run };
-                memory.pending.put_activity(key, activity, Some(state));
+                let run = memory.run;
+                memory.pending.intend(key, activity, run, kept);
             }
             Change::Added { key, activity } => {
                 check_key(key)?;

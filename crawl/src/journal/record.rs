@@ -136,6 +136,8 @@ pub struct Intent {
     pub activity: Digest,
     /// The run that meant to send it.
     pub run: u64,
+    /// What was [kept](Change::Intended::kept) of it.
+    pub kept: Box<[u8]>,
 }
 
 /// Something that a journal is told.
@@ -185,6 +187,8 @@ pub enum Change<'a> {
         key: &'a str,
         /// The activity.
         activity: Digest,
+        /// What is needed of it should no outcome ever come; an [`Intent`] has it.
+        kept: &'a [u8],
     },
     /// The service has added the activity.
     Added {

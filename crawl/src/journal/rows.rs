@@ -10,8 +10,9 @@ pub(super) const ITEMS: TableDefinition<'static, &str, &[u8]> = TableDefinition:
 /// By key and activity: whether it is certain.
 pub(super) const ACTIVITIES: TableDefinition<'static, (&str, &[u8; 32]), bool> =
     TableDefinition::new("activities");
-/// By key and activity: the run. They are few, so they have a table that is looked through.
-pub(super) const INTENTS: TableDefinition<'static, (&str, &[u8; 32]), u64> =
+/// By key and activity: the run, and what was kept of it. They are few, so they have a table that
+/// is looked through.
+pub(super) const INTENTS: TableDefinition<'static, (&str, &[u8; 32]), (u64, &[u8])> =
     TableDefinition::new("intents");
 /// By run and chunk: which numbers the run has seen.
 pub(super) const MARKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("marks");
