@@ -5,8 +5,8 @@
 
 use graphfeed_core::{
     external::{
-        AddActivities, AddedActivities, DeleteItem, ExternalActivity, ItemReader, PutItem,
-        StoredItem,
+        ActivityEnd, ActivityEnds, AddActivities, AddedActivities, DeleteItem, Duplicates,
+        ExternalActivity, ItemReader, PutItem, StoredItem,
     },
     machine::{End, Outcome, SkipReason},
     protocol::{Applied, Call, Cause, Deleted, Endpoint, Error, Repeat, Route, ServiceRoot},
@@ -116,15 +116,6 @@ pub struct KeptRequest {
     pub body: Option<RawJson>,
 }
 
-/// Whether what may have been appended may be appended once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Duplicates {
-    /// It may not: the call is not made.
-    Refuse,
-    /// It may: better twice than not at all.
-    Allow,
-}
-
 impl DeadLetter {
     fn new(key: Option<String>, time: Timestamp, cause: String) -> Self {
         Self {
@@ -145,15 +136,15 @@ impl DeadLetter {
         }
     }
 
-    /// What became of an offer of a bulk run; `None` if it succeeded. That some of the activities
-    /// of a call were refused is a success here; see [`of_activities`](Self::of_activities).
+    /// What became of an offer of a bulk run; `None` if it succeeded, also in part: then
+    /// [`of_activities`](Self::of_activities) has the letters.
     ///
     /// A call that was skipped because the run ended gives a letter, too; whoever goes on with the
     /// crawl later has no use for it.
     pub fn of<T>(key: impl Into<String>, outcome: &Outcome<T>, time: Timestamp) -> Option<Self> {
         let key = Some(key.into());
         let mut letter = match &outcome.end {
-            End::Ok(_) => return None,
+            End::Ok(_) | End::Partly(_) => return None,
             End::Failed(error) => Self::new(key, time, error.to_string()).failed(error),
             End::Skipped(SkipReason::Source(why)) => Self::refused(key, time, why),
             End::Skipped(SkipReason::EarlierFailed) => {
@@ -172,27 +163,33 @@ impl DeadLetter {
     }
 
     /// The activities of a call that were refused, and those of which the answer does not say
-    /// whether they were stored: a letter for either, if there are any.
+    /// whether they were stored: a letter for either, if there are any. For a call that failed
+    /// as a whole, [`of`](Self::of) has one letter.
     pub fn of_activities<T>(
         key: impl Into<String>,
         outcome: &Outcome<T>,
-        added: &AddedActivities,
+        ends: &ActivityEnds,
         time: Timestamp,
     ) -> Vec<Self> {
-        let Err(why) = added.clone().into_result() else { return Vec::new() };
-        let (key, cause) = (key.into(), why.to_string());
-        [(Applied::No, added.failed()), (Applied::Maybe, added.unknown())]
+        let (End::Ok(reply) | End::Partly(reply)) = &outcome.end else { return Vec::new() };
+        let key = key.into();
+        let of = |wanted: fn(&ActivityEnd<'_>) -> bool| {
+            let its = ends.iter().filter(move |(_, end)| wanted(end));
+            its.map(|(activity, _)| activity.clone()).collect::<Vec<_>>()
+        };
+        let refused = of(|end| matches!(end, ActivityEnd::Refused(_)));
+        let unknown = of(|end| matches!(end, ActivityEnd::Unknown));
+        let cause = ends.to_string();
+        [(Applied::No, refused), (Applied::Maybe, unknown)]
             .into_iter()
             .filter(|(_, activities)| !activities.is_empty())
             .map(|(applied, activities)| {
                 let mut letter = Self::new(Some(key.clone()), time, cause.clone());
                 letter.applied = applied;
                 letter.attempts = outcome.attempts;
-                if let End::Ok(reply) = &outcome.end {
-                    letter.status = Some(reply.status.as_u16());
-                    letter.request_id = reply.request_id().map(str::to_owned);
-                    letter.client_request_id = reply.client_request_id().map(str::to_owned);
-                }
+                letter.status = Some(reply.status.as_u16());
+                letter.request_id = reply.request_id().map(str::to_owned);
+                letter.client_request_id = reply.client_request_id().map(str::to_owned);
                 if let Some(call) = &outcome.call {
                     letter = letter.about(call);
                 }
@@ -330,7 +327,7 @@ impl DeadLetter {
         };
         if call.repeat() == Repeat::OnlyIfUnsent
             && self.applied != Applied::No
-            && duplicates == Duplicates::Refuse
+            && duplicates == Duplicates::Never
         {
             let detail = "it may have been stored, and would be stored twice; allow duplicates, or \
                           set it to no if it is known that it was not";

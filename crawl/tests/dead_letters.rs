@@ -11,8 +11,9 @@ use std::{
 use bytes::Bytes;
 use graphfeed_core::{
     external::{
-        Acl, AddActivities, AddedActivities, DeleteItem, ExternalActivity, ExternalItem,
-        ExternalItemContent, Identity, Principal, PutItem, StoredItem,
+        Acl, ActivityEnds, AddActivities, AddedActivities, DeleteItem, Duplicates,
+        ExternalActivity, ExternalItem, ExternalItemContent, Identity, Principal, PutItem,
+        StoredItem,
     },
     machine::{
         End, Ingest, IngestSettings, IngestStep, Outcome, Policy, Shared, Start, Tick, Token,
@@ -23,7 +24,7 @@ use graphfeed_core::{
     types::{AccessToken, BuildError, ConnectionId, Fault, Guid, ItemId, RawJson, Rule, Timestamp},
 };
 use graphfeed_crawl::{
-    DeadLetter, DeadLetterLines, DeadLetters, Duplicates, ItemLines, LineError, NdjsonSettings,
+    DeadLetter, DeadLetterLines, DeadLetters, ItemLines, LineError, NdjsonSettings,
 };
 use proptest::prelude::*;
 
@@ -32,7 +33,7 @@ use proptest::prelude::*;
 enum Came {
     Put,
     Deleted,
-    Added(AddedActivities),
+    Added,
 }
 
 impl From<Option<StoredItem>> for Came {
@@ -48,8 +49,8 @@ impl From<Deleted> for Came {
 }
 
 impl From<AddedActivities> for Came {
-    fn from(added: AddedActivities) -> Self {
-        Self::Added(added)
+    fn from(_: AddedActivities) -> Self {
+        Self::Added
     }
 }
 
@@ -251,7 +252,7 @@ fn what_a_source_has_and_cannot_be_sent_is_a_letter_with_its_line() {
     assert_eq!((second.key, second.line, second.attempts), (None, Some(3), 0));
 
     // There is nothing to send, and that is said.
-    let refused = first.call::<Came>(&root(), Duplicates::Allow).unwrap_err();
+    let refused = first.call::<Came>(&root(), Duplicates::Allowed).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "$.operation: there is none, for nothing could be made of the source; correct it there \
@@ -273,7 +274,7 @@ fn a_call_that_is_made_again_is_the_same_call() {
         (add_qualified(), refusal),
     ] {
         let letter = DeadLetter::of("a/b", &outcome(call.clone(), answers), time()).unwrap();
-        let again = round_trip(&letter).call::<Came>(&root(), Duplicates::Refuse).unwrap();
+        let again = round_trip(&letter).call::<Came>(&root(), Duplicates::Never).unwrap();
         let (request, before) = (again.request(), call.request());
         assert_eq!(request.method(), before.method());
         assert_eq!(request.uri(), before.uri());
@@ -283,7 +284,7 @@ fn a_call_that_is_made_again_is_the_same_call() {
     }
     // And it reads the answer as the operation's.
     let letter = DeadLetter::of("k", &outcome(put(), refusal), time()).unwrap();
-    let again = letter.call(&root(), Duplicates::Refuse).unwrap();
+    let again = letter.call(&root(), Duplicates::Never).unwrap();
     assert!(
         matches!(outcome(again, || answer(200, "")).end, End::Ok(reply) if matches!(reply.value, Came::Put))
     );
@@ -303,18 +304,16 @@ fn a_call_that_is_made_again_goes_where_and_as_it_is_to_go_now() {
     let beta = PutItem::new(&connection(), &item).call_into(&gateway).unwrap();
     let path = "/external/connections/contosohr/items/x--eYS9i";
     assert_eq!(letter(beta.clone()).request.unwrap().path, path);
-    let to_beta = letter(v1.clone()).call::<Came>(&gateway, Duplicates::Refuse).unwrap();
+    let to_beta = letter(v1.clone()).call::<Came>(&gateway, Duplicates::Never).unwrap();
     assert_eq!(to_beta.request().uri(), beta.request().uri());
     assert_eq!(to_beta.request().body(), beta.request().body());
-    let to_v1 = letter(beta).call::<Came>(&root(), Duplicates::Refuse).unwrap();
+    let to_v1 = letter(beta).call::<Came>(&root(), Duplicates::Never).unwrap();
     assert_eq!(to_v1.request().body(), v1.request().body());
 
     let small = root().with_limits(Limits::default().with_body(10));
-    assert!(
-        letter(v1).call::<Came>(&small, Duplicates::Refuse).unwrap_err().breaks(Rule::BodySize)
-    );
+    assert!(letter(v1).call::<Came>(&small, Duplicates::Never).unwrap_err().breaks(Rule::BodySize));
     let few = root().with_limits(Limits::default().with_activities(2));
-    let refused = letter(add()).call::<Came>(&few, Duplicates::Allow).unwrap_err();
+    let refused = letter(add()).call::<Came>(&few, Duplicates::Allowed).unwrap_err();
     assert!(refused.breaks(Rule::ActivityCount));
 }
 
@@ -330,20 +329,18 @@ fn what_may_have_been_appended_is_appended_again_only_by_leave() {
         assert_eq!(call.repeat(), Repeat::OnlyIfUnsent);
         let letter = DeadLetter::of("k", &outcome(call.clone(), answers), time()).unwrap();
         assert_eq!(letter.applied, applied);
-        let refused = letter.call::<Came>(&root(), Duplicates::Refuse).unwrap_err();
+        let refused = letter.call::<Came>(&root(), Duplicates::Never).unwrap_err();
         assert_eq!(refused.faults()[0].rule, Rule::AppendAgain);
         assert_eq!(refused.faults()[0].place, "$.applied");
-        let again = letter.call::<Came>(&root(), Duplicates::Allow).unwrap();
+        let again = letter.call::<Came>(&root(), Duplicates::Allowed).unwrap();
         assert_eq!(again.request().body(), call.request().body());
     }
     let intent = DeadLetter::of_intent("k", &add(), time());
     assert_eq!((intent.applied, intent.attempts), (Applied::Maybe, 0));
-    assert!(round_trip(&intent).call::<Came>(&root(), Duplicates::Refuse).is_err());
+    assert!(round_trip(&intent).call::<Came>(&root(), Duplicates::Never).is_err());
     // Twice comes to the same as once.
     assert!(
-        DeadLetter::of_intent("k", &put(), time())
-            .call::<Came>(&root(), Duplicates::Refuse)
-            .is_ok()
+        DeadLetter::of_intent("k", &put(), time()).call::<Came>(&root(), Duplicates::Never).is_ok()
     );
 }
 
@@ -360,9 +357,12 @@ fn activities_that_were_refused_and_those_of_unknown_fate_are_letters_apart() {
     );
     let outcome = outcome(add(), || answer(207, &body));
     assert_eq!(DeadLetter::of("k", &outcome, time()), None);
-    let End::Ok(reply) = &outcome.end else { panic!() };
-    let Came::Added(added) = &reply.value else { panic!() };
-    let letters = DeadLetter::of_activities("k", &outcome, added, time());
+    let ends = ActivityEnds::of(&outcome).unwrap();
+    let letters = DeadLetter::of_activities("k", &outcome, &ends, time());
+    let cause = "activities: 1 stored, 1 refused, 1 that may be stored, 0 not stored; \
+                 $.activities[1]: refused: InvalidRequest; \
+                 $.activities[2]: the answer does not say what became of it";
+    assert_eq!(letters[0].cause, cause);
     let told: Vec<_> = letters
         .iter()
         .map(|letter| {
@@ -377,15 +377,14 @@ fn activities_that_were_refused_and_those_of_unknown_fate_are_letters_apart() {
     );
     let refused = round_trip(&letters[0]);
     assert_eq!((refused.status, refused.request_id.as_deref()), (Some(207), Some("r-1")));
-    assert!(refused.call::<Came>(&root(), Duplicates::Refuse).is_ok());
+    assert!(refused.call::<Came>(&root(), Duplicates::Never).is_ok());
     assert!(
-        letters[1].call::<Came>(&root(), Duplicates::Refuse).unwrap_err().breaks(Rule::AppendAgain)
+        letters[1].call::<Came>(&root(), Duplicates::Never).unwrap_err().breaks(Rule::AppendAgain)
     );
     let outcome =
         self::outcome(add(), || answer(207, &body.replace(r#"{"code""#, r#"null,"x":{"code""#)));
-    let End::Ok(reply) = &outcome.end else { panic!() };
-    let Came::Added(added) = &reply.value else { panic!() };
-    assert_eq!(DeadLetter::of_activities("k", &outcome, added, time()).len(), 1);
+    let ends = ActivityEnds::of(&outcome).unwrap();
+    assert_eq!(DeadLetter::of_activities("k", &outcome, &ends, time()).len(), 1);
 }
 
 #[test]
@@ -394,7 +393,9 @@ fn no_edit_of_a_letter_steers_its_call_elsewhere() {
     let letter = |edit: &dyn Fn(&mut DeadLetter)| {
         let mut letter = DeadLetter::of_intent("k", &put(), time());
         edit(&mut letter);
-        letter.call::<Came>(&root(), Duplicates::Allow).map(|call| call.request().uri().to_string())
+        letter
+            .call::<Came>(&root(), Duplicates::Allowed)
+            .map(|call| call.request().uri().to_string())
     };
     let with_path = |path: &str| {
         letter(&|letter: &mut DeadLetter| letter.request.as_mut().unwrap().path = path.to_owned())
@@ -612,7 +613,7 @@ proptest! {
         edited.replace_range(from..to, &with);
         for text in [edited, random] {
             for (_, letter) in DeadLetterLines::new(text.as_bytes()).flatten() {
-                if let Ok(call) = letter.call::<Came>(&root(), Duplicates::Allow) {
+                if let Ok(call) = letter.call::<Came>(&root(), Duplicates::Allowed) {
                     prop_assert!(call.is_for(&root()));
                     prop_assert!(call.request().uri().path().starts_with("/v1.0/external/connections/"));
                 }

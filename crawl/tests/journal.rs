@@ -191,7 +191,8 @@ fn an_intent_stays_until_its_outcome_is_told() {
     journal.begin_run().unwrap();
     let activities = ["added", "not added", "maybe", "open"].map(digest);
     for (key, activity) in ["a", "b"].into_iter().flat_map(|key| activities.map(|it| (key, it))) {
-        journal.apply(Change::Intended { key, activity }, NOW).unwrap();
+        let kept = format!("{key} {activity}");
+        journal.apply(Change::Intended { key, activity, kept: kept.as_bytes() }, NOW).unwrap();
         let state = journal.activity(key, activity).unwrap();
         assert_eq!(state, Some(ActivityState::Intended { run: 1 }));
     }

@@ -107,6 +107,13 @@ impl<C> IngestRun<C> {
         self
     }
 
+    /// Is stopped by the handle of another run of the same client, one that was not made yet or
+    /// goes before it, so that one handle stops several runs in a row.
+    pub fn stopped_by(mut self, stop: &StopHandle) -> Self {
+        self.plan.stop = stop.clone();
+        self
+    }
+
     /// What stops the run.
     pub fn stop_handle(&self) -> StopHandle {
         self.plan.stop.clone()

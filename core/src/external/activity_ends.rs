@@ -255,6 +255,29 @@ impl ActivityEnds {
     }
 }
 
+impl fmt::Display for ActivityEnds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.counts())?;
+        for (at, (_, end)) in self.iter().enumerate() {
+            if !matches!(end, ActivityEnd::Stored(_)) {
+                write!(f, "; $.activities[{at}]: {end}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ActivityEnd<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored(_) => f.write_str("stored"),
+            Self::Refused(error) => write!(f, "refused: {error}"),
+            Self::Unknown => f.write_str("the answer does not say what became of it"),
+            Self::NotStored => f.write_str("not stored, with its call"),
+        }
+    }
+}
+
 impl ActivityCounts {
     /// How many there are in all.
     pub fn total(&self) -> u64 {

@@ -88,6 +88,13 @@ impl ExternalItem {
         &self.members.activities
     }
 
+    /// The item without its activities, and those: to be put over and over, where a PUT with
+    /// activities in it would add them again each time.
+    pub fn split_activities(mut self) -> (Self, Vec<ExternalActivity>) {
+        let activities = std::mem::take(&mut self.members.activities);
+        (self, activities)
+    }
+
     /// Checks that the item can be put there as it is, as [`PutItem`] would do before it is sent.
     ///
     /// # Errors

@@ -462,6 +462,15 @@ impl Journal {
         Ok(row.run)
     }
 
+    /// The first of what [`unseen`](Self::unseen) tells that comes after that key.
+    pub(crate) fn unseen_from(
+        &self,
+        after: Option<&str>,
+        run: u64,
+    ) -> Result<Vec<(Box<str>, Record)>, JournalError> {
+        self.named(|| self.unseen_after(after, run))
+    }
+
     fn unseen_after(
         &self,
         after: Option<&str>,

@@ -295,7 +295,7 @@ impl Session {
             }
             Step::Intended(it, activity) => {
                 let activity = digest(activity);
-                apply(it, &|key, _| tell(Change::Intended { key, activity }));
+                apply(it, &|key, _| tell(Change::Intended { key, activity, kept: key.as_bytes() }));
             }
             Step::Added(it, activity) => {
                 let activity = digest(activity);

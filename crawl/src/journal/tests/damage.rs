@@ -60,7 +60,7 @@ impl Damaged {
                 let id = ItemId::from_key(&key);
                 journal.apply(Change::Stored { key: &key, id: &id, hash }, NOW).unwrap();
                 let activity = Digest::of(["viewed"]);
-                journal.apply(Change::Intended { key: &key, activity }, NOW).unwrap();
+                journal.apply(Change::Intended { key: &key, activity, kept: b"{}" }, NOW).unwrap();
                 if number % 5 > 0 {
                     journal.apply(Change::Added { key: &key, activity }, NOW).unwrap();
                 }

@@ -1,0 +1,110 @@
+//! A look at what a crawl would do, of which nothing is done: nothing is sent and nothing written.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use graphfeed_core::{external::ActivityCounts, machine::Ending, types::BuildError};
+
+use super::{Crawl, CrawlError, Entry, Report, Sweep, job::What, plan::Plan};
+use crate::RefusedLine;
+
+/// Something that would fail.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Complaint<'a> {
+    /// Under this key.
+    Key(&'a str, &'a BuildError),
+    /// In a line that has no key.
+    Line(&'a RefusedLine),
+}
+
+impl Crawl {
+    /// What a run would do: `ok` is what would be sent, `failed` what would be refused before
+    /// that, and the [sweep](Report::sweep) says how many items would be deleted. The source is
+    /// read to its end; of each key eight bytes are remembered.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn check(
+        &self,
+        source: impl IntoIterator<Item = Entry>,
+        mut complain: impl FnMut(Complaint<'_>),
+    ) -> Result<Report, CrawlError> {
+        let hasher = RandomState::new();
+        let mut seen = HashSet::new();
+        let mut unreadable = false;
+        let (mut ok, mut failed, mut unchanged, mut gone) = (0, 0, 0, 0);
+        let mut activities = ActivityCounts::default();
+        for entry in source {
+            let Plan { key, known, calls } = match self.plan(entry)? {
+                Ok(plan) => plan,
+                Err(Entry::Unreadable { refused }) => {
+                    complain(Complaint::Line(&refused));
+                    unreadable = true;
+                    failed += 1;
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            if known {
+                seen.insert(hasher.hash_one(&*key));
+            }
+            let mut refused = false;
+            for planned in &calls {
+                match &planned.call {
+                    Err(why) => {
+                        complain(Complaint::Key(&key, why));
+                        refused = true;
+                    }
+                    Ok(_) => match &planned.what {
+                        What::Add { activities: some } => {
+                            activities.not_stored += some.len() as u64
+                        }
+                        What::Delete => gone += 1,
+                        What::Put { .. } | What::Nothing { .. } => {}
+                    },
+                }
+            }
+            *match (refused, calls.is_empty()) {
+                (true, _) => &mut failed,
+                (false, true) => &mut unchanged,
+                (false, false) => &mut ok,
+            } += 1;
+        }
+        let known = self.journal.len()?;
+        let unseen = known.saturating_sub(seen.len() as u64);
+        let sweep = match (unreadable, self.settings.sweep) {
+            (true, _) => Sweep::NotComplete,
+            (false, false) => Sweep::Off,
+            (false, true) => self.brake(unseen, known).unwrap_or(Sweep::WouldDelete(unseen)),
+        };
+        Ok(Report {
+            run: self.journal.last_run().map_or(0, |run| run.number),
+            seen: ok + failed + unchanged,
+            ok,
+            failed,
+            skipped: unchanged,
+            unchanged,
+            deleted: gone,
+            not_deleted: 0,
+            activities,
+            not_permitted: 0,
+            throttled_for: Duration::ZERO,
+            ending: Ending::Complete,
+            sweep,
+        })
+    }
+
+    /// Whether so many of so many are too many to be deleted.
+    pub(super) fn brake(&self, unseen: u64, known: u64) -> Option<Sweep> {
+        let too_many = unseen as f64 > self.settings.most_swept * known as f64;
+        too_many.then_some(Sweep::Brake { unseen, known })
+    }
+
+    pub(super) fn count_unseen(&self, run: u64) -> Result<u64, CrawlError> {
+        Ok(self.journal.unseen(run, |_, _| std::ops::ControlFlow::Continue(()))?)
+    }
+}

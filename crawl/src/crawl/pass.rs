@@ -1,0 +1,680 @@
+//! One run of a crawl, whatever drives it: the source's entries become offers of a bulk run, and
+//! its outcomes become records of the journal.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use graphfeed_core::{
+    external::{ActivityCounts, ActivityEnd, ActivityEnds, AddActivities, Duplicates, PutItem},
+    machine::{End, Ending, Outcome, Summary},
+    protocol::{Applied, Call, Cause, Endpoint, Error},
+    types::{BuildError, Fault, ItemId, Rule},
+};
+
+use super::{
+    Crawl, CrawlError, Entry, Job, Report, Sweep, Written,
+    job::What,
+    plan::{Plan, Planned, digest},
+};
+use crate::{Change, DeadLetter, Digest, Intent, RefusedLine, State};
+
+/// One run of a [`Crawl`]: between its source and an [`Ingest`](graphfeed_core::machine::Ingest),
+/// whatever drives that. [`CrawlRun`](super::CrawlRun) does so with a blocking client.
+///
+/// [`offers`](Self::offers) is the source of the bulk run, and [`hear`](Self::hear) wants each of
+/// its outcomes. After it, [`unseen`](Self::unseen) is the source of a second one that deletes
+/// what has to go, and [`finish`](Self::finish) ends the run. Offers may be read on another thread
+/// than outcomes are heard on.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    crawl: &'a Crawl,
+    run: u64,
+    // How many keys were known when it began.
+    known: u64,
+    state: Mutex<Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    report: Report,
+    next: u64,
+    // The entries of which not everything is told.
+    open: BTreeMap<u64, Open>,
+    // By the entry that comes after it.
+    watermarks: VecDeque<(u64, Vec<u8>)>,
+    // Something was not sent, and no watermark passes that.
+    unsent: bool,
+    // All that the source has was seen.
+    whole: bool,
+    unreadable: bool,
+    broken: Option<CrawlError>,
+    now: Duration,
+}
+
+#[derive(Debug)]
+struct Open {
+    left: usize,
+    failed: bool,
+    unsent: bool,
+}
+
+/// What became of one call, as far as its entry cares.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Done,
+    Failed,
+    Unsent,
+}
+
+impl Crawl {
+    /// Starts a run. What an earlier run had on its way and never told is settled first.
+    ///
+    /// # Errors
+    /// When journal or dead letters cannot be read or written.
+    pub fn begin(&self) -> Result<Pass<'_>, CrawlError> {
+        let run = self.journal.begin_run()?;
+        let report = Report {
+            run,
+            seen: 0,
+            ok: 0,
+            failed: 0,
+            skipped: 0,
+            unchanged: 0,
+            deleted: 0,
+            not_deleted: 0,
+            activities: ActivityCounts::default(),
+            not_permitted: 0,
+            throttled_for: Duration::ZERO,
+            ending: Ending::Complete,
+            sweep: Sweep::NotComplete,
+        };
+        let progress = Progress {
+            report,
+            next: 0,
+            open: BTreeMap::new(),
+            watermarks: VecDeque::new(),
+            unsent: false,
+            whole: false,
+            unreadable: false,
+            broken: None,
+            now: Duration::ZERO,
+        };
+        let known = self.journal.len()?;
+        let pass = Pass { crawl: self, run, known, state: Mutex::new(progress) };
+        pass.settle_intents()?;
+        Ok(pass)
+    }
+}
+
+impl<'a> Pass<'a> {
+    /// The source as offers of a bulk run. What is in the service already gives none.
+    pub fn offers<S: IntoIterator<Item = Entry>>(&self, source: S) -> Offers<'_, S::IntoIter> {
+        Offers { pass: self, source: source.into_iter(), ready: VecDeque::new() }
+    }
+
+    /// Takes note of an outcome.
+    ///
+    /// # Errors
+    /// When journal or dead letters cannot be written. The run has to be stopped then, for nothing
+    /// more is on record.
+    pub fn hear(&self, job: &Job, outcome: &Outcome<Written>) -> Result<(), CrawlError> {
+        self.state().now = outcome.done.since_origin();
+        let fate = match &job.what {
+            What::Put { id, hash } => self.heard_put(job, id, *hash, outcome),
+            What::Add { activities } => self.heard_add(job, activities, outcome),
+            What::Delete => self.heard_delete(job, outcome),
+            What::Nothing { id } => self.heard_nothing(job, id, outcome),
+        }?;
+        match job.entry {
+            Some(entry) => self.told(entry, fate),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts on disk what is due, where nothing else happens.
+    ///
+    /// # Errors
+    /// As [`hear`](Self::hear).
+    pub fn sync(&self) -> Result<(), CrawlError> {
+        Ok(self.crawl.journal.sync()?)
+    }
+
+    /// What was counted so far.
+    pub fn report(&self) -> Report {
+        self.state().report.clone()
+    }
+
+    /// Whether the run cannot go on, because of the source's side.
+    pub fn is_broken(&self) -> bool {
+        self.state().broken.is_some()
+    }
+
+    /// After the bulk run: offers that delete what the source no longer has, as far as that is to
+    /// be done. What is not done is told by the [report](Report::sweep).
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn unseen(&self, summary: &Summary) -> Result<Unseen<'_>, CrawlError> {
+        let settings = &self.crawl.settings;
+        let mut state = self.state();
+        let complete = summary.ending == Ending::Complete
+            && state.whole
+            && !state.unreadable
+            && !state.unsent
+            && state.broken.is_none();
+        state.report.ending = summary.ending;
+        state.report.throttled_for += summary.progress.throttled_for;
+        state.report.sweep = match (complete, settings.sweep) {
+            (false, _) => Sweep::NotComplete,
+            (true, false) => Sweep::Off,
+            (true, true) => Sweep::Done,
+        };
+        drop(state);
+        let mut over = !(complete && settings.sweep);
+        if !over {
+            let unseen = self.crawl.count_unseen(self.run)?;
+            if let Some(brake) = self.crawl.brake(unseen, self.known) {
+                self.state().report.sweep = brake;
+                over = true;
+            }
+        }
+        Ok(Unseen { pass: self, after: None, batch: VecDeque::new(), over })
+    }
+
+    /// Ends the run: everything is on disk then.
+    ///
+    /// # Errors
+    /// What the run could not go on for, and when journal or dead letters cannot be written.
+    pub fn finish(self, swept: Option<&Summary>) -> Result<Report, CrawlError> {
+        let journal = &self.crawl.journal;
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = state.broken {
+            return Err(why);
+        }
+        if let Some(swept) = swept {
+            state.report.throttled_for += swept.progress.throttled_for;
+            state.report.ending = swept.ending;
+        }
+        let whole = matches!(state.report.sweep, Sweep::Done | Sweep::Off);
+        if whole && state.report.ending == Ending::Complete {
+            journal.apply(Change::RunComplete, state.now)?;
+        }
+        self.crawl.letters().sync()?;
+        journal.sync()?;
+        Ok(state.report)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Progress> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, change: Change<'_>) -> Result<(), CrawlError> {
+        let now = self.state().now;
+        Ok(self.crawl.journal.apply(change, now)?)
+    }
+
+    /// A letter is on disk before anything is on record that says so.
+    fn write_letters(
+        &self,
+        letters: impl IntoIterator<Item = DeadLetter>,
+    ) -> Result<(), CrawlError> {
+        let mut file = self.crawl.letters();
+        for letter in letters {
+            file.push(&letter)?;
+        }
+        Ok(file.sync()?)
+    }
+
+    fn heard_put(
+        &self,
+        job: &Job,
+        id: &ItemId,
+        hash: Digest,
+        outcome: &Outcome<Written>,
+    ) -> Result<Fate, CrawlError> {
+        let key = job.key();
+        match &outcome.end {
+            End::Ok(_) | End::Partly(_) => {
+                self.apply(Change::Stored { key, id, hash })?;
+                Ok(Fate::Done)
+            }
+            End::Failed(error) => {
+                self.failed(job, outcome, Some(error))?;
+                self.apply(match error.applied() {
+                    Applied::No => Change::Failed { key, id },
+                    Applied::Yes | Applied::Maybe => Change::Uncertain { key, id },
+                })?;
+                Ok(Fate::Failed)
+            }
+            _ => Ok(Fate::Unsent),
+        }
+    }
+
+    fn heard_add(
+        &self,
+        job: &Job,
+        digests: &[Digest],
+        outcome: &Outcome<Written>,
+    ) -> Result<Fate, CrawlError> {
+        let key = job.key();
+        let Some(ends) = ActivityEnds::of(outcome) else {
+            // There is no call: the source has activities of which none can be made.
+            self.failed(job, outcome, None)?;
+            return Ok(Fate::Failed);
+        };
+        let fate = match &outcome.end {
+            End::Ok(_) => Fate::Done,
+            End::Skipped(_) => Fate::Unsent,
+            End::Partly(_) => {
+                let time = (self.crawl.wall_clock)();
+                self.write_letters(DeadLetter::of_activities(key, outcome, &ends, time))?;
+                Fate::Failed
+            }
+            End::Failed(error) => {
+                self.failed(job, outcome, Some(error))?;
+                Fate::Failed
+            }
+            _ => Fate::Failed,
+        };
+        for ((_, end), activity) in ends.iter().zip(digests) {
+            let activity = *activity;
+            self.apply(match end {
+                ActivityEnd::Stored(_) => Change::Added { key, activity },
+                ActivityEnd::Unknown => Change::MaybeAdded { key, activity },
+                _ => Change::NotAdded { key, activity },
+            })?;
+        }
+        self.state().report.activities += ends.counts();
+        Ok(fate)
+    }
+
+    fn heard_delete(&self, job: &Job, outcome: &Outcome<Written>) -> Result<Fate, CrawlError> {
+        let fate = match &outcome.end {
+            End::Ok(_) | End::Partly(_) => {
+                self.apply(Change::Deleted { key: job.key() })?;
+                self.state().report.deleted += 1;
+                return Ok(Fate::Done);
+            }
+            End::Failed(error) => {
+                self.failed(job, outcome, Some(error))?;
+                Fate::Failed
+            }
+            _ => Fate::Unsent,
+        };
+        if job.entry.is_none() {
+            self.state().report.not_deleted += 1;
+        }
+        Ok(fate)
+    }
+
+    fn heard_nothing(
+        &self,
+        job: &Job,
+        id: &ItemId,
+        outcome: &Outcome<Written>,
+    ) -> Result<Fate, CrawlError> {
+        self.failed(job, outcome, None)?;
+        self.apply(Change::Failed { key: job.key(), id })?;
+        Ok(Fate::Failed)
+    }
+
+    fn failed(
+        &self,
+        job: &Job,
+        outcome: &Outcome<Written>,
+        error: Option<&Error>,
+    ) -> Result<(), CrawlError> {
+        if error.is_some_and(is_for_want_of_permission) {
+            self.state().report.not_permitted += 1;
+        }
+        self.write_letters(DeadLetter::of(job.key(), outcome, (self.crawl.wall_clock)()))
+    }
+
+    /// One of the calls of an entry is over.
+    fn told(&self, entry: u64, fate: Fate) -> Result<(), CrawlError> {
+        let mut state = self.state();
+        let Some(open) = state.open.get_mut(&entry) else {
+            return Ok(());
+        };
+        open.left -= 1;
+        open.failed |= fate == Fate::Failed;
+        open.unsent |= fate == Fate::Unsent;
+        if open.left > 0 {
+            return Ok(());
+        }
+        let Open { failed, unsent, .. } = *open;
+        state.open.remove(&entry);
+        *match (failed, unsent) {
+            (true, _) => &mut state.report.failed,
+            (false, true) => &mut state.report.skipped,
+            (false, false) => &mut state.report.ok,
+        } += 1;
+        state.unsent |= unsent && !failed;
+        drop(state);
+        self.pass_watermarks()
+    }
+
+    /// A watermark passes when all before it is on record.
+    fn pass_watermarks(&self) -> Result<(), CrawlError> {
+        loop {
+            let mut state = self.state();
+            let first_open = state.open.first_key_value().map_or(u64::MAX, |(first, _)| *first);
+            let is_past = |(after, _): &(u64, Vec<u8>)| *after <= first_open;
+            if state.unsent || !state.watermarks.front().is_some_and(is_past) {
+                return Ok(());
+            }
+            let passed = state.watermarks.pop_front();
+            drop(state);
+            if let Some((_, watermark)) = passed {
+                self.apply(Change::Watermark(&watermark))?;
+            }
+        }
+    }
+
+    /// What may have been sent when an earlier run ended.
+    fn settle_intents(&self) -> Result<(), CrawlError> {
+        let intents = self.crawl.journal.intents()?;
+        for of_key in intents.chunk_by(|one, other| one.key == other.key) {
+            let key = &*of_key[0].key;
+            let never = self.crawl.settings.duplicates == Duplicates::Never;
+            if never {
+                let letters = self.letters_of_intents(key, of_key)?;
+                self.write_letters(letters)?;
+                self.state().report.activities.unknown += of_key.len() as u64;
+            }
+            for Intent { activity, .. } in of_key {
+                let activity = *activity;
+                self.apply(match never {
+                    true => Change::MaybeAdded { key, activity },
+                    false => Change::NotAdded { key, activity },
+                })?;
+            }
+        }
+        Ok(self.crawl.journal.sync()?)
+    }
+
+    fn letters_of_intents(
+        &self,
+        key: &str,
+        intents: &[Intent],
+    ) -> Result<Vec<DeadLetter>, CrawlError> {
+        let crawl = self.crawl;
+        let time = (crawl.wall_clock)();
+        let known = crawl.journal.record(key)?;
+        let id = known.map_or_else(|| ItemId::from_key(key), |known| known.id);
+        let kept: Vec<_> = intents.iter().map(|it| String::from_utf8_lossy(&it.kept)).collect();
+        let body = format!("{{\"activities\":[{}]}}", kept.join(","));
+        let made = AddActivities::read_body(&body).and_then(|activities| {
+            let (connection, root) = (&crawl.connection, &crawl.root);
+            let chunks =
+                AddActivities::chunks(connection, &id, &activities, Duplicates::Never, root);
+            let letter = |add: AddActivities<'_>| {
+                let call: Call<Written> = add.call_into(root)?;
+                Ok(DeadLetter::of_intent(key, &call, time))
+            };
+            chunks.map(letter).collect::<Result<Vec<_>, BuildError>>()
+        });
+        Ok(made.unwrap_or_else(|why| {
+            let mut letter = DeadLetter::of_source(key, &why, time);
+            letter.applied = Applied::Maybe;
+            vec![letter]
+        }))
+    }
+
+    /// Takes up what is to be done about a key of the source.
+    fn take(&self, plan: Plan, ready: &mut VecDeque<Ready>) -> Result<(), CrawlError> {
+        let Plan { key, known, calls } = plan;
+        let is_gone = calls.iter().any(|planned| matches!(planned.what, What::Delete));
+        if known && !is_gone {
+            self.apply(Change::Seen { key: &key })?;
+        }
+        let mut state = self.state();
+        state.report.seen += 1;
+        if calls.is_empty() {
+            state.report.skipped += 1;
+            state.report.unchanged += 1;
+            return Ok(());
+        }
+        let entry = state.next;
+        state.next += 1;
+        state.open.insert(entry, Open { left: calls.len(), failed: false, unsent: false });
+        for Planned { what, call, kept } in calls {
+            ready.push_back(Ready {
+                job: Job { key: key.clone(), entry: Some(entry), what },
+                call,
+                kept,
+            });
+        }
+        Ok(())
+    }
+
+    fn take_unreadable(&self, refused: &RefusedLine) -> Result<(), CrawlError> {
+        self.write_letters([DeadLetter::of_line(refused, (self.crawl.wall_clock)())])?;
+        let mut state = self.state();
+        state.report.seen += 1;
+        state.report.failed += 1;
+        state.unreadable = true;
+        Ok(())
+    }
+
+    fn take_watermark(&self, watermark: Vec<u8>) -> Result<(), CrawlError> {
+        let mut state = self.state();
+        let next = state.next;
+        state.watermarks.push_back((next, watermark));
+        drop(state);
+        self.pass_watermarks()
+    }
+
+    /// Before activities go out it is on disk that they do.
+    fn intend(&self, ready: &Ready) -> Result<(), CrawlError> {
+        let What::Add { activities } = &ready.job.what else {
+            return Ok(());
+        };
+        if ready.call.is_err() {
+            return Ok(());
+        }
+        for (activity, kept) in activities.iter().zip(&ready.kept) {
+            self.apply(Change::Intended { key: ready.job.key(), activity: *activity, kept })?;
+        }
+        self.sync()
+    }
+
+    /// The run ends here.
+    fn break_off(&self, why: CrawlError) {
+        self.state().broken.get_or_insert(why);
+    }
+
+    fn go_out(&self, ready: Ready) -> Option<Offer> {
+        match self.intend(&ready) {
+            Ok(()) => Some((ready.job, ready.call)),
+            Err(why) => {
+                self.break_off(why);
+                None
+            }
+        }
+    }
+}
+
+fn is_for_want_of_permission(error: &Error) -> bool {
+    matches!(error.cause(), Cause::Token(_))
+        || error.status().is_some_and(|status| matches!(status.as_u16(), 401 | 403))
+}
+
+type Offer = (Job, Result<Call<Written>, BuildError>);
+
+#[derive(Debug)]
+struct Ready {
+    job: Job,
+    call: Result<Call<Written>, BuildError>,
+    kept: Vec<Vec<u8>>,
+}
+
+/// The source of a crawl's bulk run. It ends early if the journal cannot be written, which
+/// [`Pass::finish`] tells.
+#[derive(Debug)]
+pub struct Offers<'a, S> {
+    pass: &'a Pass<'a>,
+    source: S,
+    ready: VecDeque<Ready>,
+}
+
+impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
+    type Item = Offer;
+
+    fn next(&mut self) -> Option<Offer> {
+        loop {
+            if self.pass.is_broken() {
+                return None;
+            }
+            if let Some(ready) = self.ready.pop_front() {
+                return self.pass.go_out(ready);
+            }
+            let Some(entry) = self.source.next() else {
+                self.pass.state().whole = true;
+                return None;
+            };
+            let taken = match self.pass.crawl.plan(entry) {
+                Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
+                Ok(Err(Entry::Unreadable { refused })) => self.pass.take_unreadable(&refused),
+                Ok(Err(Entry::Watermark(watermark))) => self.pass.take_watermark(watermark),
+                Ok(Err(_)) => Ok(()),
+                Err(why) => Err(why),
+            };
+            if let Err(why) = taken {
+                self.pass.break_off(why);
+            }
+        }
+    }
+}
+
+/// What deletes items that the source no longer has.
+#[derive(Debug)]
+pub struct Unseen<'a> {
+    pass: &'a Pass<'a>,
+    after: Option<Box<str>>,
+    batch: VecDeque<Offer>,
+    over: bool,
+}
+
+impl Iterator for Unseen<'_> {
+    type Item = Offer;
+
+    fn next(&mut self) -> Option<Offer> {
+        if self.batch.is_empty() && !self.over {
+            let crawl = self.pass.crawl;
+            let found = crawl.journal.unseen_from(self.after.as_deref(), self.pass.run);
+            let found = found.unwrap_or_else(|why| {
+                self.pass.break_off(why.into());
+                Vec::new()
+            });
+            self.over = found.is_empty();
+            self.after = found.last().map(|(key, _)| key.clone());
+            self.batch.extend(found.into_iter().map(|(key, known)| {
+                let Planned { what, call, .. } = crawl.plan_delete(&known.id);
+                (Job { key: key.into(), entry: None, what }, call)
+            }));
+        }
+        self.batch.pop_front()
+    }
+}
+
+/// Dead letters as offers of a bulk run.
+#[derive(Debug)]
+pub struct Replayed<'a, L> {
+    pass: &'a Pass<'a>,
+    letters: L,
+    duplicates: Duplicates,
+}
+
+impl Pass<'_> {
+    /// Dead letters as offers of a bulk run, each once more as it is. One whose item was stored
+    /// since is passed over. A run that replays has not seen the source, and deletes nothing that
+    /// it no longer has.
+    ///
+    /// The letters must not come from the file that failures of this run go to.
+    pub fn replay<L: IntoIterator<Item = DeadLetter>>(
+        &self,
+        letters: L,
+        duplicates: Duplicates,
+    ) -> Replayed<'_, L::IntoIter> {
+        Replayed { pass: self, letters: letters.into_iter(), duplicates }
+    }
+
+    fn take_letter(
+        &self,
+        letter: &DeadLetter,
+        duplicates: Duplicates,
+    ) -> Result<Option<Ready>, CrawlError> {
+        let crawl = self.crawl;
+        let call = letter.call::<Written>(&crawl.root, duplicates).and_then(|call| {
+            let (_, connection) = call.lane();
+            match connection == crawl.connection.as_str() {
+                true => Ok(call),
+                false => {
+                    let detail = format!("is for {connection}, and this is {}", crawl.connection);
+                    Err(Fault::new(Rule::ConnectionId, "$.request.path", detail).into())
+                }
+            }
+        });
+        let id = call.as_ref().ok().and_then(item_of);
+        let key = letter.key.clone().or_else(|| Some(id.as_ref()?.key()?.into_owned()));
+        let key = key.unwrap_or_default();
+        let known = crawl.journal.record(&key)?;
+        let id = id.or(known.as_ref().map(|known| known.id.clone()));
+        let id = id.unwrap_or_else(|| ItemId::from_key(&key));
+        let (mut digests, mut kept) = (Vec::new(), Vec::new());
+        let what = match &call {
+            Err(_) => What::Nothing { id },
+            Ok(call) if *call.route() == PutItem::ROUTE => {
+                if known.is_some_and(|known| known.state == State::Stored) {
+                    let mut state = self.state();
+                    state.report.seen += 1;
+                    state.report.skipped += 1;
+                    state.report.unchanged += 1;
+                    return Ok(None);
+                }
+                What::Put { id, hash: crawl.hash(call.request().body()) }
+            }
+            Ok(call) if *call.route() == AddActivities::ROUTE => {
+                let body = String::from_utf8_lossy(call.request().body());
+                // What was written by a constructor is read by it.
+                for activity in AddActivities::read_body(&body).unwrap_or_default() {
+                    digests.push(digest(&activity));
+                    kept.push(serde_json::to_vec(&activity).unwrap_or_default());
+                }
+                What::Add { activities: digests.into() }
+            }
+            Ok(_) => What::Delete,
+        };
+        let mut ready = VecDeque::new();
+        let planned = Planned { what, call, kept };
+        self.take(Plan { key: key.into(), known: false, calls: vec![planned] }, &mut ready)?;
+        Ok(ready.pop_front())
+    }
+}
+
+/// The item that a call is about.
+fn item_of(call: &Call<Written>) -> Option<ItemId> {
+    let mut segments = call.request().uri().path().split('/');
+    segments.find(|segment| *segment == "items")?;
+    ItemId::existing(segments.next()?).ok()
+}
+
+impl<L: Iterator<Item = DeadLetter>> Iterator for Replayed<'_, L> {
+    type Item = Offer;
+
+    fn next(&mut self) -> Option<Offer> {
+        while !self.pass.is_broken() {
+            let letter = self.letters.next()?;
+            match self.pass.take_letter(&letter, self.duplicates) {
+                Ok(Some(ready)) => return self.pass.go_out(ready),
+                Ok(None) => {}
+                Err(why) => self.pass.break_off(why),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,144 @@
+//! What is to be done about one entry, from what the journal knows. Nothing is done here.
+
+use std::sync::Arc;
+
+use graphfeed_core::{
+    external::{AddActivities, DeleteItem, ExternalActivity, ExternalItem, PutItem},
+    protocol::{Call, Endpoint},
+    types::{BuildError, ItemId},
+};
+
+use super::{Crawl, CrawlError, Entry, Written, job::What};
+use crate::{Digest, State};
+
+/// What is to be done about a key.
+pub(super) struct Plan {
+    pub(super) key: Arc<str>,
+    /// Whether the journal knows it.
+    pub(super) known: bool,
+    pub(super) calls: Vec<Planned>,
+}
+
+/// One call, or why there is none.
+pub(super) struct Planned {
+    pub(super) what: What,
+    pub(super) call: Result<Call<Written>, BuildError>,
+    /// For a call that adds activities: each of them as JSON, in the order of its digests.
+    pub(super) kept: Vec<Vec<u8>>,
+}
+
+impl Planned {
+    fn new(what: What, call: Result<Call<Written>, BuildError>) -> Self {
+        Self { what, call, kept: Vec::new() }
+    }
+}
+
+impl Crawl {
+    /// What is to be done about an item.
+    pub(super) fn plan_item(
+        &self,
+        key: &str,
+        item: ExternalItem,
+        mut activities: Vec<ExternalActivity>,
+    ) -> Result<Plan, CrawlError> {
+        // A PUT with activities in it would add them again each time.
+        let (item, inside) = item.split_activities();
+        activities.splice(0..0, inside);
+        let known = self.journal.record(key)?;
+        let mut plan = Plan { key: key.into(), known: known.is_some(), calls: Vec::new() };
+        let id = item.id().clone();
+        let fits = self.settings.schema.as_ref().map_or(Ok(()), |schema| schema.check_item(&item));
+        let call = fits
+            .and_then(|()| PutItem::new(&self.connection, &item).call_into::<Written>(&self.root));
+        let call = match call {
+            Ok(call) => call,
+            Err(why) => {
+                plan.calls.push(Planned::new(What::Nothing { id }, Err(why)));
+                return Ok(plan);
+            }
+        };
+        let hash = self.hash(call.request().body());
+        let is_stored =
+            known.is_some_and(|known| known.state == State::Stored && known.hash == Some(hash));
+        if !is_stored {
+            plan.calls.push(Planned::new(What::Put { id: id.clone(), hash }, Ok(call)));
+        }
+        self.plan_activities(&mut plan, &id, activities)?;
+        Ok(plan)
+    }
+
+    /// Each activity of which nothing is known.
+    fn plan_activities(
+        &self,
+        plan: &mut Plan,
+        id: &ItemId,
+        mut activities: Vec<ExternalActivity>,
+    ) -> Result<(), CrawlError> {
+        let mut digests = Vec::new();
+        let mut failed = None;
+        activities.retain(|activity| {
+            let digest = digest(activity);
+            let is_new = !digests.contains(&digest)
+                && self.journal.activity(&plan.key, digest).unwrap_or_else(|why| {
+                    failed = Some(why);
+                    None
+                }) == None;
+            digests.extend(is_new.then_some(digest));
+            is_new
+        });
+        if let Some(why) = failed {
+            return Err(why.into());
+        }
+        let duplicates = self.settings.duplicates;
+        let most = self.root.limits().activities.max(1);
+        let chunks =
+            AddActivities::chunks(&self.connection, id, &activities, duplicates, &self.root);
+        for ((add, some), digests) in chunks.zip(activities.chunks(most)).zip(digests.chunks(most))
+        {
+            let kept = some.iter().map(json).collect();
+            let call = add.call_into(&self.root);
+            let what = What::Add { activities: digests.into() };
+            plan.calls.push(Planned { what, call, kept });
+        }
+        Ok(())
+    }
+
+    /// What is to be done about a key that the source no longer has.
+    pub(super) fn plan_gone(&self, key: &str) -> Result<Plan, CrawlError> {
+        let known = self.journal.record(key)?;
+        let calls = known.iter().map(|known| self.plan_delete(&known.id)).collect();
+        Ok(Plan { key: key.into(), known: known.is_some(), calls })
+    }
+
+    pub(super) fn plan_delete(&self, id: &ItemId) -> Planned {
+        let call = DeleteItem::new(&self.connection, id).call_into(&self.root);
+        Planned::new(What::Delete, call)
+    }
+
+    /// What the source cannot make an item of.
+    pub(super) fn plan_refused(&self, key: &str, why: BuildError) -> Result<Plan, CrawlError> {
+        let known = self.journal.record(key)?;
+        let id = known.as_ref().map_or_else(|| ItemId::from_key(key), |known| known.id.clone());
+        let refused = Planned::new(What::Nothing { id }, Err(why));
+        Ok(Plan { key: key.into(), known: known.is_some(), calls: vec![refused] })
+    }
+
+    /// The plan of an entry that has a key; other entries are given back.
+    pub(super) fn plan(&self, entry: Entry) -> Result<Result<Plan, Entry>, CrawlError> {
+        Ok(Ok(match entry {
+            Entry::Item { key, item, activities } => self.plan_item(&key, *item, activities)?,
+            Entry::Refused { key, why } => self.plan_refused(&key, why)?,
+            Entry::Gone { key } => self.plan_gone(&key)?,
+            other @ (Entry::Unreadable { .. } | Entry::Watermark(_)) => return Ok(Err(other)),
+        }))
+    }
+}
+
+pub(super) fn digest(activity: &ExternalActivity) -> Digest {
+    Digest::of([json(activity)])
+}
+
+/// No activity refuses to be written.
+fn json(activity: &ExternalActivity) -> Vec<u8> {
+    serde_json::to_vec(activity).unwrap_or_default()
+}

@@ -1,0 +1,89 @@
+//! What a crawl came to: plain data.
+
+use std::{fmt, time::Duration};
+
+use graphfeed_core::{external::ActivityCounts, machine::Ending};
+
+/// What a crawl came to.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The run's number in the journal.
+    pub run: u64,
+    /// How many things the source had: `ok + failed + skipped`.
+    pub seen: u64,
+    /// How many of them the service has taken, whole, with their activities, or deleted where the
+    /// source said so.
+    pub ok: u64,
+    /// How many failed, or some of their activities did. Each has a dead letter.
+    pub failed: u64,
+    /// How many were not sent, because they were not changed or the run was ended.
+    pub skipped: u64,
+    /// How many of those skipped were not changed.
+    pub unchanged: u64,
+    /// How many items were deleted, because the source said so or no longer had them.
+    pub deleted: u64,
+    /// How many items could not be deleted at the end. Each has a dead letter.
+    pub not_deleted: u64,
+    /// What became of the activities that were sent.
+    pub activities: ActivityCounts,
+    /// How many of the failures were for want of a token or a permission.
+    pub not_permitted: u64,
+    /// For how long the service held calls back.
+    pub throttled_for: Duration,
+    /// How the run ended.
+    pub ending: Ending,
+    /// What became of what the source no longer has.
+    pub sweep: Sweep,
+}
+
+/// What became of items that the source no longer has.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Sweep {
+    /// They were deleted, as far as there were any.
+    Done,
+    /// That was not wanted.
+    Off,
+    /// The source was not seen whole, so it is not known what it no longer has.
+    NotComplete,
+    /// They were too many, and none was deleted.
+    Brake {
+        /// How many the source no longer has.
+        unseen: u64,
+        /// How many there are in all.
+        known: u64,
+    },
+    /// It was only looked at: so many would have been deleted.
+    WouldDelete(u64),
+}
+
+impl fmt::Display for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done | Self::Off => Ok(()),
+            Self::NotComplete => f.write_str(
+                "the source was not seen whole, so nothing was deleted that it no longer has",
+            ),
+            Self::Brake { unseen, known } => write!(
+                f,
+                "the source no longer has {unseen} of {known} items, and none was deleted, for \
+                 that is more than is allowed; look whether the source is whole, then allow more"
+            ),
+            Self::WouldDelete(count) => write!(f, "{count} would be deleted"),
+        }
+    }
+}
+
+/// The counts, in one line that does not change with what they are.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seen, ok, failed, skipped, deleted, throttled_for, .. } = self;
+        let seconds = throttled_for.as_secs_f64();
+        write!(
+            f,
+            "seen {seen}, ok {ok}, failed {failed}, skipped {skipped}, deleted {deleted}, \
+             throttled {seconds:.1} s"
+        )
+    }
+}
