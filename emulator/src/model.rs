@@ -268,8 +268,7 @@ impl ConnectionState {
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) id: String,
-    /// When it was created, since the origin.
-    pub(crate) created: Duration,
+    pub(crate) created: Moment,
     /// The application that created it. None: tokens are not checked.
     pub(crate) owner: Option<String>,
     /// The members that the client set, as they were sent, by name.

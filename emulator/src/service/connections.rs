@@ -43,7 +43,7 @@ impl Run<'_> {
         }
         let connection = Connection {
             id: id.clone(),
-            created: self.since,
+            created: self.now,
             owner: self.caller.as_ref().map(|caller| caller.client_id.clone()),
             members,
             given: None,

@@ -182,7 +182,7 @@ impl Service {
             }
             _ => None,
         };
-        let age = connection.map(|connection| self.now.saturating_sub(connection.created));
+        let age = connection.map(|connection| visit.moment.since(connection.created));
         self.script.strike(visit.asked(), age)
     }
 
