@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
+
 const DAY: i64 = 86_400;
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds since 1970.
 const FIRST: i64 = -62_135_596_800;
@@ -15,7 +17,8 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A point in time: whole seconds since 1970, and nanoseconds past them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Moment {
     seconds: i64,
     nanos: u32,
@@ -147,6 +150,20 @@ impl Moment {
     fn clock(self) -> (i64, i64, i64) {
         let second = self.seconds.rem_euclid(DAY);
         (second / 3600, second / 60 % 60, second % 60)
+    }
+}
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        moment.exact()
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        read(&text).map_err(|_| format!("{text:?} is no date"))
     }
 }
 

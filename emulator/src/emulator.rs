@@ -25,7 +25,7 @@ use crate::{
     model::{ConnectionState, Group, Item, ItemActivity, UserActivity},
     options::Options,
     record::{Count, Entry},
-    service::Service,
+    service::{RestoreError, Service},
     throttle::{Limit, Traffic},
 };
 
@@ -247,6 +247,42 @@ impl Emulator {
     /// Copies of the last requests, oldest first: as many as [`Options::journal`] says.
     pub fn journal(&self) -> Vec<Entry> {
         self.service().journal().cloned().collect()
+    }
+
+    /// What is stored now, as bytes for [`restore`](Self::restore): connections and all that is in
+    /// them, and user activities. See [`Service::save`] for what is not in them.
+    ///
+    /// ```
+    /// use graphfeed_emulator::Emulator;
+    /// # use bytes::Bytes;
+    ///
+    /// let emulator = Emulator::default();
+    /// # let request = http::Request::post("/v1.0/external/connections")
+    /// #     .header("authorization", "Bearer any")
+    /// #     .header("content-type", "application/json")
+    /// #     .body(Bytes::from(r#"{"id":"contosohr","name":"Contoso HR"}"#))?;
+    /// # emulator.handle(&request);
+    /// // ... requests, and the connection contosohr is there; then, for the next run:
+    /// let saved = emulator.save();
+    ///
+    /// let next = Emulator::default();
+    /// next.restore(&saved)?;
+    /// assert!(next.service().connection_ids().eq(["contosohr"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save(&self) -> Vec<u8> {
+        let now = (self.0.clock)();
+        self.service().save(now)
+    }
+
+    /// Puts what was [saved](Self::save) in the place of what is stored. See [`Service::restore`].
+    ///
+    /// # Errors
+    /// The bytes are damaged or of another release, or the switch `versions` was another one.
+    /// Then nothing has changed.
+    pub fn restore(&self, saved: &[u8]) -> Result<(), RestoreError> {
+        let now = (self.0.clock)();
+        self.service().restore(now, saved)
     }
 
     /// Forgets everything, as if it had just been made; only the time stays.

@@ -2,8 +2,10 @@
 //!
 //! Seeded, so that a run can be repeated. Not secret, and not meant to be.
 
+use serde::{Deserialize, Serialize};
+
 /// SplitMix64: every seed is a good one, and the state is a counter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ids(u64);
 
 impl Ids {

@@ -83,7 +83,7 @@
 //!       visit.rs       a request from its arrival to its departure; those of a batch, too
 //!       authorize.rs   what its token may do      access.rs  what a route needs
 //!       read/          from JSON to what is stored: one file per resource, tables first
-//!       model.rs       what is stored
+//!       model.rs       what is stored             saved.rs   the same as bytes, and back
 //!     answer.rs        status, headers, the envelope of an error      write.rs  JSON in order
 //!   delivery.rs        what is left of the answer, and when it comes
 //!   record.rs          counts and journal
@@ -147,7 +147,7 @@ pub use options::{
 };
 pub use record::{Count, Entry};
 pub use rules::Rule;
-pub use service::Service;
+pub use service::{RestoreError, Service};
 pub use throttle::{Limit, Measure, Scope, Traffic, Wait};
 
 /// The README's program is compiled and run, so that it cannot go stale.

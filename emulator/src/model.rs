@@ -1,14 +1,24 @@
 //! What the service stores, as plain types. Also what a test sees when it looks inside.
 //!
 //! No HTTP, no rules: what is here has been checked. JSON that has to come out as it went in is
-//! kept as text.
+//! kept as text. How all of it is written is the format of `service/saved.rs`.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::date::Moment;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    date::Moment,
+    read::{known_members, known_word, known_words},
+};
+
+/// A word of the tables in `read`. It needs a name, for from a `&'static str` serde makes a type
+/// that only what lives for ever can be read into.
+type Word = &'static str;
 
 /// The type of a property in a schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum PropertyType {
     /// `string`
@@ -85,7 +95,7 @@ impl PropertyType {
 }
 
 /// An external item as it is stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Item {
     /// The id that the client chose.
@@ -117,20 +127,22 @@ impl Item {
 }
 
 /// An entry of an acl.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AclEntry {
     /// `grant` or `deny`.
-    pub access_type: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub access_type: Word,
     /// The type in the words of v1.0: an external group is `externalGroup`, also if beta wrote
     /// it as `group` with an `identitySource`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub kind: Word,
     /// A user, group, tenant or external group id.
     pub value: String,
 }
 
 /// A property of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Property {
     /// Its name.
@@ -142,31 +154,34 @@ pub struct Property {
 }
 
 /// The content of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Content {
     /// `text` or `html`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub kind: Word,
     /// The text, unescaped.
     pub value: String,
 }
 
 /// An activity on an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ItemActivity {
     /// `viewed`, `modified`, `created` or `commented`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub kind: Word,
     /// When it happened, as it was sent.
     pub start_date_time: String,
     /// `user`, `group` or `externalGroup`.
-    pub performed_by_kind: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub performed_by_kind: Word,
     /// The id of who did it.
     pub performed_by_id: String,
 }
 
 /// An external group as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Group {
     /// The id that the client chose.
@@ -180,31 +195,34 @@ pub struct Group {
 }
 
 /// A member of an external group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupMember {
     /// The type in the words of v1.0: `user`, `group` or `externalGroup`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "known_word")]
+    pub kind: Word,
     /// A user, group or external group id.
     pub id: String,
 }
 
 /// A schema that was registered, or is about to be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Schema {
     pub(crate) properties: Vec<Declaration>,
 }
 
 /// A property in a schema.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Declaration {
     pub(crate) name: String,
     pub(crate) kind: PropertyType,
+    #[serde(deserialize_with = "known_words")]
     pub(crate) labels: Vec<&'static str>,
     pub(crate) aliases: Vec<String>,
     /// The alias that the service gave it when it became refinable.
     pub(crate) own_alias: Option<String>,
     /// The other members as they were sent, by name.
+    #[serde(deserialize_with = "known_members")]
     pub(crate) members: Vec<(&'static str, String)>,
 }
 
@@ -222,7 +240,7 @@ impl Schema {
 }
 
 /// A registration of a schema.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SchemaOperation {
     pub(crate) id: String,
     /// When it is completed, since the origin.
@@ -232,7 +250,8 @@ pub(crate) struct SchemaOperation {
 }
 
 /// The state of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ConnectionState {
     /// No schema is registered yet.
@@ -265,13 +284,14 @@ impl ConnectionState {
 }
 
 /// A connection and everything in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Connection {
     pub(crate) id: String,
     pub(crate) created: Moment,
     /// The application that created it. None: tokens are not checked.
     pub(crate) owner: Option<String>,
     /// The members that the client set, as they were sent, by name.
+    #[serde(deserialize_with = "known_members")]
     pub(crate) members: Vec<(&'static str, String)>,
     /// The state that a test gave it. None: that which its schema and items make.
     pub(crate) given: Option<ConnectionState>,
@@ -318,7 +338,7 @@ impl Connection {
 }
 
 /// A user activity as it is stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserActivity {
     /// The id that the server made.
@@ -326,6 +346,7 @@ pub struct UserActivity {
     /// The id that the app chose.
     pub app_activity_id: String,
     /// The other members that the client set, each value byte for byte as it was sent.
+    #[serde(deserialize_with = "known_members")]
     pub members: Vec<(&'static str, String)>,
     /// What the user did with it, in the order of arrival.
     pub history_items: Vec<HistoryItem>,
@@ -337,7 +358,7 @@ pub struct UserActivity {
 }
 
 /// Whose a user activity is: each application sees what it made for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ActivityOwner {
     /// The object id of the user.
@@ -347,7 +368,7 @@ pub struct ActivityOwner {
 }
 
 /// A history item of a user activity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HistoryItem {
     /// A GUID, of the client or of the server.
@@ -366,14 +387,14 @@ pub struct HistoryItem {
 }
 
 /// When something was made and changed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stamps {
     pub(crate) created: Moment,
     pub(crate) modified: Moment,
 }
 
 /// All resources of one tenant and user.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Store {
     pub(crate) connections: BTreeMap<String, Connection>,
     /// In the order of creation.
@@ -386,6 +407,16 @@ impl Store {
         self.connections.retain(|_, connection| connection.gone.is_none_or(|gone| gone > now));
         for connection in self.connections.values_mut() {
             connection.advance(now);
+        }
+    }
+
+    /// Counts the times of what is pending anew: what was `old` is `new`.
+    pub(crate) fn recount(&mut self, old: Duration, new: Duration) {
+        for connection in self.connections.values_mut() {
+            let due = connection.operations.iter_mut().map(|operation| &mut operation.due);
+            for time in due.chain(&mut connection.gone) {
+                *time = time.saturating_sub(old).saturating_add(new);
+            }
         }
     }
 }

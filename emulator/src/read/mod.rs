@@ -7,6 +7,7 @@ mod connection;
 mod group;
 mod identity;
 mod item;
+mod known;
 mod label;
 mod property;
 mod query;
@@ -33,6 +34,7 @@ pub(crate) use activity::HistoryId;
 pub(crate) use batch::Part;
 pub(crate) use group::SentMember;
 pub(crate) use item::{ActivityVerdict, ItemParts};
+pub(crate) use known::{known_members, known_word, known_words};
 pub(crate) use label::is_before_the_sentinel;
 
 /// The members that a type has.

@@ -50,7 +50,8 @@ impl Run<'_> {
             }
             None => {
                 let id = self.ids.activity();
-                let number = self.store.activities.last().map_or(0, |last| last.number + 1);
+                let number =
+                    self.store.activities.last().map_or(0, |last| last.number.saturating_add(1));
                 self.store.activities.push(UserActivity {
                     id,
                     app_activity_id: sent.app_activity_id,

@@ -10,6 +10,7 @@ mod groups;
 mod inspection;
 mod items;
 mod pages;
+mod saved;
 mod schema;
 mod states;
 mod tokens;
@@ -20,6 +21,7 @@ use std::{collections::VecDeque, time::Duration};
 use authorize::Caller;
 use bytes::Bytes;
 use http::{Request, Response};
+pub use saved::RestoreError;
 use visit::Visit;
 
 use crate::{
@@ -130,14 +132,19 @@ impl Service {
         request: &Request<Bytes>,
         arrival: Arrival<'_>,
     ) -> Delivery {
-        self.now = self.now.max(now);
-        for store in &mut self.stores {
-            store.advance(self.now);
-        }
+        self.advance(now);
         let mut visit = self.arrive(request, &arrival);
         let delivery = self.serve(&mut visit, arrival);
         self.depart(&visit, &delivery);
         delivery
+    }
+
+    /// Time does not run backwards.
+    fn advance(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        for store in &mut self.stores {
+            store.advance(self.now);
+        }
     }
 
     fn run(
