@@ -3,8 +3,10 @@
 use std::{
     error::Error,
     fmt::Display,
+    fs::{self, File},
     io::{self, Write as _},
     net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -22,12 +24,14 @@ Usage: graphfeed-emulator [OPTIONS]
 Prints `listening on http://ADDRESS` to stdout when it is ready. To stderr goes what it lets pass
 although a client had better not do it, who comes back before the time that a Retry-After told,
 and in the end how many early calls there were. Ctrl-C ends it. Any bearer token is good, unless
-there is an --application.
+there is an --application. What it stores is gone then, unless there is a --state.
 
 Options:
   --listen ADDRESS    where to listen, port 0 for a free one [127.0.0.1:0]
   --seed NUMBER       where the generators of ids and of chance start [0]
   --set NAME=VALUE    set a switch; may be given more than once
+  --state FILE        begin with what the file has, if it is there, and write it at the end: what
+                      is stored, and no tokens, faults or limits
   --help              print this
   --version           print the version
 
@@ -93,7 +97,8 @@ struct Arguments {
     /// As it was given, and what it stands for.
     address: String,
     listen: Vec<SocketAddr>,
-    options: Options,
+    emulator: Emulator,
+    state: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -131,6 +136,7 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
     let mut options = Options { origin: SystemTime::now(), ..Options::default() };
     let mut authorization = Authorization::default();
     let mut checks_tokens = false;
+    let mut state = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -167,6 +173,7 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
             }
             Long("control") => options.control = true,
             Long("journal") => options.journal = parser.value()?.parse()?,
+            Long("state") => state = Some(PathBuf::from(parser.value()?)),
             // What stands alone may be a secret that lost its option.
             Value(_) => return Err("every argument belongs to an option".into()),
             Long("help") => {
@@ -191,7 +198,32 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
         .to_socket_addrs()
         .map_err(|error| format!("{address:?} is no address such as 127.0.0.1:0: {error}"))?
         .collect();
-    Ok(Wanted::Service(Box::new(Arguments { address, listen, options })))
+    let emulator = Emulator::new(options);
+    if let Some(file) = &state {
+        begin(&emulator, file)
+            .map_err(|why| format!("cannot begin with the state in {}: {why}", file.display()))?;
+    }
+    Ok(Wanted::Service(Box::new(Arguments { address, listen, emulator, state })))
+}
+
+/// Begins with what is in the file. If it is not there it is made, to learn now and not at the end
+/// that this cannot be.
+fn begin(emulator: &Emulator, file: &Path) -> Result<(), Box<dyn Error>> {
+    match fs::read(file) {
+        Ok(saved) => Ok(emulator.restore(&saved)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(save(emulator, file)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The file is the old one or the new one, whatever happens meanwhile.
+fn save(emulator: &Emulator, file: &Path) -> io::Result<()> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let mut new = File::create(&beside)?;
+    new.write_all(&emulator.save())?;
+    new.sync_all()?;
+    fs::rename(beside, file)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -214,8 +246,7 @@ fn switches() -> String {
 }
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { address, listen, options } = arguments;
-    let emulator = Emulator::new(options);
+    let Arguments { address, listen, emulator, state } = arguments;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the line is printed: who has read it may send the signal.
     let interrupted = Arc::new(Notify::new());
@@ -251,6 +282,10 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     drop(server);
     print_news();
     tell(format_args!("early calls: {early_calls}"));
+    if let Some(file) = state {
+        save(&emulator, &file)
+            .map_err(|why| format!("cannot write the state to {}: {why}", file.display()))?;
+    }
     Ok(())
 }
 

@@ -5,7 +5,9 @@ mod raw;
 mod support;
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -237,7 +239,12 @@ fn faults_tokens_and_the_control_path_are_set_on_the_command_line() {
 
 #[cfg(unix)]
 fn end(running: &Running) {
-    let kill = format!("kill -INT {}", running.0.id());
+    end_with(running, "INT");
+}
+
+#[cfg(unix)]
+fn end_with(running: &Running, signal: &str) {
+    let kill = format!("kill -{signal} {}", running.0.id());
     let status = Command::new("sh").args(["-c", &kill]).status();
     assert!(status.expect("a shell").success());
 }
@@ -245,6 +252,78 @@ fn end(running: &Running) {
 #[cfg(not(unix))]
 fn end(running: &Running) {
     let _ = running;
+}
+
+/// A folder for one test, with nothing in it.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+#[cfg(unix)]
+#[test]
+fn what_it_stored_outlives_it_with_a_state_however_it_is_asked_to_end() {
+    let folder = folder("state");
+    let file = folder.join("state.json");
+    let run = |signal: &str, exchange: &mut dyn FnMut(&mut Raw)| {
+        let (mut running, line) = start(&["--state", file.to_str().expect("UTF-8")]);
+        let address = line.trim_end().strip_prefix("listening on http://").expect(&line);
+        exchange(&mut Raw::open(address.parse().expect(&line)));
+        end_with(&running, signal);
+        let status = running.0.wait().expect("a status");
+        let mut stderr = String::new();
+        running.0.stderr.take().expect("stderr").read_to_string(&mut stderr).expect("UTF-8");
+        assert!(status.success(), "{status}: {stderr}");
+        let names = fs::read_dir(&folder).expect("a folder");
+        let names: Vec<_> = names.map(|entry| entry.expect("an entry").file_name()).collect();
+        assert_eq!(names, ["state.json"]);
+    };
+    let article = "/v1.0/me/activities/a";
+    run("INT", &mut |raw| {
+        assert_eq!(raw.exchange("PUT", article, &user_activity("a", "")).status, 201);
+    });
+    let connections = "/v1.0/external/connections";
+    run("TERM", &mut |raw| {
+        assert_eq!(raw.exchange("PUT", article, &user_activity("a", "")).status, 200);
+        let body = r#"{"id":"contosohr","name":"Contoso HR"}"#;
+        assert_eq!(raw.exchange("POST", connections, body).status, 201);
+    });
+    run("INT", &mut |raw| {
+        assert_eq!(raw.exchange("PUT", article, &user_activity("a", "")).status, 200);
+        let answer = raw.exchange("GET", &format!("{connections}/contosohr"), "");
+        assert!(answer.body.contains("Contoso HR"), "{}", answer.body);
+    });
+}
+
+#[test]
+fn a_state_that_cannot_be_read_or_written_is_an_error_with_status_2_and_stays_as_it_is() {
+    let folder = folder("no-state");
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    };
+    let files = [
+        (file("empty", ""), "it is no state of an emulator: "),
+        (file("other", r#"{"a":1}"#), "it is no state of an emulator: missing field `format`"),
+        (file("later", r#"{"format":2}"#), "its format is 2, and this release reads 1; "),
+    ];
+    // To read the one is an error, and so it is to write the other.
+    let places = [(folder.clone(), ""), (folder.join("none").join("state"), "")];
+    for (path, why) in files.iter().chain(&places) {
+        let before = fs::read(path).ok();
+        let path = path.to_str().expect("UTF-8");
+        let output = output(&["--state", path]);
+        assert_eq!(output.status.code(), Some(2), "{path}");
+        assert_eq!(output.stdout, b"");
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        let begin = format!("graphfeed-emulator: cannot begin with the state in {path}: {why}");
+        assert!(text.starts_with(&begin) && text.ends_with("\nTry --help.\n"), "{text}");
+        assert_eq!(fs::read(path).ok(), before);
+    }
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), files.len());
 }
 
 #[test]
@@ -273,6 +352,7 @@ fn what_it_does_not_understand_is_an_error_with_status_2() {
         &["--application", "id=a", "--managed-identity", "header=hush"],
         &["--application", "id=a", "secret=hush"],
         &["--journal", "x"],
+        &["--state"],
     ] {
         let output = output(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
