@@ -1,0 +1,191 @@
+//! Activities, which are added and cannot be replaced: each is there once.
+
+use bytes::Bytes;
+use graphfeed_core::{
+    client::Failure,
+    external::{Acl, Duplicates, ExternalItem},
+    protocol::Applied,
+    types::{Guid, ItemId},
+};
+use graphfeed_crawl::{
+    ActivityState, Change, Crawl, DeadLetters, Digest, Entry, Journal, Scope, Written,
+};
+use graphfeed_emulator::Emulator;
+
+use crate::world::{
+    World, before, connection, page, pages, refused, root, titled, viewed, viewed_page,
+};
+
+#[test]
+fn each_activity_is_added_once_over_several_runs() {
+    let world = World::new();
+    let report = world.run(vec![viewed_page("a", [1, 2]), viewed_page("b", [1])]);
+    assert_eq!((report.ok, report.activities.stored, world.adds()), (2, 3, 2));
+    assert_eq!(world.run(vec![viewed_page("a", [1, 2]), viewed_page("b", [1])]).unchanged, 2);
+    // A new one, and a change of the item.
+    let changed = titled("b", "B").with_activity(viewed(1)).with_activity(viewed(2));
+    let report = world.run(vec![viewed_page("a", [1, 2, 3]), changed]);
+    assert_eq!((report.ok, report.activities.stored, world.puts()), (2, 2, 3));
+    assert_eq!((world.viewers("a"), world.viewers("b")), (vec![1, 2, 3], vec![1, 2]));
+}
+
+#[test]
+fn the_same_activity_twice_in_one_source_is_added_once() {
+    let world = World::new();
+    world.run(vec![viewed_page("a", [1, 1, 2]), viewed_page("a", [2, 3])]);
+    assert_eq!(world.viewers("a"), [1, 2, 3]);
+}
+
+/// Takes all activities of a call but that of one, as a 207.
+fn refuse(
+    emulator: &Emulator,
+    request: &http::Request<Bytes>,
+    by: u128,
+) -> Option<Result<http::Response<Bytes>, Failure>> {
+    let who = Guid::from(by).to_string();
+    let mut body: serde_json::Value = serde_json::from_slice(request.body()).ok()?;
+    let activities = body["activities"].as_array_mut()?;
+    let at = activities.iter().position(|activity| activity["performedBy"]["id"] == *who)?;
+    let refused = activities.remove(at);
+    let mut answered = serde_json::json!({"value": []});
+    if !activities.is_empty() {
+        let (head, _) = request.clone().into_parts();
+        let rest = http::Request::from_parts(head, body.to_string().into());
+        let answer = emulator.handle(&rest);
+        answered = serde_json::from_slice(answer.body()).unwrap();
+    }
+    let verdict = serde_json::json!({
+        "type": refused["type"],
+        "startDateTime": refused["startDateTime"],
+        "error": {"code": "notAllowed", "message": "nobody may know"},
+    });
+    answered["value"].as_array_mut().unwrap().insert(at, verdict);
+    let answer = http::Response::builder().status(207).header("content-type", "application/json");
+    Some(Ok(answer.body(answered.to_string().into()).unwrap()))
+}
+
+#[test]
+fn activities_in_an_item_are_added_once_too() {
+    let world = World::new();
+    let with = || {
+        let item = ExternalItem::builder(ItemId::from_key("a"))
+            .acl(Acl::everyone(Guid::from(7)))
+            .property("title", "a")
+            .activity(viewed(1))
+            .activity(viewed(2))
+            .build();
+        vec![Entry::item("a", item.unwrap()).with_activity(viewed(3))]
+    };
+    assert_eq!(world.run(with()).activities.stored, 3);
+    assert_eq!(world.viewers("a"), [1, 2, 3]);
+    assert_eq!((world.run(with()).unchanged, world.viewers("a").len()), (1, 3));
+    // Given beside it they are the same.
+    assert_eq!(world.run(vec![viewed_page("a", 1..4)]).unchanged, 1);
+}
+
+#[test]
+fn an_activity_of_unknown_fate_is_never_sent_again() {
+    let world = World::new();
+    world.fault("POST", "a", "stored reset times=1");
+    world.fault("POST", "b", "reset times=1");
+    let source = || vec![viewed_page("a", [1]), viewed_page("b", [1])];
+    let report = world.run(source());
+    assert_eq!((report.failed, report.activities.unknown), (2, 2));
+    assert_eq!(
+        world.letters().iter().map(|it| it.applied).collect::<Vec<_>>(),
+        [Applied::Maybe; 2]
+    );
+    assert_eq!(world.run(source()).unchanged, 2);
+    assert_eq!((world.viewers("a"), world.viewers("b")), (vec![1], vec![]));
+}
+
+#[test]
+fn an_item_that_is_deleted_and_comes_back_gets_its_activities_again() {
+    let world = World::new();
+    world.run(vec![viewed_page("a", [1])]);
+    world.run(vec![Entry::gone("a")]);
+    assert_eq!(world.run(vec![viewed_page("a", [1])]).activities.stored, 1);
+    assert_eq!(world.viewers("a"), [1]);
+}
+
+#[test]
+fn activities_of_an_item_that_cannot_be_sent_wait_for_it() {
+    let world = World::new();
+    world.run(pages(["a"]));
+    assert_eq!(world.run(vec![refused("a")]).failed, 1);
+    assert_eq!(world.run(vec![viewed_page("a", [1])]).ok, 1);
+    assert_eq!(world.viewers("a"), [1]);
+}
+
+/// What a run leaves that died while activities were on their way: a crawl whose client takes
+/// them to its grave.
+fn die_with(world: &World, entry: Entry) {
+    let crawl = world.crawl();
+    let pass = crawl.begin().unwrap();
+    let offers: Vec<_> = pass.offers([entry]).collect();
+    for (_, call) in &offers {
+        let request = call.as_ref().unwrap().request();
+        if request.method() == "PUT" {
+            let (mut head, body) = request.clone().into_parts();
+            head.headers.insert("authorization", "Bearer any".parse().unwrap());
+            world.emulator.handle(&http::Request::from_parts(head, body));
+        }
+    }
+    // Nobody hears, and nothing is finished.
+    drop(pass);
+}
+
+#[test]
+fn what_was_about_to_be_sent_when_a_run_died_has_a_letter_and_is_never_sent_again() {
+    let world = World::new();
+    die_with(&world, viewed_page("a", 1..24));
+    assert_eq!(world.crawl().journal().intents().unwrap().len(), 23);
+
+    let report = world.run(vec![viewed_page("a", 1..25)]);
+    assert_eq!((report.activities.unknown, report.activities.stored), (23, 1));
+    assert_eq!(world.viewers("a"), [24]);
+    let letters = world.letters();
+    assert_eq!((letters.len(), world.crawl().journal().intents().unwrap().len()), (2, 0));
+    for letter in &letters {
+        assert_eq!((letter.applied, letter.attempts), (Applied::Maybe, 0));
+        assert_eq!(letter.key.as_deref(), Some("a"));
+    }
+    assert_eq!(world.run(vec![viewed_page("a", 1..25)]).unchanged, 1);
+    assert_eq!(world.letters().len(), 2, "once only");
+
+    // Whoever knows better sends them.
+    assert_eq!(world.replay(Duplicates::Allowed).activities.stored, 23);
+    let mut viewers = world.viewers("a");
+    viewers.sort_unstable();
+    assert_eq!(viewers, (1..25).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_about_to_be_sent_is_sent_again_where_it_may_be_there_twice() {
+    let world = &mut World::new();
+    world.settings.duplicates = Duplicates::Allowed;
+    die_with(world, viewed_page("a", [1, 2]));
+    let report = world.run(vec![viewed_page("a", [1, 2])]);
+    assert_eq!((report.activities.unknown, report.activities.stored), (0, 2));
+    assert_eq!((world.viewers("a"), world.letters().len()), (vec![1, 2], 0));
+}
+
+#[test]
+fn an_intent_of_which_nothing_was_kept_has_a_letter_all_the_same() {
+    let world = World::new();
+    let scope = Scope::new(&root(), &connection());
+    let journal = Journal::open(world.journal_path(), &scope).unwrap();
+    journal.begin_run().unwrap();
+    let activity = Digest::of(["?"]);
+    let change = Change::Intended { key: "a", activity, kept: b"\xFF" };
+    journal.apply(change, Default::default()).unwrap();
+    let letters = DeadLetters::open(world.letters_path()).unwrap();
+    let crawl = Crawl::new(root(), connection(), journal, letters, world.settings.clone());
+    drop(crawl.begin().unwrap());
+    let known = crawl.journal().activity("a", activity).unwrap();
+    drop(crawl);
+    assert_eq!(known, Some(ActivityState::Uncertain));
+    let letter = &world.letters()[0];
+    assert_eq!((letter.key.as_deref(), letter.applied), (Some("a"), Applied::Maybe));
+    assert!(letter.call::<Written>(&root(), Duplicates::Allowed).is_err());
+}

@@ -1,0 +1,64 @@
+//! What fails, and what is on record of it.
+
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
+
+use graphfeed_core::{machine::Ending, protocol::Applied};
+use graphfeed_crawl::{CrawlNews, Entry, State, Sweep};
+
+use crate::world::{World, before, page, pages, titled, viewed_page};
+
+#[test]
+fn an_item_that_fails_has_a_letter_when_it_is_told_and_is_tried_again_by_the_next_run() {
+    let world = World::new();
+    world.fault("PUT", "b", "400 times=1");
+    let mut told = 0;
+    let report = world.try_run(pages(["a", "b", "c"]), |news, _| {
+        if let CrawlNews::Done("b", _) = news {
+            assert_eq!(world.dead(), ["b"]);
+            told += 1;
+        }
+    });
+    let report = report.unwrap();
+    assert_eq!((told, report.ok, report.failed), (1, 2, 1));
+    // That one failed is no reason to delete nothing.
+    assert_eq!((report.ending, report.sweep), (Ending::Complete, Sweep::Done));
+    assert_eq!((world.state("b"), world.titles().len()), (Some(State::Failed), 2));
+    let letter = &world.letters()[0];
+    assert_eq!((letter.status, letter.attempts, letter.applied), (Some(400), 1, Applied::No));
+
+    let report = world.run(pages(["a", "b", "c"]));
+    assert_eq!((report.ok, report.unchanged, world.state("b")), (1, 2, Some(State::Stored)));
+    assert_eq!(world.dead(), ["b"], "no other one");
+}
+
+#[test]
+fn a_changed_item_that_fails_is_not_taken_for_what_it_was() {
+    let world = World::new();
+    world.run(pages(["a"]));
+    world.fault("PUT", "a", "stored 400 times=1");
+    assert_eq!(world.run(vec![titled("a", "new")]).failed, 1);
+    assert_eq!(world.titles()["a"], "new", "though it says that it failed");
+    assert_eq!(world.run(pages(["a"])).ok, 1);
+    assert_eq!(world.titles()["a"], "a");
+}
+
+#[test]
+fn an_item_of_unknown_fate_is_sent_again() {
+    let world = World::new();
+    world.fault("PUT", "a", "stored reset times=2");
+    let report = world.run(pages(["a"]));
+    assert_eq!((report.failed, world.state("a")), (1, Some(State::Uncertain)));
+    assert_eq!(world.letters()[0].applied, Applied::Maybe);
+    assert_eq!((world.run(pages(["a"])).ok, world.titles().len()), (1, 1));
+}
+
+#[test]
+fn an_answer_for_want_of_permission_is_counted_as_such() {
+    let world = World::new();
+    world.emulator.script("PUT item: 403 times=2").unwrap();
+    let report = world.run(pages(["a", "b", "c"]));
+    assert_eq!((report.failed, report.not_permitted), (2, 2));
+}

@@ -1,0 +1,123 @@
+//! Runs that are stopped, and runs that cannot write down what they do.
+
+use graphfeed_core::machine::Ending;
+use graphfeed_crawl::{CrawlNews, Entry, Sweep};
+
+use crate::world::{World, numbered, viewed_page};
+
+#[test]
+fn a_run_that_is_stopped_before_it_begins_does_nothing() {
+    let world = World::new();
+    let (crawl, client) = (world.crawl(), world.client());
+    let run = crawl.over(&client);
+    run.stop_handle().stop();
+    let report = run.run(numbered(0..3), |_| {}).unwrap();
+    assert_eq!((report.ok, report.ending), (0, Ending::Stopped));
+    assert_eq!((report.seen, world.puts()), (report.skipped, 0));
+}
+
+#[test]
+fn a_source_is_read_no_further_than_there_is_room() {
+    let world = &mut World::new();
+    world.settings.ingest.queue = 10;
+    let read = std::sync::atomic::AtomicU64::new(0);
+    let endless = (0..).map(|number: u64| {
+        read.store(number, std::sync::atomic::Ordering::SeqCst);
+        crate::world::page(&format!("page {number}"))
+    });
+    let report = world.try_run_over(&world.client(), endless, |news, stop| {
+        if let CrawlNews::Done("page 20", _) = news {
+            stop.stop();
+        }
+    });
+    assert!(report.unwrap().seen <= 20 + 25 + 10, "{read:?}");
+}
+
+/// A process of its own, which cannot make a file longer than so many blocks of 512 bytes.
+#[cfg(target_os = "linux")]
+mod without_space {
+    use std::{
+        env, fs,
+        path::Path,
+        process::{Command, Output},
+    };
+
+    use graphfeed_core::types::{Fault, Rule};
+    use graphfeed_crawl::{CrawlError, Entry, JournalErrorKind, State};
+
+    use crate::world::{World, page, refused};
+
+    const FOLDER: &str = "GRAPHFEED_TEST_FOLDER";
+
+    fn again(test: &str, folder: &Path, blocks: u64) -> Output {
+        let script = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(env::current_exe().unwrap());
+        let test = format!("interruptions::without_space::{test}");
+        shell.args(["--exact", &test, "--nocapture"]).env(FOLDER, folder).output().unwrap()
+    }
+
+    fn blocks(file: &Path) -> u64 {
+        fs::metadata(file).unwrap().len() / 512
+    }
+
+    fn well(output: &Output) {
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stdout));
+    }
+
+    #[test]
+    fn letters_that_cannot_be_written_end_the_run_and_nothing_that_failed_counts_as_done() {
+        let Some(folder) = env::var_os(FOLDER) else {
+            let world = World::new();
+            drop(world.crawl());
+            // The journal stays as long as it is; letters of a megabyte do not fit.
+            let output = again(
+                "letters_that_cannot_be_written_end_the_run_and_nothing_that_failed_counts_as_done",
+                world.folder.path(),
+                blocks(&world.journal_path()),
+            );
+            well(&output);
+            let report = world.run(vec![page("a"), page("b")]);
+            return assert_eq!((report.failed, world.titles().len()), (0, 2));
+        };
+        let world = World::within(folder.as_ref());
+        let long = Fault::new(Rule::AclRequired, "$.acl", "x".repeat(8_000_000)).into();
+        let source = vec![page("a"), Entry::refused("b", long), refused("c")];
+        match world.try_run(source, |_, _| {}) {
+            Err(CrawlError::DeadLetters(_)) => {}
+            other => panic!("{other:?}"),
+        }
+        assert_ne!(world.state("b"), Some(State::Failed));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_written_ends_the_run() {
+        let Some(folder) = env::var_os(FOLDER) else {
+            let world = World::new();
+            drop(world.crawl());
+            let output = again(
+                "a_journal_that_cannot_be_written_ends_the_run",
+                world.folder.path(),
+                blocks(&world.journal_path()),
+            );
+            well(&output);
+            let report = world.run(many());
+            return assert_eq!((report.seen, report.ok + report.unchanged), (300, 300));
+        };
+        let world = World::within(folder.as_ref());
+        let error = world.try_run(many(), |_, _| {}).unwrap_err();
+        let CrawlError::Journal(error) = &error else { panic!("{error:?}") };
+        assert!(
+            matches!(error.kind, JournalErrorKind::Io(_) | JournalErrorKind::WriteFailed),
+            "{error:?}"
+        );
+        // Not much more was sent than was on record.
+        assert!(world.puts() < 300, "{}", world.puts());
+    }
+
+    /// With keys that a journal needs space for.
+    fn many() -> Vec<Entry> {
+        (0..300).map(|number| page(&format!("{number} {}", "k".repeat(20_000)))).collect()
+    }
+}

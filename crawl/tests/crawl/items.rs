@@ -1,0 +1,126 @@
+//! What is sent, and what is not sent again.
+
+use std::collections::BTreeMap;
+
+use graphfeed_core::{
+    external::{Acl, PropertyType, Schema, SchemaProperty},
+    machine::Ending,
+    types::{Guid, ItemId},
+};
+use graphfeed_crawl::{Entry, State, Sweep};
+
+use crate::world::{World, item_for, page, pages, refused, titled};
+
+fn titles<const N: usize>(known: [(&str, &str); N]) -> BTreeMap<String, String> {
+    known.map(|(key, title)| (key.to_owned(), title.to_owned())).into()
+}
+
+#[test]
+fn a_second_crawl_of_what_has_not_changed_sends_nothing() {
+    let world = World::new();
+    let first = world.run(pages(["a", "b", "c"]));
+    assert_eq!((first.run, first.seen, first.ok, first.unchanged), (1, 3, 3, 0));
+    assert_eq!((first.ending, &first.sweep), (Ending::Complete, &Sweep::Done));
+    let known = titles([("a", "a"), ("b", "b"), ("c", "c")]);
+    assert_eq!((world.titles(), world.puts()), (known.clone(), 3));
+
+    let second = world.run(pages(["a", "b", "c"]));
+    assert_eq!((second.run, second.seen, second.ok), (2, 3, 0));
+    assert_eq!((second.skipped, second.unchanged, second.deleted), (3, 3, 0));
+    assert_eq!((world.titles(), world.puts(), world.deletes()), (known, 3, 0));
+    let last = world.crawl().journal().last_run().unwrap();
+    assert_eq!((last.number, last.complete), (2, true));
+    assert_eq!(second.to_string(), "seen 3, ok 0, failed 0, skipped 3, deleted 0, throttled 0.0 s");
+}
+
+#[test]
+fn only_what_has_changed_is_sent_again() {
+    let world = World::new();
+    world.run(pages(["a", "b", "c"]));
+    let report = world.run(vec![page("a"), titled("b", "B"), page("c"), page("d")]);
+    assert_eq!((report.ok, report.unchanged, world.puts()), (2, 2, 5));
+    assert_eq!(world.titles(), titles([("a", "a"), ("b", "B"), ("c", "c"), ("d", "d")]));
+}
+
+#[test]
+fn an_item_of_which_only_the_acl_has_changed_is_sent_again() {
+    let world = World::new();
+    world.run(pages(["a", "b"]));
+    let other = Entry::item("a", item_for("a", "a", Acl::everyone(Guid::from(8))));
+    let report = world.run(vec![other, page("b")]);
+    assert_eq!((report.ok, report.unchanged, world.puts()), (1, 1, 3));
+    let item = world.emulator.item("contosohr", "a").unwrap();
+    assert_eq!(item.acl[0].value, Guid::from(8).to_string());
+}
+
+#[test]
+fn all_is_sent_again_when_the_schema_is_another_one() {
+    let world = &mut World::new();
+    let title = SchemaProperty::new("title", PropertyType::String);
+    world.run(pages(["a", "b"]));
+    world.settings.schema = Some(Schema::new([title.clone()]).unwrap());
+    assert_eq!(world.run(pages(["a", "b"])).ok, 2);
+    assert_eq!(world.run(pages(["a", "b"])).ok, 0);
+    world.settings.schema = Some(Schema::new([title.searchable()]).unwrap());
+    assert_eq!(world.run(pages(["a", "b"])).ok, 2);
+    assert_eq!(world.puts(), 6);
+}
+
+#[test]
+fn an_item_that_its_schema_does_not_fit_is_refused_before_it_is_sent() {
+    let world = &mut World::new();
+    let number = SchemaProperty::new("number", PropertyType::Int64);
+    world.settings.schema = Some(Schema::new([number]).unwrap());
+    let report = world.run(pages(["a"]));
+    assert_eq!((report.failed, world.puts(), world.state("a")), (1, 0, Some(State::Failed)));
+    assert_eq!(world.letters()[0].place.as_deref(), Some("$.properties.title"));
+}
+
+#[test]
+fn keys_that_are_no_ids_are_stored_each_for_itself_and_found_again() {
+    let world = World::new();
+    let long = "k".repeat(129);
+    let other_long = "k".repeat(128) + "l";
+    let keys = ["a/b", "a-b", "a_b", "50%", "50%25", "😀", " ", "x--eYS9i", &long, &other_long];
+    let report = world.run(pages(keys));
+    assert_eq!((report.ok, world.emulator.items("contosohr").len()), (10, 10));
+    for key in keys {
+        let known = world.record(key).unwrap();
+        assert_eq!((&known.id, known.state), (&ItemId::from_key(key), State::Stored), "{key}");
+        let item = world.emulator.item("contosohr", known.id.as_str()).unwrap();
+        let title: String = serde_json::from_str(&item.properties[0].json).unwrap();
+        assert_eq!(title, key);
+    }
+    assert_eq!((world.run(pages(keys)).unchanged, world.puts()), (10, 10));
+    // Each is deleted by its own id.
+    let (crawl, client) = (world.crawl(), world.client());
+    let gone = keys.map(Entry::gone);
+    let report = crawl.over(&client).run(gone, |_| {}).unwrap();
+    assert_eq!((report.ok, report.deleted), (10, 10));
+    assert!(world.emulator.items("contosohr").is_empty());
+}
+
+#[test]
+fn what_the_source_says_is_gone_is_deleted_and_forgotten() {
+    let world = World::new();
+    world.run(pages(["a", "b"]));
+    let report = world.run(vec![page("a"), Entry::gone("b"), Entry::gone("never there")]);
+    assert_eq!((report.seen, report.ok, report.unchanged, report.deleted), (3, 1, 2, 1));
+    assert_eq!((world.titles(), world.state("b")), (titles([("a", "a")]), None));
+    // It comes back.
+    assert_eq!(world.run(pages(["a", "b"])).ok, 1);
+    assert_eq!(world.titles().len(), 2);
+}
+
+#[test]
+fn what_is_there_and_cannot_be_sent_is_not_deleted() {
+    let world = World::new();
+    world.run(pages(["a", "b"]));
+    let report = world.run(vec![page("a"), refused("b")]);
+    assert_eq!((report.failed, report.deleted, &report.sweep), (1, 0, &Sweep::Done));
+    assert_eq!((world.titles().len(), world.state("b")), (2, Some(State::Failed)));
+    let letter = &world.letters()[0];
+    assert_eq!((letter.key.as_deref(), letter.rule.as_deref()), (Some("b"), Some("acl-required")));
+    // As soon as it can be, it is.
+    assert_eq!(world.run(pages(["a", "b"])).ok, 1);
+}

@@ -1,0 +1,49 @@
+//! From a file of lines into the service.
+
+use graphfeed_core::protocol::ServiceRoot;
+use graphfeed_crawl::{Entry, ItemLines, LineError, NdjsonSettings, Sweep};
+
+use crate::world::World;
+
+const FILE: &str = r##"
+{"id":"a/b","acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","accessType":"grant"}],"properties":{"title":"Äpfel"},"activities":[{"@odata.type":"#microsoft.graph.externalConnectors.externalActivity","type":"viewed","startDateTime":"2026-01-01T00:00:00Z","performedBy":{"type":"user","id":"00000000-0000-0000-0000-000000000009"}}]}
+{"id":"refused","acl":[],"properties":{"title":"nobody sees it"}}
+{"id":"c","acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","accessType":"grant"}],"properties":{"title":"c"}}
+"##;
+
+fn entries(text: &str) -> Vec<Entry> {
+    let lines = ItemLines::new(text.as_bytes(), NdjsonSettings::new(ServiceRoot::v1()));
+    let entries = lines.map(|line| match line {
+        Ok(line) => line.into(),
+        Err(LineError::Refused(refused)) => refused.into(),
+        Err(other) => panic!("{other}"),
+    });
+    entries.collect()
+}
+
+#[test]
+fn the_items_of_a_file_are_stored_with_their_activities_and_refused_lines_have_letters() {
+    let world = World::new();
+    let report = world.run(entries(FILE));
+    assert_eq!((report.seen, report.ok, report.failed), (3, 2, 1));
+    assert_eq!((world.titles()["a/b"].as_str(), world.viewers("a/b")), ("Äpfel", vec![9]));
+    let letter = &world.letters()[0];
+    assert_eq!(
+        (letter.key.as_deref(), letter.rule.as_deref()),
+        (Some("refused"), Some("acl-required"))
+    );
+    assert_eq!(world.run(entries(FILE)).unchanged, 2);
+    assert_eq!((world.puts(), world.adds()), (2, 1));
+}
+
+#[test]
+fn a_line_without_a_key_keeps_everything_from_being_deleted() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(entries(FILE));
+    let report = world.run(entries("{\"id\":\n"));
+    assert_eq!((report.failed, report.sweep), (1, Sweep::NotComplete));
+    assert_eq!(world.titles().len(), 2);
+    let letter = &world.letters()[1];
+    assert_eq!((letter.key.as_deref(), letter.line), (None, Some(1)));
+}

@@ -1,0 +1,171 @@
+//! What is deleted, and what is not.
+
+use std::collections::BTreeSet;
+
+use graphfeed_core::machine::Ending;
+use graphfeed_crawl::{Complaint, CrawlNews, Entry, State, Sweep};
+
+use crate::world::{World, numbered, page, pages, refused, titled, viewed_page, watermark};
+
+/// What cannot be read.
+fn unreadable() -> Entry {
+    use graphfeed_core::protocol::ServiceRoot;
+    use graphfeed_crawl::{ItemLines, LineError, NdjsonSettings};
+
+    let mut lines = ItemLines::new(&b"{\"id\""[..], NdjsonSettings::new(ServiceRoot::v1()));
+    let Some(Err(LineError::Refused(refused))) = lines.next() else { panic!("it is broken") };
+    refused.into()
+}
+
+#[test]
+fn what_the_source_no_longer_has_is_deleted_after_a_run_that_saw_it_whole() {
+    let world = World::new();
+    world.run(numbered(0..20));
+    let report = world.run(numbered(1..21));
+    assert_eq!((report.ok, report.unchanged, report.deleted), (1, 19, 1));
+    assert_eq!((report.seen, &report.sweep), (20, &Sweep::Done));
+    let keys: BTreeSet<_> = world.titles().into_keys().collect();
+    assert_eq!(keys, (1..21).map(|number| format!("page {number}")).collect());
+    assert_eq!((world.state("page 0"), world.deletes()), (None, 1));
+    assert_eq!((world.run(numbered(1..21)).deleted, world.deletes()), (0, 1));
+}
+
+#[test]
+fn more_are_deleted_than_are_looked_up_at_a_time() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(numbered(0..700));
+    let report = world.run(numbered(600..700));
+    assert_eq!((report.deleted, world.titles().len()), (600, 100));
+    assert_eq!(world.run(Vec::new()).deleted, 100);
+    assert!(world.titles().is_empty());
+}
+
+#[test]
+fn new_items_do_not_raise_what_may_be_deleted() {
+    let world = World::new();
+    world.run(numbered(0..10));
+    let report = world.run(numbered(2..100));
+    assert_eq!(report.sweep, Sweep::Brake { unseen: 2, known: 10 });
+    assert_eq!(world.titles().len(), 100);
+}
+
+#[test]
+fn nothing_is_deleted_where_that_is_not_wanted() {
+    let world = &mut World::new();
+    world.settings.sweep = false;
+    world.run(pages(["a", "b"]));
+    let report = world.run(pages(["a"]));
+    assert_eq!((report.deleted, report.sweep, world.titles().len()), (0, Sweep::Off, 2));
+    assert_eq!(world.crawl().journal().last_run().map(|run| run.complete), Some(true));
+}
+
+#[test]
+fn nothing_is_deleted_after_a_run_that_was_stopped() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(numbered(0..10));
+    let report = world.try_run(vec![titled("page 1", "new"), page("page 2")], |news, stop| {
+        if let CrawlNews::Done(..) = news {
+            stop.stop();
+        }
+    });
+    let report = report.unwrap();
+    assert_eq!((report.ending, report.sweep), (Ending::Stopped, Sweep::NotComplete));
+    assert_eq!((report.deleted, world.titles().len()), (0, 10));
+}
+
+#[test]
+fn nothing_is_deleted_when_something_could_not_be_read() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(pages(["a", "b"]));
+    let report = world.run(vec![page("a"), unreadable()]);
+    assert_eq!((report.seen, report.unchanged, report.failed), (2, 1, 1));
+    assert_eq!((report.ending, report.sweep), (Ending::Complete, Sweep::NotComplete));
+    assert_eq!((world.titles().len(), world.deletes()), (2, 0));
+    let letter = &world.letters()[0];
+    assert_eq!((letter.key.as_deref(), letter.line), (None, Some(1)));
+}
+
+#[test]
+fn what_cannot_be_deleted_has_a_letter_and_is_tried_again_by_the_next_run() {
+    let world = &mut World::new();
+    world.settings.most_swept = 0.5;
+    world.run(pages(["a", "b", "c", "d"]));
+    world.fault("DELETE", "c", "400 times=1");
+    let report = world.run(pages(["a", "b"]));
+    assert_eq!((report.deleted, report.not_deleted, report.failed), (1, 1, 0));
+    assert_eq!((world.dead(), world.titles().len()), (vec!["c".to_owned()], 3));
+    let report = world.run(pages(["a", "b"]));
+    assert_eq!((report.deleted, report.not_deleted, world.titles().len()), (1, 0, 2));
+}
+
+#[test]
+fn what_is_gone_already_counts_as_deleted() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(pages(["a", "b"]));
+    world.request("DELETE", "/contosohr/items/b", "");
+    let report = world.run(pages(["a"]));
+    assert_eq!((report.deleted, report.not_deleted, world.state("b")), (1, 0, None));
+}
+
+#[test]
+fn a_look_beforehand_counts_as_the_run_does_and_changes_nothing() {
+    let world = &mut World::new();
+    world.settings.most_swept = 0.5;
+    world.run(vec![page("a"), viewed_page("b", [1]), page("c"), page("d"), page("e"), page("f")]);
+    let (puts, deletes) = (world.puts(), world.deletes());
+    let source = || {
+        vec![
+            page("a"),
+            viewed_page("b", [1, 2, 3]),
+            titled("c", "C"),
+            watermark("w"),
+            refused("d"),
+            Entry::gone("e"),
+            page("new"),
+            refused("bad"),
+            Entry::gone("never there"),
+        ]
+    };
+    let (looked, complaints) = world.check(source());
+    assert_eq!((looked.seen, looked.ok, looked.failed, looked.unchanged), (8, 4, 2, 2));
+    assert_eq!((looked.deleted, &looked.sweep), (1, &Sweep::WouldDelete(1)));
+    assert_eq!(looked.activities.not_stored, 2);
+    assert_eq!(complaints, ["d: acl-required", "bad: acl-required"]);
+    assert_eq!((world.puts(), world.deletes()), (puts, deletes));
+    assert_eq!((world.letters().len(), world.watermark()), (0, None));
+
+    let report = world.run(source());
+    assert_eq!((report.seen, report.ok, report.failed), (8, 4, 2));
+    assert_eq!((report.unchanged, report.deleted, report.sweep), (2, 2, Sweep::Done));
+    assert_eq!(world.state("f"), None);
+}
+
+#[test]
+fn a_look_beforehand_tells_of_the_brake_and_of_what_cannot_be_read() {
+    let world = World::new();
+    world.run(numbered(0..20));
+    assert_eq!(world.check(numbered(2..20)).0.sweep, Sweep::WouldDelete(2));
+    assert_eq!(world.check(numbered(3..20)).0.sweep, Sweep::Brake { unseen: 3, known: 20 });
+    let (report, complaints) = world.check(vec![unreadable()]);
+    assert_eq!((report.sweep, report.failed), (Sweep::NotComplete, 1));
+    assert_eq!(complaints, ["line 1"]);
+    let crawl = world.crawl();
+    let mut told = Vec::new();
+    let told_of = |complaint: Complaint<'_>| told.push(format!("{complaint:?}"));
+    crawl.check(vec![refused("x")], told_of).unwrap();
+    assert!(told[0].contains("nobody could see the item"), "{told:?}");
+}
+
+#[test]
+fn an_item_that_never_was_stored_is_forgotten_when_the_source_no_longer_has_it() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(vec![page("a"), refused("b")]);
+    assert_eq!(world.state("b"), Some(State::Failed));
+    let report = world.run(pages(["a"]));
+    assert_eq!((report.deleted, report.not_deleted, world.state("b")), (1, 0, None));
+}

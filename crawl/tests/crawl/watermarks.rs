@@ -1,0 +1,108 @@
+//! From where a source can go on: never past something that is not on record.
+
+use graphfeed_crawl::{CrawlNews, Entry, State};
+
+use crate::world::{World, numbered, page, pages, refused, viewed_page, watermark};
+
+fn text(watermark: Option<Vec<u8>>) -> Option<String> {
+    watermark.map(|text| String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_watermark_passes_when_all_before_it_is_stored() {
+    let world = World::new();
+    world.run(vec![page("a"), watermark("1"), page("b"), watermark("2"), page("c")]);
+    assert_eq!(text(world.watermark()).as_deref(), Some("2"));
+    // Where nothing is left to be done, too.
+    world.run(vec![page("a"), watermark("3"), page("b"), page("c")]);
+    assert_eq!(text(world.watermark()).as_deref(), Some("3"));
+    world.run(vec![watermark("4"), page("a"), page("b"), page("c")]);
+    assert_eq!(text(world.watermark()).as_deref(), Some("4"));
+}
+
+#[test]
+fn a_watermark_waits_for_what_is_on_its_way() {
+    let world = &mut World::new();
+    world.settings.sweep = false;
+    world.settings.ingest.in_flight = 2;
+    let mut source = vec![page("first"), watermark("1")];
+    for number in 0..30 {
+        source.push(page(&format!("page {number}")));
+        source.push(watermark("later"));
+    }
+    // What comes first fails at last.
+    world.fault("PUT", "first", "503 retry-after=60 times=1");
+    let mut others = 0;
+    let crawl = world.crawl();
+    let client = world.client();
+    crawl
+        .over(&client)
+        .run(source, |news| {
+            let CrawlNews::Done(key, _) = news else { return };
+            let known = text(crawl.journal().watermark().unwrap());
+            match key {
+                "first" => assert_ne!(known, None),
+                _ => others += usize::from(known.is_none()),
+            }
+        })
+        .unwrap();
+    assert!(others > 5, "some were done before the first: {others}");
+    assert_eq!(text(crawl.journal().watermark().unwrap()).as_deref(), Some("later"));
+}
+
+#[test]
+fn a_watermark_passes_a_failure_when_its_letter_is_on_disk() {
+    let world = World::new();
+    world.fault("PUT", "a", "400 times=1");
+    world.fault("POST", "b", "400 times=1");
+    let source = vec![page("a"), viewed_page("b", [1]), refused("c"), watermark("1")];
+    let mut failures = 0;
+    let report = world.try_run(source, |news, _| {
+        if let CrawlNews::Done(key, _) = news {
+            failures += usize::from(world.dead().contains(&key.to_owned()));
+        }
+    });
+    assert_eq!((report.unwrap().failed, failures), (3, 3));
+    assert_eq!(text(world.watermark()).as_deref(), Some("1"));
+    assert_eq!(world.letters().len(), 3);
+}
+
+#[test]
+fn a_watermark_never_passes_what_was_not_sent() {
+    let world = &mut World::new();
+    world.settings.sweep = false;
+    world.settings.ingest.in_flight = 1;
+    let source = || {
+        let marked = numbered(0..50).into_iter().zip(0..);
+        let marked = marked.flat_map(|(page, number)| [page, watermark(&number.to_string())]);
+        marked.collect::<Vec<_>>()
+    };
+    let mut done = 0;
+    let report = world.try_run(source(), |news, stop| {
+        if let CrawlNews::Done(..) = news {
+            done += 1;
+            if done == 10 {
+                stop.stop();
+            }
+        }
+    });
+    let report = report.unwrap();
+    assert!(report.ok >= 10 && report.skipped > 0, "{report:?}");
+    let passed: u64 = text(world.watermark()).unwrap().parse().unwrap();
+    // All before the first that was not sent, not less.
+    assert_eq!(passed + 1, report.ok);
+    let known = |number| world.state(&format!("page {number}"));
+    assert!((0..=passed).all(|number| known(number) == Some(State::Stored)));
+    assert_eq!(known(passed + 1), None);
+
+    world.run(source());
+    assert_eq!((text(world.watermark()).as_deref(), world.puts()), (Some("49"), 50));
+}
+
+#[test]
+fn deletions_count_for_a_watermark_like_all_else() {
+    let world = World::new();
+    world.run(pages(["a"]));
+    world.run(vec![Entry::gone("a"), Entry::gone("never there"), watermark("1")]);
+    assert_eq!((text(world.watermark()).as_deref(), world.titles().len()), (Some("1"), 0));
+}
