@@ -100,8 +100,10 @@ impl Crawl {
 
     /// Whether so many of so many are too many to be deleted.
     pub(super) fn brake(&self, unseen: u64, known: u64) -> Option<Sweep> {
-        let too_many = unseen as f64 > self.settings.most_swept * known as f64;
-        too_many.then_some(Sweep::Brake { unseen, known })
+        // A product would be rounded otherwise than the share was, and what is no number allows
+        // nothing.
+        let is_allowed = unseen == 0 || unseen as f64 / known as f64 <= self.settings.most_swept;
+        (!is_allowed).then_some(Sweep::Brake { unseen, known })
     }
 
     pub(super) fn count_unseen(&self, run: u64) -> Result<u64, CrawlError> {

@@ -42,6 +42,32 @@ fn more_are_deleted_than_are_looked_up_at_a_time() {
 }
 
 #[test]
+fn exactly_the_share_that_is_allowed_is_deleted_and_one_more_is_not() {
+    for (share, known) in [(0.1, 10), (0.1, 30), (0.29, 100), (0.57, 100), (0.07, 100)] {
+        let world = &mut World::new();
+        world.settings.most_swept = share;
+        world.run(numbered(0..known));
+        let allowed = (share * f64::from(known)).round() as u32;
+        let report = world.run(numbered(allowed + 1..known));
+        let brake = Sweep::Brake { unseen: u64::from(allowed) + 1, known: u64::from(known) };
+        assert_eq!((report.deleted, report.sweep, world.deletes()), (0, brake, 0), "{share}");
+        assert_eq!(world.crawl().journal().last_run().map(|run| run.complete), Some(false));
+        let report = world.run(numbered(allowed..known));
+        assert_eq!((report.deleted, report.sweep), (u64::from(allowed), Sweep::Done), "{share}");
+    }
+}
+
+#[test]
+fn a_share_that_is_no_number_allows_nothing() {
+    let world = &mut World::new();
+    world.settings.most_swept = f64::NAN;
+    world.run(pages(["a", "b"]));
+    assert_eq!(world.run(pages(["a", "b"])).sweep, Sweep::Done);
+    assert_eq!(world.run(pages(["a"])).sweep, Sweep::Brake { unseen: 1, known: 2 });
+    assert_eq!(world.titles().len(), 2);
+}
+
+#[test]
 fn new_items_do_not_raise_what_may_be_deleted() {
     let world = World::new();
     world.run(numbered(0..10));
@@ -109,6 +135,33 @@ fn what_is_gone_already_counts_as_deleted() {
     world.request("DELETE", "/contosohr/items/b", "");
     let report = world.run(pages(["a"]));
     assert_eq!((report.deleted, report.not_deleted, world.state("b")), (1, 0, None));
+}
+
+#[test]
+fn deletions_that_are_stopped_are_no_failures_and_go_on_with_the_next_run() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.settings.ingest.in_flight = 1;
+    world.run(numbered(0..150));
+    let report = world.try_run(numbered(0..1), |news, stop| {
+        if let CrawlNews::Done(..) = news {
+            stop.stop();
+        }
+    });
+    let report = report.unwrap();
+    assert_eq!((report.ending, report.not_deleted, world.dead().len()), (Ending::Stopped, 0, 0));
+    assert!(report.deleted > 0 && report.deleted < 149, "{report:?}");
+    let rest = 149 - report.deleted;
+    assert_eq!((world.run(numbered(0..1)).deleted, world.titles().len()), (rest, 1));
+}
+
+#[test]
+fn a_run_that_ended_early_says_so_also_when_it_had_nothing_to_delete() {
+    let world = &mut World::new();
+    world.settings.ingest.failures_in_a_row = Some(2);
+    world.emulator.script("PUT item: 400").unwrap();
+    let report = world.run(numbered(0..200));
+    assert!(matches!(report.ending, Ending::FailuresInARow(_)), "{:?}", report.ending);
 }
 
 #[test]
