@@ -196,7 +196,10 @@ impl<'a> Pass<'a> {
         }
         if let Some(swept) = swept {
             state.report.throttled_for += swept.progress.throttled_for;
-            state.report.ending = swept.ending;
+            // Where the run itself ended early, there was nothing to delete.
+            if state.report.ending == Ending::Complete {
+                state.report.ending = swept.ending;
+            }
         }
         let whole = matches!(state.report.sweep, Sweep::Done | Sweep::Off);
         if whole && state.report.ending == Ending::Complete {
@@ -304,7 +307,7 @@ impl<'a> Pass<'a> {
             }
             _ => Fate::Unsent,
         };
-        if job.entry.is_none() {
+        if job.entry.is_none() && fate == Fate::Failed {
             self.state().report.not_deleted += 1;
         }
         Ok(fate)

@@ -62,3 +62,17 @@ fn an_answer_for_want_of_permission_is_counted_as_such() {
     let report = world.run(pages(["a", "b", "c"]));
     assert_eq!((report.failed, report.not_permitted), (2, 2));
 }
+
+#[test]
+fn too_many_failures_end_the_run_and_nothing_is_deleted() {
+    let world = &mut World::new();
+    world.run(pages(["gone", "a"]));
+    world.settings.ingest.failures_in_a_row = Some(3);
+    world.emulator.script("PUT item: 400").unwrap();
+    let keys: Vec<_> = (0..300).map(|number| format!("new {number}")).collect();
+    let report = world.run(pages(keys.iter().map(|key| &**key)));
+    assert!(matches!(report.ending, Ending::FailuresInARow(_)), "{report:?}");
+    assert_eq!((report.sweep, report.deleted, world.deletes()), (Sweep::NotComplete, 0, 0));
+    assert!(report.seen < 300 && report.failed < 50, "{} {}", report.seen, report.failed);
+    assert_eq!(world.crawl().journal().last_run().map(|run| run.complete), Some(false));
+}
