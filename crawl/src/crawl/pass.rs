@@ -201,6 +201,10 @@ impl<'a> Pass<'a> {
                 state.report.ending = swept.ending;
             }
         }
+        // Of these some calls were never read, or never told.
+        for Open { failed, .. } in state.open.into_values() {
+            *if failed { &mut state.report.failed } else { &mut state.report.skipped } += 1;
+        }
         let whole = matches!(state.report.sweep, Sweep::Done | Sweep::Off);
         if whole && state.report.ending == Ending::Complete {
             journal.apply(Change::RunComplete, state.now)?;

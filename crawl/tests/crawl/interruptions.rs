@@ -6,6 +6,41 @@ use graphfeed_crawl::{CrawlNews, Entry, Sweep};
 use crate::world::{World, numbered, viewed_page};
 
 #[test]
+fn a_run_that_is_stopped_counts_all_and_the_next_one_does_the_rest() {
+    for at in [1, 2, 7, 30] {
+        let world = &mut World::new();
+        world.settings.ingest.in_flight = 3;
+        world.settings.ingest.queue = 4;
+        let source = || (0..60).map(|key| viewed_page(&format!("page {key}"), 1..46)).collect();
+        let mut done = 0;
+        let report = world.try_run(source(), |news, stop| {
+            if let CrawlNews::Done(..) = news {
+                done += 1;
+                if done == at {
+                    stop.stop();
+                }
+            }
+        });
+        let report = report.unwrap();
+        assert_eq!((report.ending, &report.sweep), (Ending::Stopped, &Sweep::NotComplete));
+        assert!(report.seen < 60 && report.skipped > 0, "{report:?}");
+        assert_eq!((report.failed, world.letters().len()), (0, 0));
+        let (puts, adds) = (world.puts(), world.adds());
+        assert!(puts < 60);
+
+        let report = world.run(source());
+        assert_eq!((report.seen, report.failed, world.letters().len()), (60, 0, 0));
+        assert_eq!(world.puts(), 60, "{at}: none is sent again of {puts}");
+        assert!(adds < 180 && world.adds() <= 180 + 60, "{adds} {}", world.adds());
+        for key in 0..60 {
+            let mut viewers = world.viewers(&format!("page {key}"));
+            viewers.sort_unstable();
+            assert_eq!(viewers, (1..46).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
 fn a_run_that_is_stopped_before_it_begins_does_nothing() {
     let world = World::new();
     let (crawl, client) = (world.crawl(), world.client());
