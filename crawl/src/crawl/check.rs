@@ -63,7 +63,7 @@ impl Crawl {
                         What::Add { activities: some } => {
                             activities.not_stored += some.len() as u64
                         }
-                        What::Delete => gone += 1,
+                        What::Delete { .. } => gone += 1,
                         What::Put { .. } | What::Nothing { .. } => {}
                     },
                 }

@@ -31,7 +31,9 @@ pub(super) enum What {
     Add {
         activities: Arc<[Digest]>,
     },
-    Delete,
+    Delete {
+        id: ItemId,
+    },
     /// There is no call; the source has something of which none can be made.
     Nothing {
         id: ItemId,

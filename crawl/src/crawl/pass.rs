@@ -125,7 +125,7 @@ impl<'a> Pass<'a> {
         let fate = match &job.what {
             What::Put { id, hash } => self.heard_put(job, id, *hash, outcome),
             What::Add { activities } => self.heard_add(job, activities, outcome),
-            What::Delete => self.heard_delete(job, outcome),
+            What::Delete { id } => self.heard_delete(job, id, outcome),
             What::Nothing { id } => self.heard_nothing(job, id, outcome),
         }?;
         match job.entry {
@@ -250,10 +250,7 @@ impl<'a> Pass<'a> {
             }
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
-                self.apply(match error.applied() {
-                    Applied::No => Change::Failed { key, id },
-                    Applied::Yes | Applied::Maybe => Change::Uncertain { key, id },
-                })?;
+                self.apply(not_done(key, id, error))?;
                 Ok(Fate::Failed)
             }
             _ => Ok(Fate::Unsent),
@@ -298,15 +295,23 @@ impl<'a> Pass<'a> {
         Ok(fate)
     }
 
-    fn heard_delete(&self, job: &Job, outcome: &Outcome<Written>) -> Result<Fate, CrawlError> {
+    fn heard_delete(
+        &self,
+        job: &Job,
+        id: &ItemId,
+        outcome: &Outcome<Written>,
+    ) -> Result<Fate, CrawlError> {
+        let key = job.key();
         let fate = match &outcome.end {
             End::Ok(_) | End::Partly(_) => {
-                self.apply(Change::Deleted { key: job.key() })?;
+                self.apply(Change::Deleted { key })?;
                 self.state().report.deleted += 1;
                 return Ok(Fate::Done);
             }
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
+                // It may be gone, so that it has to be put again should the source have it again.
+                self.apply(not_done(key, id, error))?;
                 Fate::Failed
             }
             _ => Fate::Unsent,
@@ -434,7 +439,7 @@ impl<'a> Pass<'a> {
     /// Takes up what is to be done about a key of the source.
     fn take(&self, plan: Plan, ready: &mut VecDeque<Ready>) -> Result<(), CrawlError> {
         let Plan { key, known, calls } = plan;
-        let is_gone = calls.iter().any(|planned| matches!(planned.what, What::Delete));
+        let is_gone = calls.iter().any(|planned| matches!(planned.what, What::Delete { .. }));
         if known && !is_gone {
             self.apply(Change::Seen { key: &key })?;
         }
@@ -502,6 +507,14 @@ impl<'a> Pass<'a> {
                 None
             }
         }
+    }
+}
+
+/// The item could not be put or deleted, or it is not known whether it was.
+fn not_done<'a>(key: &'a str, id: &'a ItemId, error: &Error) -> Change<'a> {
+    match error.applied() {
+        Applied::No => Change::Failed { key, id },
+        Applied::Yes | Applied::Maybe => Change::Uncertain { key, id },
     }
 }
 
@@ -654,7 +667,7 @@ impl Pass<'_> {
                 }
                 What::Add { activities: digests.into() }
             }
-            Ok(_) => What::Delete,
+            Ok(_) => What::Delete { id },
         };
         let mut ready = VecDeque::new();
         let planned = Planned { what, call, kept };

@@ -112,7 +112,7 @@ impl Crawl {
 
     pub(super) fn plan_delete(&self, id: &ItemId) -> Planned {
         let call = DeleteItem::new(&self.connection, id).call_into(&self.root);
-        Planned::new(What::Delete, call)
+        Planned::new(What::Delete { id: id.clone() }, call)
     }
 
     /// What the source cannot make an item of.

@@ -105,9 +105,9 @@ pub struct Record {
 pub enum State {
     /// The service has it.
     Stored,
-    /// It could not be stored; its dead letter is on disk.
+    /// It could not be stored, or not be deleted; its dead letter is on disk.
     Failed,
-    /// It may have been stored; its dead letter is on disk.
+    /// It may have been stored, or deleted; its dead letter is on disk.
     Uncertain,
 }
 
@@ -160,15 +160,15 @@ pub enum Change<'a> {
         /// The content.
         hash: Digest,
     },
-    /// The item could not be stored, and its dead letter is on disk. What was stored before is
-    /// still known.
+    /// The item could not be stored, or not be deleted, and its dead letter is on disk. What was
+    /// stored before is still known.
     Failed {
         /// The key.
         key: &'a str,
         /// The item's id.
         id: &'a ItemId,
     },
-    /// The item may have been stored, and its dead letter is on disk.
+    /// The item may have been stored, or deleted, and its dead letter is on disk.
     Uncertain {
         /// The key.
         key: &'a str,

@@ -56,6 +56,20 @@ fn an_item_of_unknown_fate_is_sent_again() {
 }
 
 #[test]
+fn an_item_of_which_it_is_not_known_whether_it_was_deleted_is_sent_again() {
+    let world = World::new();
+    world.run(pages(["a", "b"]));
+    world.fault("DELETE", "b", "stored 403 times=1");
+    let report = world.run(vec![page("a"), Entry::gone("b")]);
+    assert_eq!((report.failed, report.deleted, report.not_deleted), (1, 0, 0));
+    assert_eq!(world.dead(), ["b"]);
+    // It says that it is there, and it is not.
+    assert_eq!(world.titles().len(), 1);
+    assert_eq!(world.run(pages(["a", "b"])).ok, 1);
+    assert_eq!(world.titles().len(), 2);
+}
+
+#[test]
 fn an_answer_for_want_of_permission_is_counted_as_such() {
     let world = World::new();
     world.emulator.script("PUT item: 403 times=2").unwrap();
