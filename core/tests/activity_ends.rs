@@ -276,6 +276,24 @@ fn a_policy_on_duplicates_says_whether_a_call_may_be_made_again() {
 }
 
 #[test]
+fn what_is_partly_done_keeps_nothing_back_where_only_failures_shall_and_they_do() {
+    let root = ServiceRoot::v1();
+    let mut settings = IngestSettings::default();
+    settings.after_failure = AfterFailure::SkipUnlessPartly;
+    let many = activities(45);
+    let verdicts = [vec![Some("invalidRequest")], vec![None; 19]].concat();
+    let calls = chunks(&many, Duplicates::Never, &root);
+    let done = run_with(&root, calls, &[Each(verdicts)], settings.clone(), Policy::default());
+    assert_eq!(done.counts(), counts(44, 1, 0, 0));
+
+    let calls = chunks(&many, Duplicates::Never, &root);
+    let done = run_with(&root, calls, &[Done, Status(400)], settings, Policy::default());
+    assert_eq!(done.counts(), counts(20, 0, 0, 25));
+    let last = &done.outcomes[2].end;
+    assert!(matches!(last, End::Skipped(SkipReason::EarlierFailed)), "{last:?}");
+}
+
+#[test]
 fn one_refused_in_the_middle_is_the_only_one() {
     let root = ServiceRoot::v1();
     let many = activities(45);

@@ -180,11 +180,11 @@ impl<'a> AddActivities<'a> {
     /// [limits](crate::protocol::Limits) allow; none where there is none to add.
     ///
     /// Made into calls, they go into an [`Ingest`](crate::machine::Ingest) under the key of their
-    /// item, after the item itself. There, [`AfterFailure::Skip`] keeps them back if the item
-    /// fails, but also those behind a call of which not all was stored. What became of each
+    /// item, after the item itself. There, [`AfterFailure::SkipUnlessPartly`] keeps them back if
+    /// the item fails, and not behind a call of which not all was stored. What became of each
     /// activity is told by [`ActivityEnds`](super::ActivityEnds).
     ///
-    /// [`AfterFailure::Skip`]: crate::machine::AfterFailure::Skip
+    /// [`AfterFailure::SkipUnlessPartly`]: crate::machine::AfterFailure::SkipUnlessPartly
     pub fn chunks(
         connection: &'a ConnectionId,
         item: &'a ItemId,

@@ -929,14 +929,15 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         };
         let failed = match &end {
             End::Ok(_) => false,
-            End::Partly(_) | End::Failed(_) | End::Skipped(SkipReason::Source(_)) => true,
-            End::Skipped(_) => self.settings.after_failure == AfterFailure::Skip,
+            End::Partly(_) => self.settings.after_failure != AfterFailure::SkipUnlessPartly,
+            End::Failed(_) | End::Skipped(SkipReason::Source(_)) => true,
+            End::Skipped(_) => self.settings.after_failure != AfterFailure::Continue,
         };
         self.tally.count(&end);
         if self.ending.is_none() {
             self.ending = self.tally.too_many_failures(&self.settings);
         }
-        let skips = failed && self.settings.after_failure == AfterFailure::Skip;
+        let skips = failed && self.settings.after_failure != AfterFailure::Continue;
         match next_of_key {
             None => {
                 self.keys.remove(&key);

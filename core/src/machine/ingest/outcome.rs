@@ -65,6 +65,9 @@ pub enum AfterFailure {
     /// delete behind an activity that did. A key that has failed starts anew when as many offers
     /// of other keys have come since as the [queue](IngestSettings::queue) is long.
     Skip,
+    /// So they are, but behind a call of which a part was done ([`End::Partly`]) the next one
+    /// goes: that some activities are refused keeps none of the others back.
+    SkipUnlessPartly,
 }
 
 /// So many failures among so many outcomes.
