@@ -40,7 +40,8 @@ pub use report::{Report, Sweep};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CrawlSettings {
-    /// How the bulk run goes about it. What follows a failure of a key is always skipped.
+    /// How the bulk run goes about it. What follows a failure of a key is always skipped, with a
+    /// dead letter; not so behind activities of which some are refused.
     pub ingest: IngestSettings,
     /// The schema of the connection. Items that it does not fit are refused, and when it changes
     /// all are put again.
@@ -59,7 +60,7 @@ pub struct CrawlSettings {
 impl Default for CrawlSettings {
     fn default() -> Self {
         let mut ingest = IngestSettings::default();
-        ingest.after_failure = AfterFailure::Skip;
+        ingest.after_failure = AfterFailure::SkipUnlessPartly;
         Self { ingest, schema: None, duplicates: Duplicates::Never, sweep: true, most_swept: 0.1 }
     }
 }
@@ -141,7 +142,7 @@ impl Crawl {
         letters: DeadLetters,
         mut settings: CrawlSettings,
     ) -> Self {
-        settings.ingest.after_failure = AfterFailure::Skip;
+        settings.ingest.after_failure = AfterFailure::SkipUnlessPartly;
         let version = settings.schema.as_ref().map(serde_json::to_vec);
         let version = version.and_then(Result::ok).unwrap_or_default();
         let letters = Mutex::new(letters);

@@ -9,7 +9,7 @@ use std::{
 
 use graphfeed_core::{
     external::{ActivityCounts, ActivityEnd, ActivityEnds, AddActivities, Duplicates, PutItem},
-    machine::{End, Ending, Outcome, Summary},
+    machine::{End, Ending, Outcome, SkipReason, Summary},
     protocol::{Applied, Call, Cause, Endpoint, Error},
     types::{BuildError, Fault, ItemId, Rule},
 };
@@ -253,6 +253,11 @@ impl<'a> Pass<'a> {
                 self.apply(not_done(key, id, error))?;
                 Ok(Fate::Failed)
             }
+            End::Skipped(SkipReason::EarlierFailed) => {
+                self.failed(job, outcome, None)?;
+                self.apply(Change::Failed { key, id })?;
+                Ok(Fate::Failed)
+            }
             _ => Ok(Fate::Unsent),
         }
     }
@@ -271,6 +276,11 @@ impl<'a> Pass<'a> {
         };
         let fate = match &outcome.end {
             End::Ok(_) => Fate::Done,
+            // Nothing but its letter knows of it where a source goes on from a watermark.
+            End::Skipped(SkipReason::EarlierFailed) => {
+                self.failed(job, outcome, None)?;
+                Fate::Failed
+            }
             End::Skipped(_) => Fate::Unsent,
             End::Partly(_) => {
                 let time = (self.crawl.wall_clock)();
@@ -312,6 +322,11 @@ impl<'a> Pass<'a> {
                 self.failed(job, outcome, Some(error))?;
                 // It may be gone, so that it has to be put again should the source have it again.
                 self.apply(not_done(key, id, error))?;
+                Fate::Failed
+            }
+            End::Skipped(SkipReason::EarlierFailed) => {
+                self.failed(job, outcome, None)?;
+                self.apply(Change::Failed { key, id })?;
                 Fate::Failed
             }
             _ => Fate::Unsent,

@@ -36,6 +36,34 @@ fn the_same_activity_twice_in_one_source_is_added_once() {
     assert_eq!(world.viewers("a"), [1, 2, 3]);
 }
 
+#[test]
+fn forty_five_activities_go_in_three_calls_and_of_one_that_is_refused_there_is_a_letter() {
+    let world = World::new();
+    // The service does not say why.
+    let refuses = before(&world.emulator, {
+        let emulator = world.emulator.clone();
+        move |request| refuse(&emulator, request, 5)
+    });
+    let client = world.client_of(refuses);
+    let source = || [viewed_page("a", 1..46), page("b")];
+    let report = world.try_run_over(&client, source(), |_, _| {}).unwrap();
+    assert_eq!((report.seen, report.ok, report.failed), (2, 1, 1));
+    assert_eq!((report.activities.stored, report.activities.refused), (44, 1));
+    assert_eq!(report.activities.total(), 45);
+    let all_but_5: Vec<_> = (1..46).filter(|by| *by != 5).collect();
+    assert_eq!(world.viewers("a"), all_but_5);
+    let letters = world.letters();
+    assert_eq!((letters.len(), letters[0].applied), (1, Applied::No));
+    let body = letters[0].request.as_ref().unwrap().body.as_ref().unwrap().get();
+    assert_eq!(body.matches("startDateTime").count(), 1);
+    assert!(body.contains("00000000-0000-0000-0000-000000000005"), "{body}");
+
+    // The next run tries that one only.
+    let report = world.run(source().into());
+    assert_eq!((report.ok, report.unchanged, report.activities.stored), (1, 1, 1));
+    assert_eq!((world.viewers("a").len(), world.viewers("a").last()), (45, Some(&5)));
+}
+
 /// Takes all activities of a call but that of one, as a 207.
 fn refuse(
     emulator: &Emulator,
@@ -188,4 +216,13 @@ fn an_intent_of_which_nothing_was_kept_has_a_letter_all_the_same() {
     let letter = &world.letters()[0];
     assert_eq!((letter.key.as_deref(), letter.applied), (Some("a"), Applied::Maybe));
     assert!(letter.call::<Written>(&root(), Duplicates::Allowed).is_err());
+}
+
+#[test]
+fn what_is_told_of_activities_counts_each_of_them() {
+    let world = World::new();
+    world.fault("POST", "a", "400 times=1");
+    let report = world.run(vec![viewed_page("a", 1..46)]);
+    assert_eq!(report.activities.total(), 45);
+    assert_eq!(report.activities.not_stored, 45);
 }

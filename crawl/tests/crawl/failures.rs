@@ -70,6 +70,32 @@ fn an_item_of_which_it_is_not_known_whether_it_was_deleted_is_sent_again() {
 }
 
 #[test]
+fn what_was_held_back_by_the_failure_of_its_item_has_a_letter_too() {
+    let world = World::new();
+    world.fault("PUT", "a", "400 times=1");
+    // The item is answered when all is offered.
+    let (tell, told) = mpsc::channel();
+    let told = Mutex::new(told);
+    let client = world.client_of(before(&world.emulator, move |_| {
+        told.lock().unwrap().recv_timeout(Duration::from_secs(30)).unwrap();
+        None
+    }));
+    let end = std::iter::from_fn(move || {
+        tell.send(()).unwrap();
+        None
+    });
+    let source = std::iter::once(viewed_page("a", 1..46)).chain(end);
+    let report = world.try_run_over(&client, source, |_, _| {}).unwrap();
+    assert_eq!((report.seen, report.failed, report.skipped), (1, 1, 0));
+    assert_eq!((report.activities.not_stored, world.adds()), (45, 0));
+    // The item, and its activities in three calls.
+    assert_eq!(world.dead(), ["a"; 4]);
+    let kept = world.letters().into_iter().map(|letter| letter.request.unwrap());
+    assert!(kept.skip(1).all(|request| request.path.ends_with("/addActivities")));
+    assert_eq!((world.run(vec![viewed_page("a", 1..46)]).ok, world.viewers("a").len()), (1, 45));
+}
+
+#[test]
 fn an_answer_for_want_of_permission_is_counted_as_such() {
     let world = World::new();
     world.emulator.script("PUT item: 403 times=2").unwrap();

@@ -100,6 +100,17 @@ fn a_watermark_never_passes_what_was_not_sent() {
 }
 
 #[test]
+fn a_watermark_passes_what_was_held_back_only_with_its_letter() {
+    let world = World::new();
+    world.fault("PUT", "a", "400 times=1");
+    let report = world.run(vec![viewed_page("a", [1]), watermark("1")]);
+    assert_eq!((report.failed, text(world.watermark()).as_deref()), (1, Some("1")));
+    // The source goes on behind it, so that only letters know.
+    let report = world.replay(graphfeed_core::external::Duplicates::Never);
+    assert_eq!((report.ok, world.titles().len(), world.viewers("a")), (2, 1, vec![1]));
+}
+
+#[test]
 fn deletions_count_for_a_watermark_like_all_else() {
     let world = World::new();
     world.run(pages(["a"]));
