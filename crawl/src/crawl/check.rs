@@ -39,7 +39,7 @@ impl Crawl {
         let (mut ok, mut failed, mut unchanged, mut gone) = (0, 0, 0, 0);
         let mut activities = ActivityCounts::default();
         for entry in source {
-            let Plan { key, known, calls } = match self.plan(entry)? {
+            let Plan { key, known, calls } = match self.plan(entry, |_| None)? {
                 Ok(plan) => plan,
                 Err(Entry::Unreadable { refused }) => {
                     complain(Complaint::Line(&refused));

@@ -2,8 +2,8 @@
 //! its outcomes become records of the journal.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -45,8 +45,10 @@ struct Progress {
     open: BTreeMap<u64, Open>,
     // By the entry that comes after it.
     watermarks: VecDeque<(u64, Vec<u8>)>,
-    // Something was not sent, and no watermark passes that.
-    unsent: bool,
+    // Items that are about to be put or deleted, by key: what the journal knows of these is old.
+    on_its_way: HashMap<Arc<str>, OnItsWay>,
+    // The first entry of which something was not sent, and no watermark passes that.
+    unsent: Option<u64>,
     // All that the source has was seen.
     whole: bool,
     unreadable: bool,
@@ -59,6 +61,14 @@ struct Open {
     left: usize,
     failed: bool,
     unsent: bool,
+}
+
+/// Calls about one item that are about to be made.
+#[derive(Debug, Default)]
+struct OnItsWay {
+    calls: usize,
+    // What is there after the last of them; none where that deletes it.
+    item: Option<ItemId>,
 }
 
 /// What became of one call, as far as its entry cares.
@@ -96,7 +106,8 @@ impl Crawl {
             next: 0,
             open: BTreeMap::new(),
             watermarks: VecDeque::new(),
-            unsent: false,
+            on_its_way: HashMap::new(),
+            unsent: None,
             whole: false,
             unreadable: false,
             broken: None,
@@ -129,7 +140,10 @@ impl<'a> Pass<'a> {
             What::Nothing { id } => self.heard_nothing(job, id, outcome),
         }?;
         match job.entry {
-            Some(entry) => self.told(entry, fate),
+            Some(entry) => {
+                self.arrived(job);
+                self.told(entry, fate)
+            }
             None => Ok(()),
         }
     }
@@ -163,7 +177,7 @@ impl<'a> Pass<'a> {
         let complete = summary.ending == Ending::Complete
             && state.whole
             && !state.unreadable
-            && !state.unsent
+            && state.unsent.is_none()
             && state.broken.is_none();
         state.report.ending = summary.ending;
         state.report.throttled_for += summary.progress.throttled_for;
@@ -360,6 +374,19 @@ impl<'a> Pass<'a> {
         self.write_letters(DeadLetter::of(job.key(), outcome, (self.crawl.wall_clock)()))
     }
 
+    /// What became of an item is on record.
+    fn arrived(&self, job: &Job) {
+        let mut state = self.state();
+        if let Some(sent) = state.on_its_way.get_mut(&job.key)
+            && !matches!(job.what, What::Add { .. })
+        {
+            sent.calls -= 1;
+            if sent.calls == 0 {
+                state.on_its_way.remove(&job.key);
+            }
+        }
+    }
+
     /// One of the calls of an entry is over.
     fn told(&self, entry: u64, fate: Fate) -> Result<(), CrawlError> {
         let mut state = self.state();
@@ -379,26 +406,25 @@ impl<'a> Pass<'a> {
             (false, true) => &mut state.report.skipped,
             (false, false) => &mut state.report.ok,
         } += 1;
-        state.unsent |= unsent && !failed;
-        drop(state);
-        self.pass_watermarks()
+        if unsent && !failed {
+            state.unsent = Some(state.unsent.map_or(entry, |first| first.min(entry)));
+        }
+        self.pass_watermarks(&mut state)
     }
 
-    /// A watermark passes when all before it is on record.
-    fn pass_watermarks(&self) -> Result<(), CrawlError> {
-        loop {
-            let mut state = self.state();
-            let first_open = state.open.first_key_value().map_or(u64::MAX, |(first, _)| *first);
-            let is_past = |(after, _): &(u64, Vec<u8>)| *after <= first_open;
-            if state.unsent || !state.watermarks.front().is_some_and(is_past) {
-                return Ok(());
-            }
-            let passed = state.watermarks.pop_front();
-            drop(state);
-            if let Some((_, watermark)) = passed {
-                self.apply(Change::Watermark(&watermark))?;
-            }
+    /// A watermark passes when all before it is on record. Two threads tell of none one after the
+    /// other in the wrong order, for the state is locked meanwhile.
+    fn pass_watermarks(&self, state: &mut Progress) -> Result<(), CrawlError> {
+        let first_open = state.open.first_key_value().map(|(first, _)| *first);
+        let first = first_open.into_iter().chain(state.unsent).min().unwrap_or(u64::MAX);
+        let mut passed = None;
+        while state.watermarks.front().is_some_and(|(after, _)| *after <= first) {
+            passed = state.watermarks.pop_front();
         }
+        if let Some((_, watermark)) = passed {
+            self.crawl.journal.apply(Change::Watermark(&watermark), state.now)?;
+        }
+        Ok(())
     }
 
     /// What may have been sent when an earlier run ended.
@@ -469,6 +495,16 @@ impl<'a> Pass<'a> {
         state.next += 1;
         state.open.insert(entry, Open { left: calls.len(), failed: false, unsent: false });
         for Planned { what, call, kept } in calls {
+            let item = match &what {
+                What::Put { id, .. } | What::Nothing { id } => Some(Some(id)),
+                What::Delete { .. } => Some(None),
+                What::Add { .. } => None,
+            };
+            if let Some(item) = item {
+                let sent = state.on_its_way.entry(key.clone()).or_default();
+                sent.calls += 1;
+                sent.item = item.cloned();
+            }
             ready.push_back(Ready {
                 job: Job { key: key.clone(), entry: Some(entry), what },
                 call,
@@ -491,8 +527,7 @@ impl<'a> Pass<'a> {
         let mut state = self.state();
         let next = state.next;
         state.watermarks.push_back((next, watermark));
-        drop(state);
-        self.pass_watermarks()
+        self.pass_watermarks(&mut state)
     }
 
     /// Before activities go out it is on disk that they do.
@@ -571,7 +606,10 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
                 self.pass.state().whole = true;
                 return None;
             };
-            let taken = match self.pass.crawl.plan(entry) {
+            let plan = self.pass.crawl.plan(entry, |key| {
+                self.pass.state().on_its_way.get(key).map(|sent| sent.item.clone())
+            });
+            let taken = match plan {
                 Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
                 Ok(Err(Entry::Unreadable { refused })) => self.pass.take_unreadable(&refused),
                 Ok(Err(Entry::Watermark(watermark))) => self.pass.take_watermark(watermark),

@@ -35,11 +35,12 @@ impl Planned {
 
 impl Crawl {
     /// What is to be done about an item.
-    pub(super) fn plan_item(
+    fn plan_item(
         &self,
         key: &str,
         item: ExternalItem,
         mut activities: Vec<ExternalActivity>,
+        is_on_its_way: bool,
     ) -> Result<Plan, CrawlError> {
         // A PUT with activities in it would add them again each time.
         let (item, inside) = item.split_activities();
@@ -58,9 +59,10 @@ impl Crawl {
             }
         };
         let hash = self.hash(call.request().body());
-        let is_stored =
-            known.is_some_and(|known| known.state == State::Stored && known.hash == Some(hash));
-        if !is_stored {
+        let is_stored = known.is_some_and(|known| {
+            known.state == State::Stored && known.hash == Some(hash) && known.id == id
+        });
+        if !is_stored || is_on_its_way {
             plan.calls.push(Planned::new(What::Put { id: id.clone(), hash }, Ok(call)));
         }
         self.plan_activities(&mut plan, &id, activities)?;
@@ -104,10 +106,12 @@ impl Crawl {
     }
 
     /// What is to be done about a key that the source no longer has.
-    pub(super) fn plan_gone(&self, key: &str) -> Result<Plan, CrawlError> {
+    fn plan_gone(&self, key: &str, on_its_way: Option<Option<ItemId>>) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
-        let calls = known.iter().map(|known| self.plan_delete(&known.id)).collect();
-        Ok(Plan { key: key.into(), known: known.is_some(), calls })
+        let is_known = known.is_some();
+        let there = on_its_way.unwrap_or_else(|| known.map(|known| known.id));
+        let calls = there.iter().map(|id| self.plan_delete(id)).collect();
+        Ok(Plan { key: key.into(), known: is_known, calls })
     }
 
     pub(super) fn plan_delete(&self, id: &ItemId) -> Planned {
@@ -116,7 +120,7 @@ impl Crawl {
     }
 
     /// What the source cannot make an item of.
-    pub(super) fn plan_refused(&self, key: &str, why: BuildError) -> Result<Plan, CrawlError> {
+    fn plan_refused(&self, key: &str, why: BuildError) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
         let id = known.as_ref().map_or_else(|| ItemId::from_key(key), |known| known.id.clone());
         let refused = Planned::new(What::Nothing { id }, Err(why));
@@ -124,11 +128,24 @@ impl Crawl {
     }
 
     /// The plan of an entry that has a key; other entries are given back.
-    pub(super) fn plan(&self, entry: Entry) -> Result<Result<Plan, Entry>, CrawlError> {
+    ///
+    /// What is on its way about a key is asked for, for the journal does not know it yet: the item
+    /// that is there afterwards, or that none is.
+    pub(super) fn plan(
+        &self,
+        entry: Entry,
+        on_its_way: impl FnOnce(&str) -> Option<Option<ItemId>>,
+    ) -> Result<Result<Plan, Entry>, CrawlError> {
         Ok(Ok(match entry {
-            Entry::Item { key, item, activities } => self.plan_item(&key, *item, activities)?,
+            Entry::Item { key, item, activities } => {
+                let is_on_its_way = on_its_way(&key).is_some();
+                self.plan_item(&key, *item, activities, is_on_its_way)?
+            }
             Entry::Refused { key, why } => self.plan_refused(&key, why)?,
-            Entry::Gone { key } => self.plan_gone(&key)?,
+            Entry::Gone { key } => {
+                let on_its_way = on_its_way(&key);
+                self.plan_gone(&key, on_its_way)?
+            }
             other @ (Entry::Unreadable { .. } | Entry::Watermark(_)) => return Ok(Err(other)),
         }))
     }

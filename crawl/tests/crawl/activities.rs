@@ -221,7 +221,7 @@ fn an_intent_of_which_nothing_was_kept_has_a_letter_all_the_same() {
 #[test]
 fn what_is_told_of_activities_counts_each_of_them() {
     let world = World::new();
-    world.fault("POST", "a", "400 times=1");
+    world.fault("POST", "a", "400");
     let report = world.run(vec![viewed_page("a", 1..46)]);
     assert_eq!(report.activities.total(), 45);
     assert_eq!(report.activities.not_stored, 45);

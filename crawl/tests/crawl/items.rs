@@ -113,6 +113,42 @@ fn what_the_source_says_is_gone_is_deleted_and_forgotten() {
 }
 
 #[test]
+fn a_key_that_comes_twice_ends_as_it_came_last() {
+    let world = World::new();
+    let report = world.run(vec![titled("a", "1"), page("b"), titled("a", "2"), titled("a", "3")]);
+    assert_eq!((report.seen, report.ok, world.titles()["a"].as_str()), (4, 4, "3"));
+    // What is on its way counts, not what the journal knows from before.
+    for _ in 0..20 {
+        world.run(vec![titled("a", "4"), titled("a", "3"), page("b")]);
+        assert_eq!(world.titles()["a"], "3");
+        world.run(vec![titled("a", "3"), page("b")]);
+        assert_eq!(world.titles()["a"], "3");
+    }
+}
+
+#[test]
+fn a_key_that_comes_and_goes_in_one_run_is_gone() {
+    for _ in 0..20 {
+        let world = World::new();
+        world.run(vec![page("a"), page("b"), Entry::gone("a")]);
+        assert_eq!((world.titles(), world.state("a")), (titles([("b", "b")]), None));
+        world.run(vec![Entry::gone("b"), page("b")]);
+        assert_eq!((world.titles(), world.state("b")), (titles([("b", "b")]), Some(State::Stored)));
+    }
+}
+
+#[test]
+fn an_item_that_gets_another_id_is_sent_under_it() {
+    let world = World::new();
+    world.run(vec![Entry::item("key", item_for("one", "title", Acl::everyone(Guid::from(7))))]);
+    let other = || item_for("two", "title", Acl::everyone(Guid::from(7)));
+    assert_eq!(world.run(vec![Entry::item("key", other())]).ok, 1);
+    assert!(world.titles().contains_key("two"));
+    assert_eq!(world.record("key").unwrap().id, ItemId::from_key("two"));
+    assert_eq!(world.run(vec![Entry::item("key", other())]).unchanged, 1);
+}
+
+#[test]
 fn what_is_there_and_cannot_be_sent_is_not_deleted() {
     let world = World::new();
     world.run(pages(["a", "b"]));
