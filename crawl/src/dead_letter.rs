@@ -220,6 +220,26 @@ impl DeadLetter {
         Self { applied: Applied::Maybe, ..letter.about(call) }
     }
 
+    /// The same once more, refused before it was sent. What was known against it is behind that.
+    pub(crate) fn refused_again(&self, why: &BuildError) -> Self {
+        let mut letter = self.clone();
+        letter.cause = why.to_string();
+        letter.breaks(why);
+        let again = &letter.inner[..];
+        let before = self.inner.strip_prefix(again).unwrap_or(&self.inner);
+        letter.inner.extend_from_slice(before);
+        letter
+    }
+
+    /// The same with these activities and no others.
+    pub(crate) fn with_only(&self, activities: &[ExternalActivity]) -> Self {
+        let mut letter = self.clone();
+        if let Some(request) = &mut letter.request {
+            request.body = RawJson::new(&Activities { activities }).ok();
+        }
+        letter
+    }
+
     fn about<T>(self, call: &Call<T>) -> Self {
         let operation = Some(call.route().name.to_owned());
         Self { operation, request: Some(KeptRequest::of(call)), ..self }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,9 +18,9 @@ use graphfeed_core::{
 use super::{
     Crawl, CrawlError, Entry, Job, Report, Sweep, Written,
     job::What,
-    plan::{Plan, Planned, digest},
+    plan::{Plan, Planned, digest, keep, kept},
 };
-use crate::{Change, DeadLetter, Digest, Intent, RefusedLine, State};
+use crate::{ActivityState, Change, DeadLetter, Digest, Intent, RefusedLine, State};
 
 /// One run of a [`Crawl`]: between its source and an [`Ingest`](graphfeed_core::machine::Ingest),
 /// whatever drives that. [`CrawlRun`](super::CrawlRun) does so with a blocking client.
@@ -430,12 +431,14 @@ impl<'a> Pass<'a> {
     /// What may have been sent when an earlier run ended.
     fn settle_intents(&self) -> Result<(), CrawlError> {
         let intents = self.crawl.journal.intents()?;
-        for of_key in intents.chunk_by(|one, other| one.key == other.key) {
+        let item = |intent: &Intent| kept(&intent.kept).map(|(id, _)| id);
+        let are_together =
+            |one: &Intent, other: &Intent| one.key == other.key && item(one) == item(other);
+        for of_key in intents.chunk_by(are_together) {
             let key = &*of_key[0].key;
             let never = self.crawl.settings.duplicates == Duplicates::Never;
             if never {
-                let letters = self.letters_of_intents(key, of_key)?;
-                self.write_letters(letters)?;
+                self.write_letters(self.letters_of_intents(key, of_key))?;
                 self.state().report.activities.unknown += of_key.len() as u64;
             }
             for Intent { activity, .. } in of_key {
@@ -449,17 +452,14 @@ impl<'a> Pass<'a> {
         Ok(self.crawl.journal.sync()?)
     }
 
-    fn letters_of_intents(
-        &self,
-        key: &str,
-        intents: &[Intent],
-    ) -> Result<Vec<DeadLetter>, CrawlError> {
+    /// All of one item.
+    fn letters_of_intents(&self, key: &str, intents: &[Intent]) -> Vec<DeadLetter> {
         let crawl = self.crawl;
         let time = (crawl.wall_clock)();
-        let known = crawl.journal.record(key)?;
-        let id = known.map_or_else(|| ItemId::from_key(key), |known| known.id);
-        let kept: Vec<_> = intents.iter().map(|it| String::from_utf8_lossy(&it.kept)).collect();
-        let body = format!("{{\"activities\":[{}]}}", kept.join(","));
+        let kept: Vec<_> = intents.iter().filter_map(|intent| kept(&intent.kept)).collect();
+        let id = kept.first().map_or_else(|| ItemId::from_key(key), |(id, _)| id.clone());
+        let activities: Vec<_> = kept.into_iter().map(|(_, activity)| activity).collect();
+        let body = format!("{{\"activities\":[{}]}}", activities.join(","));
         let made = AddActivities::read_body(&body).and_then(|activities| {
             let (connection, root) = (&crawl.connection, &crawl.root);
             let chunks =
@@ -470,11 +470,13 @@ impl<'a> Pass<'a> {
             };
             chunks.map(letter).collect::<Result<Vec<_>, BuildError>>()
         });
-        Ok(made.unwrap_or_else(|why| {
+        made.ok().filter(|letters| !letters.is_empty()).unwrap_or_else(|| {
+            let why = "what was about to be added was not kept so that it could be read";
+            let why = Fault::new(Rule::MemberRequired, "$.request", why).into();
             let mut letter = DeadLetter::of_source(key, &why, time);
             letter.applied = Applied::Maybe;
             vec![letter]
-        }))
+        })
     }
 
     /// Takes up what is to be done about a key of the source.
@@ -484,13 +486,12 @@ impl<'a> Pass<'a> {
         if known && !is_gone {
             self.apply(Change::Seen { key: &key })?;
         }
-        let mut state = self.state();
-        state.report.seen += 1;
         if calls.is_empty() {
-            state.report.skipped += 1;
-            state.report.unchanged += 1;
+            self.pass_over();
             return Ok(());
         }
+        let mut state = self.state();
+        state.report.seen += 1;
         let entry = state.next;
         state.next += 1;
         state.open.insert(entry, Open { left: calls.len(), failed: false, unsent: false });
@@ -664,8 +665,9 @@ pub struct Replayed<'a, L> {
 
 impl Pass<'_> {
     /// Dead letters as offers of a bulk run, each once more as it is. One whose item was stored
-    /// since is passed over. A run that replays has not seen the source, and deletes nothing that
-    /// it no longer has.
+    /// since is passed over, and so are activities that were added since. One that cannot be sent
+    /// is written to this run's letters as it is, with the reason. A run that replays has not seen
+    /// the source, and deletes nothing that it no longer has.
     ///
     /// The letters must not come from the file that failures of this run go to.
     pub fn replay<L: IntoIterator<Item = DeadLetter>>(
@@ -681,59 +683,109 @@ impl Pass<'_> {
         letter: &DeadLetter,
         duplicates: Duplicates,
     ) -> Result<Option<Ready>, CrawlError> {
-        let crawl = self.crawl;
-        let call = letter.call::<Written>(&crawl.root, duplicates).and_then(|call| {
-            let (_, connection) = call.lane();
-            match connection == crawl.connection.as_str() {
-                true => Ok(call),
-                false => {
-                    let detail = format!("is for {connection}, and this is {}", crawl.connection);
-                    Err(Fault::new(Rule::ConnectionId, "$.request.path", detail).into())
-                }
-            }
-        });
-        let id = call.as_ref().ok().and_then(item_of);
-        let key = letter.key.clone().or_else(|| Some(id.as_ref()?.key()?.into_owned()));
-        let key = key.unwrap_or_default();
-        let known = crawl.journal.record(&key)?;
-        let id = id.or(known.as_ref().map(|known| known.id.clone()));
-        let id = id.unwrap_or_else(|| ItemId::from_key(&key));
-        let (mut digests, mut kept) = (Vec::new(), Vec::new());
-        let what = match &call {
-            Err(_) => What::Nothing { id },
-            Ok(call) if *call.route() == PutItem::ROUTE => {
-                if known.is_some_and(|known| known.state == State::Stored) {
-                    let mut state = self.state();
-                    state.report.seen += 1;
-                    state.report.skipped += 1;
-                    state.report.unchanged += 1;
-                    return Ok(None);
-                }
-                What::Put { id, hash: crawl.hash(call.request().body()) }
-            }
-            Ok(call) if *call.route() == AddActivities::ROUTE => {
-                let body = String::from_utf8_lossy(call.request().body());
-                // What was written by a constructor is read by it.
-                for activity in AddActivities::read_body(&body).unwrap_or_default() {
-                    digests.push(digest(&activity));
-                    kept.push(serde_json::to_vec(&activity).unwrap_or_default());
-                }
-                What::Add { activities: digests.into() }
-            }
-            Ok(_) => What::Delete { id },
+        let (key, id, mut call) = match self.letter_to_call(letter, duplicates) {
+            Ok(found) => found,
+            Err(why) => return self.stays_dead(letter, &why),
         };
+        let mut kept = Vec::new();
+        let what = if *call.route() == AddActivities::ROUTE {
+            let body = String::from_utf8_lossy(call.request().body());
+            // What was written by a constructor is read by it.
+            let mut activities = AddActivities::read_body(&body).unwrap_or_default();
+            let all = activities.len();
+            let mut digests = Vec::new();
+            for activity in mem::take(&mut activities) {
+                let digest = digest(&activity);
+                // Of others it is on record that they are there, or may be.
+                let goes = match self.crawl.journal.activity(&key, digest)? {
+                    None => true,
+                    Some(ActivityState::Uncertain) => duplicates == Duplicates::Allowed,
+                    Some(ActivityState::Added | ActivityState::Intended { .. }) => false,
+                };
+                if goes {
+                    kept.push(keep(&id, &activity));
+                    digests.push(digest);
+                    activities.push(activity);
+                }
+            }
+            if activities.is_empty() {
+                self.pass_over();
+                return Ok(None);
+            }
+            if activities.len() < all {
+                call = match letter.with_only(&activities).call(&self.crawl.root, duplicates) {
+                    Ok(call) => call,
+                    Err(why) => return self.stays_dead(letter, &why),
+                };
+            }
+            What::Add { activities: digests.into() }
+        } else {
+            let known = self.crawl.journal.record(&key)?;
+            // What this run has stored comes from an earlier letter.
+            if known.is_some_and(|it| it.state == State::Stored && it.run < self.run) {
+                self.pass_over();
+                return Ok(None);
+            }
+            match *call.route() == PutItem::ROUTE {
+                true => What::Put { id, hash: self.crawl.hash(call.request().body()) },
+                false => What::Delete { id },
+            }
+        };
+        let planned = Planned { what, call: Ok(call), kept };
         let mut ready = VecDeque::new();
-        let planned = Planned { what, call, kept };
         self.take(Plan { key: key.into(), known: false, calls: vec![planned] }, &mut ready)?;
         Ok(ready.pop_front())
+    }
+
+    /// The call of a letter again, with its key and its item.
+    fn letter_to_call(
+        &self,
+        letter: &DeadLetter,
+        duplicates: Duplicates,
+    ) -> Result<(String, ItemId, Call<Written>), BuildError> {
+        let crawl = self.crawl;
+        let call = letter.call::<Written>(&crawl.root, duplicates)?;
+        let (_, connection) = call.lane();
+        if connection != crawl.connection.as_str() {
+            let detail = format!("is for {connection}, and this is {}", crawl.connection);
+            return Err(Fault::new(Rule::ConnectionId, "$.request.path", detail).into());
+        }
+        let id = item_of(&call)?;
+        let key = letter.key.clone().or_else(|| Some(id.key()?.into_owned()));
+        let key = key.ok_or_else(|| {
+            let detail = "is missing, and its item's id does not tell it; give it a value";
+            BuildError::from(Fault::new(Rule::MemberRequired, "$.key", detail))
+        })?;
+        Ok((key, id, call))
+    }
+
+    /// A letter that cannot be sent stays one, with all that it needs to be sent another time.
+    fn stays_dead(
+        &self,
+        letter: &DeadLetter,
+        why: &BuildError,
+    ) -> Result<Option<Ready>, CrawlError> {
+        self.write_letters([letter.refused_again(why)])?;
+        let mut state = self.state();
+        state.report.seen += 1;
+        state.report.failed += 1;
+        Ok(None)
+    }
+
+    /// Nothing is to be done about it any more.
+    fn pass_over(&self) {
+        let mut state = self.state();
+        state.report.seen += 1;
+        state.report.skipped += 1;
+        state.report.unchanged += 1;
     }
 }
 
 /// The item that a call is about.
-fn item_of(call: &Call<Written>) -> Option<ItemId> {
+fn item_of(call: &Call<Written>) -> Result<ItemId, BuildError> {
     let mut segments = call.request().uri().path().split('/');
-    segments.find(|segment| *segment == "items")?;
-    ItemId::existing(segments.next()?).ok()
+    let _ = segments.find(|segment| *segment == "items");
+    ItemId::existing(segments.next().unwrap_or_default())
 }
 
 impl<L: Iterator<Item = DeadLetter>> Iterator for Replayed<'_, L> {

@@ -23,7 +23,7 @@ pub(super) struct Plan {
 pub(super) struct Planned {
     pub(super) what: What,
     pub(super) call: Result<Call<Written>, BuildError>,
-    /// For a call that adds activities: each of them as JSON, in the order of its digests.
+    /// For a call that adds activities: what an intent keeps of each, in the order of its digests.
     pub(super) kept: Vec<Vec<u8>>,
 }
 
@@ -97,7 +97,7 @@ impl Crawl {
             AddActivities::chunks(&self.connection, id, &activities, duplicates, &self.root);
         for ((add, some), digests) in chunks.zip(activities.chunks(most)).zip(digests.chunks(most))
         {
-            let kept = some.iter().map(json).collect();
+            let kept = some.iter().map(|activity| keep(id, activity)).collect();
             let call = add.call_into(&self.root);
             let what = What::Add { activities: digests.into() };
             plan.calls.push(Planned { what, call, kept });
@@ -153,6 +153,18 @@ impl Crawl {
 
 pub(super) fn digest(activity: &ExternalActivity) -> Digest {
     Digest::of([json(activity)])
+}
+
+/// What a letter needs should nothing more be known of an activity: its item and itself, a line
+/// each.
+pub(super) fn keep(id: &ItemId, activity: &ExternalActivity) -> Vec<u8> {
+    [id.as_str().as_bytes(), b"\n", &json(activity)].concat()
+}
+
+/// What was [kept](keep), as far as it can be read.
+pub(super) fn kept(kept: &[u8]) -> Option<(ItemId, &str)> {
+    let (id, activity) = std::str::from_utf8(kept).ok()?.split_once('\n')?;
+    Some((ItemId::existing(id).ok()?, activity))
 }
 
 /// No activity refuses to be written.

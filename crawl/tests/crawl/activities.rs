@@ -199,6 +199,22 @@ fn what_was_about_to_be_sent_is_sent_again_where_it_may_be_there_twice() {
 }
 
 #[test]
+fn a_letter_of_what_was_about_to_be_sent_is_for_the_item_that_it_was_for() {
+    let world = World::new();
+    let own_id = ItemId::new("TSP228082938").unwrap();
+    let item = ExternalItem::builder(own_id.clone())
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("title", "a")
+        .build()
+        .unwrap();
+    let entry = || Entry::item("tickets/1", item.clone()).with_activity(viewed(1));
+    die_with(&world, entry());
+    world.run(vec![entry()]);
+    let path = world.letters()[0].request.clone().unwrap().path;
+    assert_eq!(path, format!("/external/connections/contosohr/items/{own_id}/addActivities"));
+}
+
+#[test]
 fn an_intent_of_which_nothing_was_kept_has_a_letter_all_the_same() {
     let world = World::new();
     let scope = Scope::new(&root(), &connection());
