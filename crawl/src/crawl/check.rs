@@ -47,6 +47,11 @@ impl Crawl {
                     failed += 1;
                     continue;
                 }
+                Err(Entry::Refused { key, why }) => {
+                    complain(Complaint::Key(&key, &why));
+                    failed += 1;
+                    continue;
+                }
                 Err(_) => continue,
             };
             if known {

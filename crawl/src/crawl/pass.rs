@@ -18,7 +18,7 @@ use graphfeed_core::{
 use super::{
     Crawl, CrawlError, Entry, Job, Report, Sweep, Written,
     job::What,
-    plan::{Plan, Planned, digest, keep, kept},
+    plan::{Plan, Planned, check_key, digest, keep, kept},
 };
 use crate::{ActivityState, Change, DeadLetter, Digest, Intent, RefusedLine, State};
 
@@ -516,11 +516,21 @@ impl<'a> Pass<'a> {
     }
 
     fn take_unreadable(&self, refused: &RefusedLine) -> Result<(), CrawlError> {
-        self.write_letters([DeadLetter::of_line(refused, (self.crawl.wall_clock)())])?;
+        self.state().unreadable = true;
+        self.is_dead(DeadLetter::of_line(refused, (self.crawl.wall_clock)()))
+    }
+
+    /// What the journal cannot have, and never had.
+    fn take_refused(&self, key: &str, why: &BuildError) -> Result<(), CrawlError> {
+        self.is_dead(DeadLetter::of_source(key, why, (self.crawl.wall_clock)()))
+    }
+
+    /// Something failed that no call is made of.
+    fn is_dead(&self, letter: DeadLetter) -> Result<(), CrawlError> {
+        self.write_letters([letter])?;
         let mut state = self.state();
         state.report.seen += 1;
         state.report.failed += 1;
-        state.unreadable = true;
         Ok(())
     }
 
@@ -613,6 +623,7 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
             let taken = match plan {
                 Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
                 Ok(Err(Entry::Unreadable { refused })) => self.pass.take_unreadable(&refused),
+                Ok(Err(Entry::Refused { key, why })) => self.pass.take_refused(&key, &why),
                 Ok(Err(Entry::Watermark(watermark))) => self.pass.take_watermark(watermark),
                 Ok(Err(_)) => Ok(()),
                 Err(why) => Err(why),
@@ -685,7 +696,7 @@ impl Pass<'_> {
     ) -> Result<Option<Ready>, CrawlError> {
         let (key, id, mut call) = match self.letter_to_call(letter, duplicates) {
             Ok(found) => found,
-            Err(why) => return self.stays_dead(letter, &why),
+            Err(why) => return self.is_dead(letter.refused_again(&why)).map(|()| None),
         };
         let mut kept = Vec::new();
         let what = if *call.route() == AddActivities::ROUTE {
@@ -715,7 +726,7 @@ impl Pass<'_> {
             if activities.len() < all {
                 call = match letter.with_only(&activities).call(&self.crawl.root, duplicates) {
                     Ok(call) => call,
-                    Err(why) => return self.stays_dead(letter, &why),
+                    Err(why) => return self.is_dead(letter.refused_again(&why)).map(|()| None),
                 };
             }
             What::Add { activities: digests.into() }
@@ -756,20 +767,8 @@ impl Pass<'_> {
             let detail = "is missing, and its item's id does not tell it; give it a value";
             BuildError::from(Fault::new(Rule::MemberRequired, "$.key", detail))
         })?;
+        check_key(&key)?;
         Ok((key, id, call))
-    }
-
-    /// A letter that cannot be sent stays one, with all that it needs to be sent another time.
-    fn stays_dead(
-        &self,
-        letter: &DeadLetter,
-        why: &BuildError,
-    ) -> Result<Option<Ready>, CrawlError> {
-        self.write_letters([letter.refused_again(why)])?;
-        let mut state = self.state();
-        state.report.seen += 1;
-        state.report.failed += 1;
-        Ok(None)
     }
 
     /// Nothing is to be done about it any more.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use graphfeed_core::{
     external::{AddActivities, DeleteItem, ExternalActivity, ExternalItem, PutItem},
     protocol::{Call, Endpoint},
-    types::{BuildError, ItemId},
+    types::{BuildError, Fault, ItemId, Rule},
 };
 
 use super::{Crawl, CrawlError, Entry, Written, job::What};
-use crate::{Digest, State};
+use crate::{Digest, Journal, State};
 
 /// What is to be done about a key.
 pub(super) struct Plan {
@@ -127,7 +127,8 @@ impl Crawl {
         Ok(Plan { key: key.into(), known: known.is_some(), calls: vec![refused] })
     }
 
-    /// The plan of an entry that has a key; other entries are given back.
+    /// The plan of an entry that has a key; other entries are given back, and one whose key no
+    /// journal takes, as refused.
     ///
     /// What is on its way about a key is asked for, for the journal does not know it yet: the item
     /// that is there afterwards, or that none is.
@@ -136,6 +137,11 @@ impl Crawl {
         entry: Entry,
         on_its_way: impl FnOnce(&str) -> Option<Option<ItemId>>,
     ) -> Result<Result<Plan, Entry>, CrawlError> {
+        if let Entry::Item { key, .. } | Entry::Refused { key, .. } = &entry
+            && let Err(why) = check_key(key)
+        {
+            return Ok(Err(Entry::refused(key, why)));
+        }
         Ok(Ok(match entry {
             Entry::Item { key, item, activities } => {
                 let is_on_its_way = on_its_way(&key).is_some();
@@ -153,6 +159,16 @@ impl Crawl {
 
 pub(super) fn digest(activity: &ExternalActivity) -> Digest {
     Digest::of([json(activity)])
+}
+
+/// Whether a journal takes a key.
+pub(super) fn check_key(key: &str) -> Result<(), BuildError> {
+    let (bytes, most) = (key.len(), Journal::LONGEST_KEY);
+    if bytes <= most {
+        return Ok(());
+    }
+    let detail = format!("has {bytes} bytes, and a journal takes {most}; shorten it");
+    Err(Fault::new(Rule::ItemId, "key", detail).into())
 }
 
 /// What a letter needs should nothing more be known of an activity: its item and itself, a line

@@ -68,6 +68,24 @@ fn a_source_is_read_no_further_than_there_is_room() {
     assert!(report.unwrap().seen <= 20 + 25 + 10, "{read:?}");
 }
 
+#[test]
+fn a_key_that_no_journal_takes_fails_by_itself() {
+    let world = World::new();
+    let long = "k".repeat(graphfeed_crawl::Journal::LONGEST_KEY + 1);
+    let source = || {
+        let mut source = numbered(0..3);
+        source.insert(1, viewed_page(&long, [1]));
+        source.insert(2, Entry::gone(&long));
+        source
+    };
+    let report = world.run(source());
+    assert_eq!((report.seen, report.ok, report.failed, report.skipped), (5, 3, 1, 1));
+    assert_eq!((world.titles().len(), world.letters().len()), (3, 1));
+    assert_eq!(world.letters()[0].key.as_deref(), Some(&*long));
+    assert_eq!((report.ending, report.sweep), (Ending::Complete, Sweep::Done));
+    assert_eq!(world.check(source()).0.failed, 1);
+}
+
 /// A process of its own, which cannot make a file longer than so many blocks of 512 bytes.
 #[cfg(target_os = "linux")]
 mod without_space {
