@@ -149,6 +149,11 @@ impl Crawl {
         Self { root, connection, journal, letters, settings, version, wall_clock: now }
     }
 
+    /// What it may do, and how a driver of its [runs](Pass) makes the calls.
+    pub fn settings(&self) -> &CrawlSettings {
+        &self.settings
+    }
+
     /// What it knows.
     pub fn journal(&self) -> &Journal {
         &self.journal
