@@ -20,7 +20,7 @@ use super::{
     job::What,
     plan::{Plan, Planned, check_key, digest, keep, kept},
 };
-use crate::{ActivityState, Change, DeadLetter, Digest, Intent, RefusedLine, State};
+use crate::{ActivityState, Change, DeadLetter, Digest, Intent, Record, RefusedLine, State};
 
 /// One run of a [`Crawl`]: between its source and an [`Ingest`](graphfeed_core::machine::Ingest),
 /// whatever drives that. [`CrawlRun`](super::CrawlRun) does so with a blocking client.
@@ -541,16 +541,35 @@ impl<'a> Pass<'a> {
         self.pass_watermarks(&mut state)
     }
 
-    /// Before activities go out it is on disk that they do.
+    /// Before activities go out it is on disk that they do, and before an item is changed that it
+    /// may no longer be as it was.
     fn intend(&self, ready: &Ready) -> Result<(), CrawlError> {
-        let What::Add { activities } = &ready.job.what else {
-            return Ok(());
-        };
-        if ready.call.is_err() {
-            return Ok(());
+        let key = ready.job.key();
+        match &ready.job.what {
+            _ if ready.call.is_err() => Ok(()),
+            What::Nothing { .. } => Ok(()),
+            What::Add { activities } => {
+                for (activity, kept) in activities.iter().zip(&ready.kept) {
+                    self.apply(Change::Intended { key, activity: *activity, kept })?;
+                }
+                self.sync()
+            }
+            What::Put { .. } | What::Delete { .. } => {
+                match self.crawl.journal.record(key)?.filter(|it| it.state == State::Stored) {
+                    Some(Record { id, .. }) => {
+                        self.apply(Change::Uncertain { key, id: &id })?;
+                        self.sync()
+                    }
+                    None => Ok(()),
+                }
+            }
         }
-        for (activity, kept) in activities.iter().zip(&ready.kept) {
-            self.apply(Change::Intended { key: ready.job.key(), activity: *activity, kept })?;
+    }
+
+    /// As [`intend`](Self::intend), for many at a time.
+    fn intend_to_delete(&self, found: &[(Box<str>, Record)]) -> Result<(), CrawlError> {
+        for (key, known) in found.iter().filter(|(_, known)| known.state == State::Stored) {
+            self.apply(Change::Uncertain { key, id: &known.id })?;
         }
         self.sync()
     }
@@ -657,6 +676,11 @@ impl Iterator for Unseen<'_> {
             });
             self.over = found.is_empty();
             self.after = found.last().map(|(key, _)| key.clone());
+            if let Err(why) = self.pass.intend_to_delete(&found) {
+                self.pass.break_off(why);
+                self.over = true;
+                return None;
+            }
             self.batch.extend(found.into_iter().map(|(key, known)| {
                 let Planned { what, call, .. } = crawl.plan_delete(&known.id);
                 (Job { key: key.into(), entry: None, what }, call)

@@ -107,7 +107,8 @@ pub enum State {
     Stored,
     /// It could not be stored, or not be deleted; its dead letter is on disk.
     Failed,
-    /// It may have been stored, or deleted; its dead letter is on disk.
+    /// It may have been stored, or deleted: it was about to be, and what became of that is not
+    /// known, or its dead letter is on disk.
     Uncertain,
 }
 
@@ -168,7 +169,8 @@ pub enum Change<'a> {
         /// The item's id.
         id: &'a ItemId,
     },
-    /// The item may have been stored, or deleted, and its dead letter is on disk.
+    /// The item may have been stored, or deleted, and its dead letter is on disk; or it is about to
+    /// be, and what is known of it is no longer to be relied on.
     Uncertain {
         /// The key.
         key: &'a str,

@@ -145,28 +145,10 @@ fn activities_of_an_item_that_cannot_be_sent_wait_for_it() {
     assert_eq!(world.viewers("a"), [1]);
 }
 
-/// What a run leaves that died while activities were on their way: a crawl whose client takes
-/// them to its grave.
-fn die_with(world: &World, entry: Entry) {
-    let crawl = world.crawl();
-    let pass = crawl.begin().unwrap();
-    let offers: Vec<_> = pass.offers([entry]).collect();
-    for (_, call) in &offers {
-        let request = call.as_ref().unwrap().request();
-        if request.method() == "PUT" {
-            let (mut head, body) = request.clone().into_parts();
-            head.headers.insert("authorization", "Bearer any".parse().unwrap());
-            world.emulator.handle(&http::Request::from_parts(head, body));
-        }
-    }
-    // Nobody hears, and nothing is finished.
-    drop(pass);
-}
-
 #[test]
 fn what_was_about_to_be_sent_when_a_run_died_has_a_letter_and_is_never_sent_again() {
     let world = World::new();
-    die_with(&world, viewed_page("a", 1..24));
+    world.die_with(viewed_page("a", 1..24));
     assert_eq!(world.crawl().journal().intents().unwrap().len(), 23);
 
     let report = world.run(vec![viewed_page("a", 1..25)]);
@@ -192,7 +174,7 @@ fn what_was_about_to_be_sent_when_a_run_died_has_a_letter_and_is_never_sent_agai
 fn what_was_about_to_be_sent_is_sent_again_where_it_may_be_there_twice() {
     let world = &mut World::new();
     world.settings.duplicates = Duplicates::Allowed;
-    die_with(world, viewed_page("a", [1, 2]));
+    world.die_with(viewed_page("a", [1, 2]));
     let report = world.run(vec![viewed_page("a", [1, 2])]);
     assert_eq!((report.activities.unknown, report.activities.stored), (0, 2));
     assert_eq!((world.viewers("a"), world.letters().len()), (vec![1, 2], 0));
@@ -208,7 +190,7 @@ fn a_letter_of_what_was_about_to_be_sent_is_for_the_item_that_it_was_for() {
         .build()
         .unwrap();
     let entry = || Entry::item("tickets/1", item.clone()).with_activity(viewed(1));
-    die_with(&world, entry());
+    world.die_with(entry());
     world.run(vec![entry()]);
     let path = world.letters()[0].request.clone().unwrap().path;
     assert_eq!(path, format!("/external/connections/contosohr/items/{own_id}/addActivities"));

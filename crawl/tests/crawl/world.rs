@@ -162,6 +162,22 @@ impl World {
         Ok(report)
     }
 
+    /// What a run leaves that died with these calls on their way. Those about items have arrived,
+    /// and those that add activities have not.
+    pub(crate) fn die_with(&self, entry: Entry) {
+        let crawl = self.crawl();
+        let pass = crawl.begin().unwrap();
+        for (_, call) in pass.offers([entry]) {
+            let call = call.unwrap();
+            if call.request().method() != "POST" {
+                let (mut head, body) = call.request().clone().into_parts();
+                head.headers.insert("authorization", "Bearer any".parse().unwrap());
+                self.emulator.handle(&http::Request::from_parts(head, body));
+            }
+        }
+        // Nobody hears, and nothing is finished.
+    }
+
     /// What a run would do, and what it says against keys. Nothing is written for it.
     pub(crate) fn check(&self, source: Vec<Entry>) -> (Report, Vec<String>) {
         let mut complaints = Vec::new();
