@@ -1,0 +1,183 @@
+//! What a crawl of a million items costs, the first time and when nothing has changed:
+//! `cargo bench -p graphfeed-crawl --bench unchanged`, or with another number of items behind `--`.
+//!
+//! It prints a table, and fails if a row is missed. Calls go into a sink, so that what is measured is
+//! the crawl. Each run is a process of its own, so that its memory is its own; how much that was is
+//! told by Linux only, and elsewhere its rows are passed over.
+
+use std::{
+    cell::Cell,
+    env, fs,
+    path::Path,
+    process::{Command, ExitCode},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use graphfeed_core::{
+    client::{Client, Clock, SendOptions, Transport},
+    external::{Acl, ExternalItem, ExternalItemContent, PutItem},
+    machine::{IngestSettings, Tick},
+    protocol::{Endpoint, ServiceRoot},
+    types::{AccessToken, BuildError, ConnectionId, Guid, ItemId},
+};
+use graphfeed_crawl::{Crawl, CrawlSettings, DeadLetters, Entry, Journal, Scope};
+
+/// The most seconds and megabytes that a crawl of unchanged items takes, and how many of them may
+/// come in its second half.
+const SECONDS: f64 = 30.0;
+const MOST: f64 = 40.0;
+const GROWTH: f64 = 2.0;
+
+const STEPS: [&str; 3] = [
+    "first crawl, each item sent",
+    "second crawl, nothing has changed",
+    "without a journal, each item sent",
+];
+
+struct RealClock(Instant);
+
+impl Clock for RealClock {
+    fn now(&self) -> Tick {
+        Tick::new(self.0.elapsed())
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    if let [step, items, folder] = &arguments[..] {
+        run(step.parse().expect("a number"), items.parse().expect("a number"), folder.as_ref());
+        return ExitCode::SUCCESS;
+    }
+    // A test of all targets only wants to see it run.
+    let usual = if env::args().any(|it| it == "--bench") { 1_000_000 } else { 1000 };
+    let items: u64 = arguments.first().map_or(usual, |items| items.parse().expect("a number"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut missed = 0;
+    let mut row = |what: &str, target: &str, measured: String, is_met: bool| {
+        let verdict = if is_met { "met" } else { "NOT MET" };
+        println!("{what:48} {target:>11} {measured:>16}  {verdict}");
+        missed += u32::from(!is_met);
+    };
+    let head = format!("{items} items into a sink");
+    println!("{head:48} {:>11} {:>16}", "target", "measured");
+    for (step, name) in STEPS.iter().enumerate() {
+        let mut child = Command::new(env::current_exe().expect("this program"));
+        child.args([step.to_string(), items.to_string()]).arg(folder.path());
+        let told = child.output().expect("it runs");
+        if !told.status.success() {
+            row(name, "", String::from_utf8_lossy(&told.stderr).into_owned(), false);
+            continue;
+        }
+        let told = String::from_utf8(told.stdout).expect("numbers");
+        let told: Vec<f64> = told.split_whitespace().map(|it| it.parse().expect(it)).collect();
+        let [sent, seconds, half, peak] = told[..] else { panic!("{told:?}") };
+        // How long it takes is promised where there is nothing to do.
+        let is_second = step == 1;
+        let (target, most) = if is_second { ("<= 30 s", SECONDS) } else { ("", f64::INFINITY) };
+        row(name, target, format!("{seconds:.1} s"), seconds <= most);
+        let expected = if is_second { 0.0 } else { items as f64 };
+        row("  sent", &expected.to_string(), sent.to_string(), sent == expected);
+        if !peak.is_nan() {
+            row("  the most memory", "<= 40 MB", format!("{peak:.1} MB"), peak <= MOST);
+            let grown = peak - half;
+            row(
+                "  of that in the second half",
+                "<= 2 MB",
+                format!("{grown:.1} MB"),
+                grown <= GROWTH,
+            );
+        }
+    }
+    if let Ok(journal) = fs::metadata(folder.path().join("journal")) {
+        println!("the journal has {:.0} MB", journal.len() as f64 / f64::from(1 << 20));
+    }
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(step: usize, items: u64, folder: &Path) {
+    let (root, connection) = (ServiceRoot::v1(), ConnectionId::new("contosohr").expect("an id"));
+    let sent = &AtomicU64::new(0);
+    let sink = |_: http::Request<Bytes>, _: &SendOptions| {
+        sent.fetch_add(1, Relaxed);
+        Ok(http::Response::new(Bytes::new()))
+    };
+    let client = Client::builder(root.clone(), AccessToken::new("token").expect("visible"))
+        .build(sink, RealClock(Instant::now()));
+    // By then everything has its size.
+    let half = Cell::new(f64::NAN);
+    let middle = (items / 2).max(1);
+    let began = Instant::now();
+    match step {
+        2 => without(&client, &connection, items, |done| {
+            if done == middle {
+                half.set(peak());
+            }
+        }),
+        _ => {
+            let scope = Scope::new(&root, &connection);
+            let journal = Journal::open(folder.join("journal"), &scope).expect("it opens");
+            let letters = DeadLetters::open(folder.join("dead.ndjson")).expect("it opens");
+            let crawl = Crawl::new(root, connection, journal, letters, CrawlSettings::default());
+            let at_half = AtomicU64::new(0);
+            let source = (0..items).map(|number| {
+                if number == middle {
+                    at_half.store(peak().to_bits(), Relaxed);
+                }
+                let key = key(number);
+                match item(&key, number) {
+                    Ok(item) => Entry::item(key, item),
+                    Err(why) => Entry::refused(key, why),
+                }
+            });
+            let report = crawl.over(&client).run(source, |_| {}).expect("it is on record");
+            assert_eq!((report.seen, report.failed), (items, 0));
+            half.set(f64::from_bits(at_half.into_inner()));
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{} {seconds} {} {}", sent.load(Relaxed), half.get(), peak());
+}
+
+/// The same source, straight into a bulk run.
+fn without<T: Transport + Sync>(
+    client: &Client<T>,
+    connection: &ConnectionId,
+    items: u64,
+    mut tell: impl FnMut(u64),
+) {
+    let root = client.root();
+    let source = (0..items).map(|number| {
+        let key = key(number);
+        let call = item(&key, number).and_then(|item| PutItem::new(connection, &item).call(root));
+        (key, call)
+    });
+    let run = client.ingest(IngestSettings::default()).progress_every(Duration::from_secs(3600));
+    let mut done = 0;
+    let summary = run.run(source, |_| {
+        done += 1;
+        tell(done);
+    });
+    assert_eq!(summary.progress.ok, items);
+}
+
+fn key(number: u64) -> String {
+    format!("documents/folder {:04}/document {number:07}.md", number / 1000)
+}
+
+fn item(key: &str, number: u64) -> Result<ExternalItem, BuildError> {
+    ExternalItem::builder(ItemId::from_key(key))
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("number", number as i64)
+        .content(ExternalItemContent::text("x".repeat(1_000)))
+        .build()
+}
+
+/// The most memory that this process has had, in megabytes, where the system tells.
+fn peak() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    kilobytes.unwrap_or(f64::NAN) / 1024.0
+}
