@@ -15,7 +15,7 @@ use graphfeed_core::{
     types::{BuildError, ConnectionId},
 };
 
-use crate::{calls::Calls, progress::Progress};
+use graphfeed_examples::{calls::Calls, progress::Progress};
 
 /// The connection that this program makes.
 const ID: &str = "graphfeedcrates";
@@ -161,7 +161,9 @@ mod tests {
     use http::{Request, Response};
 
     use super::*;
-    use crate::{item, progress::Phases};
+    use graphfeed_examples::progress::Phases;
+
+    use crate::item;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

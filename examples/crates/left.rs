@@ -7,15 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
 
-use tokio::{runtime, signal};
-
-use crate::progress::say;
-
-/// What shells take for the end by Ctrl-C.
-const INTERRUPTED: i32 = 130;
+use graphfeed_examples::{
+    interrupt::{INTERRUPTED, Interrupts},
+    progress::say,
+};
 
 /// How many items a run has stored so far. Printed it is a sentence on lines of its own, or
 /// nothing while there are no items to store.
@@ -46,13 +43,10 @@ impl Left {
     /// be heard of, it ends without a word.
     pub(crate) fn tell_when_interrupted(self: &Arc<Self>) {
         let left = Arc::clone(self);
-        let _ = thread::Builder::new().spawn(move || {
-            let runtime = runtime::Builder::new_current_thread().enable_all().build();
-            if runtime.and_then(|runtime| runtime.block_on(signal::ctrl_c())).is_ok() {
-                // A terminal has shown ^C, behind a bar perhaps.
-                say(format_args!("\ncrates: interrupted{left}"));
-                process::exit(INTERRUPTED);
-            }
+        Interrupts::listen().then(move || {
+            // A terminal has shown ^C, behind a bar perhaps.
+            say(format_args!("\ncrates: interrupted{left}"));
+            process::exit(INTERRUPTED.into());
         });
     }
 }

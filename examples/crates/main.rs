@@ -6,27 +6,22 @@
 //! needs no account; or to a tenant, if the environment names one.
 //!
 //! Lives here: the command line and the order of things. From the source to the end, by file:
-//! `way` and `calls` (over what it goes, and how many at the same time), `settings` and `place`
-//! (where it goes, and as whom), `source` and `readme` (what crates are), `item` (what an item of
-//! one is), `connection` (what they go into), `run` (what is sent), `recording` (the run as a user
-//! activity), `compare` (whether it arrived), `left` (what there is if it ends early), `traffic`
-//! (what it took), `progress` and `table` (what is said of it).
+//! `place` (where it goes, and as whom), `source` and `readme` (what crates are), `item` (what an
+//! item of one is), `connection` (what they go into), `run` (what is sent), `recording` (the run as
+//! a user activity), `compare` (whether it arrived), `left` (what there is if it ends early),
+//! `traffic` (what it took) and `table` (what is said of it).
 
-mod calls;
 mod compare;
 mod connection;
 mod item;
 mod left;
 mod place;
-mod progress;
 mod readme;
 mod recording;
 mod run;
-mod settings;
 mod source;
 mod table;
 mod traffic;
-mod way;
 
 use std::{
     env,
@@ -38,17 +33,19 @@ use std::{
 };
 
 use graphfeed_emulator::Fault;
+use graphfeed_examples::{
+    calls::Calls,
+    progress::{Phases, say},
+    settings::{self, Settings},
+    way::{Hyper, Ureq, Way},
+};
 use lexopt::prelude::*;
 
 use crate::{
-    calls::Calls,
     left::Left,
-    progress::{Phases, say},
     run::{Skipped, Stored, Target},
-    settings::Settings,
     table::Report,
     traffic::Traffic,
-    way::{Hyper, Ureq, Way},
 };
 
 const USAGE: &str = "\

@@ -4,21 +4,22 @@ use std::{io, sync::Arc, time::Duration};
 
 use graphfeed_core::{
     client::ClientBuilder,
-    machine::identity::Credential,
     protocol::{self, Version},
 };
 use graphfeed_emulator::{EarlyCalls, Fault, Options};
-use graphfeed_examples::Loopback;
-use graphfeed_ureq::{seed, token_file};
-
-use crate::{
+use graphfeed_examples::{
+    Loopback,
     calls::Calls,
     progress::say,
+    settings::{self, Settings, SignIn},
+    way::Way,
+};
+use graphfeed_ureq::seed;
+
+use crate::{
     recording::User,
     run::{Skipped, Target},
-    settings::{Settings, SignIn, Signs},
     traffic::Traffic,
-    way::{Tokens, Way},
 };
 
 /// Made up, like everything about people in the emulator.
@@ -70,14 +71,9 @@ pub(crate) fn tenant<W: Way>(
         let builder = W::builder(root.clone(), tokens).seed(seed());
         way.client(observed(builder, traffic), transport.clone())
     };
-    let mut tokens = provider::<W>(application, &login);
-    tokens = match signs {
-        None => tokens,
-        Some(Signs::Certificate(signer)) => tokens.sign_with(move |need| signer.sign(need)),
-        Some(Signs::TokenFile(path)) => tokens.sign_with(token_file(path)),
-    };
+    let tokens = settings::tokens::<W>(application, signs, &login);
     let user = sign_in.map(|SignIn { credential, source_host }| {
-        let tokens = provider::<W>(credential, &login).show_with(|code| {
+        let tokens = settings::provider::<W>(credential, &login).show_with(|code| {
             say(format_args!(
                 "For the user activities of this program, sign in. {}",
                 match &*code.message {
@@ -100,10 +96,6 @@ pub(crate) fn tenant<W: Way>(
 /// Lets the user sign in.
 pub(crate) fn sign_in<C: Calls>(user: &User<C>) -> Result<(), protocol::Error> {
     user.calls.sign_in(SIGN_IN_PATIENCE)
-}
-
-fn provider<W: Way>(credential: Credential, login: &W::Transport) -> Tokens<W> {
-    Tokens::<W>::new(credential, login.clone(), W::clock(), seed())
 }
 
 fn observed<S>(builder: ClientBuilder<S>, traffic: &Arc<Traffic>) -> ClientBuilder<S> {

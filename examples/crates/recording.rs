@@ -15,9 +15,10 @@ use graphfeed_core::{
     protocol::{Deleted, Endpoint as _},
     types::{AppActivityId, Guid, RawJson},
 };
+use graphfeed_examples::{calls::Calls, progress::Progress};
 use serde_json::json;
 
-use crate::{calls::Calls, progress::Progress, source::Tree};
+use crate::source::Tree;
 
 /// With this begin the ids of the activities that are this program's; the manifest follows.
 const APP_ID: &str = "/crates?of=";
@@ -142,7 +143,7 @@ mod tests {
     use graphfeed_emulator::{Emulator, Options};
 
     use super::*;
-    use crate::progress::Phases;
+    use graphfeed_examples::progress::Phases;
 
     #[test]
     fn only_what_this_program_recorded_is_deleted() {

@@ -13,14 +13,16 @@ use graphfeed_core::{
     protocol::Endpoint as _,
     types::{ConnectionId, Guid, Timestamp},
 };
+use graphfeed_examples::{
+    calls::Calls,
+    progress::{Phases, Progress},
+};
 
 use crate::{
-    calls::Calls,
     compare,
     connection::{self, Setup},
     item::{self, Entry, Mapping},
     left::Left,
-    progress::{Phases, Progress},
     recording::{self, Recorded, User},
     source::{CrateInfo, Tree},
 };
@@ -238,7 +240,7 @@ mod tests {
     use tokio::runtime;
 
     use super::*;
-    use crate::calls::Concurrent;
+    use graphfeed_examples::calls::Concurrent;
 
     fn tree() -> Tree {
         let krate = |name: &str, readme: Option<&str>| CrateInfo {

@@ -1,10 +1,17 @@
-//! What the examples share: the emulator on loopback, with a client for it ([`Loopback`]), and
-//! signing with a certificate ([`certificate`]).
+//! What the examples share: the emulator on loopback, with a client for it ([`Loopback`]), a tenant
+//! that the environment names ([`settings`]) and signing with a certificate ([`certificate`]), over
+//! what a program sends and how many calls at the same time ([`way`], [`calls`]), what it says
+//! meanwhile ([`progress`]), and Ctrl-C ([`interrupt`]).
 //!
 //! Lives here: what more than one program needs. The programs stand beside this folder, one file
 //! or folder each.
 
+pub mod calls;
 pub mod certificate;
+pub mod interrupt;
+pub mod progress;
+pub mod settings;
+pub mod way;
 
 use std::{io, time::SystemTime};
 

@@ -5,8 +5,6 @@
 
 #![allow(dead_code, reason = "only the program uses everything")]
 
-#[path = "../crates/calls.rs"]
-mod calls;
 #[path = "../crates/compare.rs"]
 mod compare;
 #[path = "../crates/connection.rs"]
@@ -15,19 +13,13 @@ mod connection;
 mod item;
 #[path = "../crates/left.rs"]
 mod left;
-#[path = "../crates/progress.rs"]
-mod progress;
 #[path = "../crates/readme.rs"]
 mod readme;
 #[path = "../crates/recording.rs"]
 mod recording;
 #[path = "../crates/run.rs"]
 mod run;
-#[path = "../crates/settings.rs"]
-mod settings;
 #[path = "../crates/source.rs"]
 mod source;
 #[path = "../crates/traffic.rs"]
 mod traffic;
-#[path = "../crates/way.rs"]
-mod way;

@@ -72,6 +72,21 @@ impl Entry {
         Self::Refused { key: key.into(), why }
     }
 
+    /// What is there and so broken that not even its key is known: a line, a folder that cannot be
+    /// listed. `line` says how far the source was read, counted from 1.
+    ///
+    /// ```
+    /// use graphfeed_core::types::{Fault, Rule};
+    /// use graphfeed_crawl::Entry;
+    ///
+    /// let why = Fault::new(Rule::MemberRequired, "docs/private", "cannot be listed");
+    /// let Entry::Unreadable { refused, .. } = Entry::unreadable(7, why.into()) else { panic!() };
+    /// assert_eq!((refused.line, refused.key), (7, None));
+    /// ```
+    pub fn unreadable(line: u64, why: BuildError) -> Self {
+        Self::Unreadable { refused: RefusedLine { line, key: None, why } }
+    }
+
     /// What the source no longer has.
     pub fn gone(key: impl Into<String>) -> Self {
         Self::Gone { key: key.into() }

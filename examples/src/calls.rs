@@ -16,7 +16,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 const AT_ONCE: usize = 16;
 
 /// What a run needs of a client, whether it blocks or not.
-pub(crate) trait Calls {
+pub trait Calls {
     /// The most calls that are under way at the same time.
     const AT_ONCE: usize;
 
@@ -105,14 +105,14 @@ impl<T: Transport> Calls for Client<T> {
 /// Whoever asks is blocked meanwhile, and the runtime works only then. That suits a program that
 /// has nothing else to do.
 #[derive(Debug)]
-pub(crate) struct Concurrent<T> {
+pub struct Concurrent<T> {
     client: AsyncClient<T>,
     runtime: Arc<Runtime>,
 }
 
 impl<T> Concurrent<T> {
     /// Makes the calls of `client` on `runtime`, which may be shared.
-    pub(crate) fn new(client: AsyncClient<T>, runtime: Arc<Runtime>) -> Self {
+    pub fn new(client: AsyncClient<T>, runtime: Arc<Runtime>) -> Self {
         Self { client, runtime }
     }
 }

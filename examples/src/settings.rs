@@ -10,13 +10,16 @@ use graphfeed_core::{
     protocol::{Cloud, ServiceRoot, Version},
     types::{BuildError, Guid, Secret},
 };
-use graphfeed_examples::certificate::{Certificate, Signer};
+use graphfeed_ureq::{seed, token_file};
 use http::Uri;
 
-use crate::way::Way;
+use crate::{
+    certificate::{Certificate, Signer},
+    way::{Tokens, Way},
+};
 
 /// The variables, for `--help`.
-pub(crate) const VARIABLES: &str = "\
+pub const VARIABLES: &str = "\
 Environment: an empty variable counts as unset.
   GRAPHFEED_TENANT            the id (a GUID) of a tenant; everything goes there
                               instead of the emulator, for everyone in it to see
@@ -89,28 +92,28 @@ const USER_SCOPE: &str =
 
 /// A tenant to go to, and as whom.
 #[derive(Debug)]
-pub(crate) struct Settings<T> {
+pub struct Settings<T> {
     /// The tenant.
-    pub(crate) tenant: Guid,
+    pub tenant: Guid,
     /// Where Microsoft Graph is.
-    pub(crate) root: ServiceRoot,
+    pub root: ServiceRoot,
     /// The application.
-    pub(crate) application: Credential,
+    pub application: Credential,
     /// How it signs, if that is its proof.
-    pub(crate) signs: Option<Signs>,
+    pub signs: Option<Signs>,
     /// The user who is said to have made the crates.
-    pub(crate) author: Option<Guid>,
+    pub author: Option<Guid>,
     /// Who signs in.
-    pub(crate) sign_in: Option<SignIn>,
+    pub sign_in: Option<SignIn>,
     /// What goes to Microsoft Graph.
-    pub(crate) transport: T,
+    pub transport: T,
     /// What goes to the identity platform.
-    pub(crate) login: T,
+    pub login: T,
 }
 
 /// Where an assertion comes from.
 #[derive(Clone, Debug)]
-pub(crate) enum Signs {
+pub enum Signs {
     /// A certificate signs it.
     Certificate(Signer),
     /// Another platform keeps it in a file.
@@ -119,16 +122,16 @@ pub(crate) enum Signs {
 
 /// A user who signs in.
 #[derive(Debug)]
-pub(crate) struct SignIn {
+pub struct SignIn {
     /// How.
-    pub(crate) credential: Credential,
+    pub credential: Credential,
     /// The domain that the application has registered.
-    pub(crate) source_host: String,
+    pub source_host: String,
 }
 
 /// A variable is missing or odd; says which, and what to do.
 #[derive(Debug)]
-pub(crate) struct Wrong(String);
+pub struct Wrong(String);
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,10 +145,38 @@ impl std::error::Error for Wrong {}
 ///
 /// # Errors
 /// The first variable that is missing or odd.
-pub(crate) fn read<W: Way>(
+pub fn read<W: Way>(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Settings<W::Transport>>, Wrong> {
     Environment(variable).settings::<W>()
+}
+
+/// Whether an address is plain http to this machine, where nobody is on the way.
+pub fn is_this_machine(address: &str) -> bool {
+    let uri = address.parse::<Uri>();
+    uri.is_ok_and(|uri| {
+        uri.scheme_str() == Some("http")
+            && matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+    })
+}
+
+/// What fetches tokens for an application, with its signature where that is the proof.
+pub fn tokens<W: Way>(
+    application: Credential,
+    signs: Option<Signs>,
+    login: &W::Transport,
+) -> Tokens<W> {
+    let tokens = provider::<W>(application, login);
+    match signs {
+        None => tokens,
+        Some(Signs::Certificate(signer)) => tokens.sign_with(move |need| signer.sign(need)),
+        Some(Signs::TokenFile(path)) => tokens.sign_with(token_file(path)),
+    }
+}
+
+/// What fetches tokens for whom the credential says.
+pub fn provider<W: Way>(credential: Credential, login: &W::Transport) -> Tokens<W> {
+    Tokens::<W>::new(credential, login.clone(), W::clock(), seed())
 }
 
 struct Environment<V>(V);
@@ -305,10 +336,10 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
         let uri: Uri = text
             .parse()
             .map_err(|_| wrong(name, "is no address; write it like https://host:port"))?;
-        let plain = match (uri.scheme_str(), uri.host()) {
-            (Some("https"), _) => false,
-            (Some("http"), Some("127.0.0.1" | "localhost" | "[::1]")) => true,
-            (Some("http"), _) => {
+        let plain = match uri.scheme_str() {
+            Some("https") => false,
+            Some("http") if is_this_machine(&text) => true,
+            Some("http") => {
                 return Err(wrong(
                     name,
                     "is plain http, where everyone on the way reads tokens and content; use \

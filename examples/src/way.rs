@@ -17,7 +17,7 @@ use tokio::runtime::{self, Runtime};
 use crate::calls::{Calls, Concurrent};
 
 /// One way to send.
-pub(crate) trait Way {
+pub trait Way {
     /// In words, for the table.
     const IN_WORDS: &'static str;
     /// What sends a request.
@@ -54,11 +54,11 @@ pub(crate) trait Way {
 }
 
 /// What fetches tokens the same way.
-pub(crate) type Tokens<W> = TokenProvider<<W as Way>::Transport, <W as Way>::Clock>;
+pub type Tokens<W> = TokenProvider<<W as Way>::Transport, <W as Way>::Clock>;
 
 /// Over ureq: no runtime, and one call after the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ureq;
+pub struct Ureq;
 
 impl Way for Ureq {
     const IN_WORDS: &'static str = "ureq, one call after the other";
@@ -101,14 +101,14 @@ impl Way for Ureq {
 
 /// Over hyper: on a runtime of this program's own, several calls at the same time.
 #[derive(Clone, Debug)]
-pub(crate) struct Hyper(Arc<Runtime>);
+pub struct Hyper(Arc<Runtime>);
 
 impl Hyper {
     /// With a runtime on the thread that waits for it.
     ///
     /// # Errors
     /// When the system has no more of what it needs.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self(Arc::new(runtime)))
     }

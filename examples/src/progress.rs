@@ -23,12 +23,12 @@ const SILENCE: Duration = Duration::from_secs(3);
 
 /// The parts of a run, with their times.
 #[derive(Default)]
-pub(crate) struct Phases {
+pub struct Phases {
     done: Vec<(&'static str, Duration)>,
 }
 
 /// How far one part is.
-pub(crate) struct Progress {
+pub struct Progress {
     name: &'static str,
     bar: Option<ProgressBar>,
     last: Mutex<Last>,
@@ -42,7 +42,7 @@ struct Last {
 
 impl Phases {
     /// Does one part of the work and takes its time.
-    pub(crate) fn run<R, E>(
+    pub fn run<R, E>(
         &mut self,
         name: &'static str,
         work: impl FnOnce(&Progress) -> Result<R, E>,
@@ -72,7 +72,7 @@ impl Phases {
     }
 
     /// The parts that are done, in order.
-    pub(crate) fn done(&self) -> &[(&'static str, Duration)] {
+    pub fn done(&self) -> &[(&'static str, Duration)] {
         &self.done
     }
 }
@@ -91,7 +91,7 @@ impl Progress {
     }
 
     /// So many are done, of so many.
-    pub(crate) fn at(&self, done: usize, of: usize) {
+    pub fn at(&self, done: usize, of: usize) {
         if let Some(bar) = &self.bar {
             bar.set_length(of as u64);
             bar.set_position(done as u64);
@@ -121,7 +121,7 @@ impl Progress {
     }
 
     /// What is going on, where that may take a while.
-    pub(crate) fn note(&self, what: &str) {
+    pub fn note(&self, what: &str) {
         let tell = || say(format_args!("{}: {what}", self.name));
         match &self.bar {
             Some(bar) => bar.suspend(tell),
@@ -131,6 +131,6 @@ impl Progress {
 }
 
 /// Writes a line to stderr. That nobody may be reading there is no reason to stop.
-pub(crate) fn say(line: std::fmt::Arguments<'_>) {
+pub fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,0 +1,257 @@
+//! The source: a folder, each file of which is an item.
+
+use std::{
+    ffi::OsStr,
+    fmt::Display,
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Component, Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use graphfeed_core::{
+    external::{
+        Acl, ExternalActivity, ExternalItem, ExternalItemContent, Identity, Label, PropertyType,
+        Schema, SchemaProperty,
+    },
+    protocol::ServiceRoot,
+    types::{BuildError, Fault, Guid, ItemId, Rule, Timestamp},
+};
+use graphfeed_crawl::Entry;
+use ignore::{DirEntry, Walk, WalkBuilder};
+
+/// The properties of a file.
+///
+/// # Errors
+/// When they break a rule of schemas.
+pub(crate) fn schema() -> Result<Schema, BuildError> {
+    use PropertyType::{DateTime, Int64, String};
+    let property = |name: &str, kind| SchemaProperty::new(name, kind).retrievable();
+    Schema::new([
+        property("title", String).searchable().label(Label::Title),
+        property("path", String).searchable().queryable(),
+        property("extension", String).queryable().refinable().label(Label::FileExtension),
+        property("bytes", Int64).queryable().refinable(),
+        property("modified", DateTime).queryable().label(Label::LastModifiedDateTime),
+    ])
+}
+
+/// A folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// Absolute, and without links.
+    path: PathBuf,
+    /// What is in it and no part of it: what the program itself keeps.
+    except: PathBuf,
+}
+
+/// What all items have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    /// Where they go.
+    pub(crate) root: ServiceRoot,
+    /// Whose members may see them.
+    pub(crate) tenant: Guid,
+    /// Who is said to have modified the files.
+    pub(crate) author: Option<Guid>,
+}
+
+/// The files of a folder, in an order that is always the same.
+pub(crate) struct Files<'a> {
+    folder: &'a Folder,
+    mapping: &'a Mapping,
+    cut: &'a AtomicU64,
+}
+
+impl Folder {
+    /// A folder that can be read.
+    ///
+    /// # Errors
+    /// When it is not there, no folder or not for us.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize()?;
+        fs::read_dir(&path)?;
+        Ok(Self { path, except: PathBuf::new() })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Without this folder in it.
+    pub(crate) fn except(self, folder: &Path) -> Self {
+        // Where there is none yet, there is nothing in it either.
+        let except = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Self { except, ..self }
+    }
+
+    /// How many files it has, as far as it can be listed.
+    pub(crate) fn count(&self) -> usize {
+        self.walk().filter(|found| found.as_ref().is_ok_and(is_file)).count()
+    }
+
+    /// Its files as entries of a crawl. Texts that are too long are cut, and counted.
+    pub(crate) fn files<'a>(&'a self, mapping: &'a Mapping, cut: &'a AtomicU64) -> Files<'a> {
+        Files { folder: self, mapping, cut }
+    }
+
+    /// What is hidden is left out, and what a `.gitignore` names, whether git is there or not.
+    fn walk(&self) -> Walk {
+        let except = self.except.clone();
+        WalkBuilder::new(&self.path)
+            .require_git(false)
+            .sort_by_file_name(OsStr::cmp)
+            .filter_entry(move |found| found.path() != except)
+            .build()
+    }
+}
+
+impl<'a> IntoIterator for Files<'a> {
+    type Item = Entry;
+    type IntoIter = Entries<'a>;
+
+    fn into_iter(self) -> Entries<'a> {
+        Entries { walk: self.folder.walk(), files: self, number: 0 }
+    }
+}
+
+/// An iterator over [`Files`].
+pub(crate) struct Entries<'a> {
+    files: Files<'a>,
+    walk: Walk,
+    number: u64,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            self.number += 1;
+            match self.walk.next()? {
+                Ok(found) if is_file(&found) => {
+                    if let Some(entry) = self.files.entry(found.path()) {
+                        return Some(entry);
+                    }
+                }
+                Ok(_) => {}
+                Err(why) if why.io_error().is_some_and(is_gone) => {}
+                // What is in there is not known, so nothing may be said to be gone.
+                Err(why) => {
+                    let fault = Fault::new(Rule::MemberRequired, "folder", format!("{why}; {FIX}"));
+                    return Some(Entry::unreadable(self.number, fault.into()));
+                }
+            }
+        }
+    }
+}
+
+/// What helps against most things that keep a file from being read.
+const FIX: &str = "check its rights, or name it in a .gitignore";
+
+impl Files<'_> {
+    /// A file; none if it is gone by now.
+    fn entry(&self, path: &Path) -> Option<Entry> {
+        let inside = path.strip_prefix(&self.folder.path).unwrap_or(path);
+        let Some(key) = key(inside) else {
+            // No other file is called so: there are quotation marks around it.
+            let name = format!("{inside:?}");
+            let why = "has a name that is no Unicode; rename it";
+            return Some(Entry::refused(&name, unreadable(&name, why)));
+        };
+        match read(path, self.mapping.root.limits().body) {
+            Err(why) if is_gone(&why) => None,
+            Err(why) => {
+                let why = format!("cannot be read: {why}; {FIX}");
+                Some(Entry::refused(&key, unreadable(&key, why)))
+            }
+            Ok(content) => Some(match self.item(&key, inside, &content) {
+                Ok(item) => {
+                    let entry = Entry::item(key, item);
+                    match (self.mapping.author, content.modified) {
+                        (Some(author), Some(at)) => entry
+                            .with_activity(ExternalActivity::modified(at, Identity::user(author))),
+                        _ => entry,
+                    }
+                }
+                Err(why) => Entry::refused(key, why),
+            }),
+        }
+    }
+
+    fn item(
+        &self,
+        key: &str,
+        inside: &Path,
+        content: &Content,
+    ) -> Result<ExternalItem, BuildError> {
+        let text = |part: Option<&OsStr>| part.and_then(OsStr::to_str).map(str::to_owned);
+        let mut item = ExternalItem::builder(ItemId::from_key(key))
+            .acl(Acl::everyone(self.mapping.tenant))
+            .maybe_property("title", text(inside.file_name()))
+            .property("path", key)
+            .maybe_property("extension", text(inside.extension()))
+            .maybe_property("bytes", i64::try_from(content.bytes).ok())
+            .maybe_property("modified", content.modified);
+        if let Some(text) = &content.text {
+            item = item.content(ExternalItemContent::text(&**text));
+        }
+        let mut item = item.build()?;
+        let cut = item.cut_content(&self.mapping.root)?;
+        self.cut.fetch_add(u64::from(cut > 0), Relaxed);
+        Ok(item)
+    }
+}
+
+/// The same wherever the folder is, and on every system.
+fn key(inside: &Path) -> Option<String> {
+    let parts = inside.components().map(|part| match part {
+        Component::Normal(part) => part.to_str(),
+        _ => None,
+    });
+    Some(parts.collect::<Option<Vec<_>>>()?.join("/"))
+}
+
+/// What a file has.
+struct Content {
+    bytes: u64,
+    modified: Option<Timestamp>,
+    /// Its beginning, if it is a text and not an empty one.
+    text: Option<String>,
+}
+
+/// Reads no more of a file than goes into a body and one byte, so that what is longer is cut.
+fn read(path: &Path, limit: usize) -> io::Result<Content> {
+    let file = File::open(path)?;
+    let found = file.metadata()?;
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    let is_whole = bytes.len() <= limit;
+    if let Err(why) = str::from_utf8(&bytes)
+        && why.error_len().is_none()
+        && !is_whole
+    {
+        // The end of what was read went through a character.
+        bytes.truncate(why.valid_up_to());
+    }
+    let text = String::from_utf8(bytes).ok();
+    Ok(Content {
+        bytes: found.len(),
+        modified: found.modified().ok().and_then(|at| Timestamp::try_from(at).ok()),
+        // A NUL is in no text.
+        text: text.filter(|text| !text.is_empty() && !text.contains('\0')),
+    })
+}
+
+fn unreadable(key: &str, why: impl Display) -> BuildError {
+    Fault::new(Rule::MemberRequired, key.to_owned(), why.to_string()).into()
+}
+
+fn is_file(found: &DirEntry) -> bool {
+    found.file_type().is_some_and(|kind| kind.is_file())
+}
+
+fn is_gone(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::NotFound
+}

@@ -1,0 +1,249 @@
+//! A run: the connection first, then the files, and everything on record.
+
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use graphfeed_core::{
+    client::{Client, Transport},
+    external::{
+        Duplicates, EnsureConnection, EnsureSchema, ExternalConnection, GetConnection, Schema,
+    },
+    types::{BuildError, ConnectionId},
+};
+use graphfeed_crawl::{Complaint, Crawl, CrawlNews, CrawlSettings, Report, Scope};
+use graphfeed_emulator::Limit;
+use graphfeed_examples::{
+    interrupt::Interrupts,
+    progress::{Phases, say},
+};
+
+use crate::{
+    end::{Status, Stop},
+    folder::{self, Folder},
+    keep::{Keep, Kept, letters_in},
+    place::{Place, Target},
+};
+
+/// The connection that this program makes.
+const ID: &str = "graphfeedfiles";
+/// Its name.
+const NAME: &str = "Files";
+
+/// What a run may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Whether an activity may be there twice.
+    pub(crate) duplicates: Duplicates,
+    /// The greatest share that is deleted.
+    pub(crate) most_deleted: f64,
+    /// Dead letters that are sent again, instead of a crawl.
+    pub(crate) replay: Option<PathBuf>,
+    /// The limits of the emulator in this program.
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// What is known of a run, also of one that came to no good end.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// What was counted, at the end or about a second before.
+    pub(crate) report: Option<Report>,
+    /// How many texts were cut.
+    pub(crate) cut: AtomicU64,
+    /// Where the dead letters are that were to be sent again.
+    pub(crate) replayed: Option<PathBuf>,
+}
+
+/// The connection that this program makes.
+///
+/// # Errors
+/// When Microsoft Graph would not take its id.
+pub(crate) fn scope(place: &Place) -> Result<Scope, BuildError> {
+    Ok(Scope::new(&place.root(), &ConnectionId::new(ID)?))
+}
+
+/// Stores the files of a folder, and deletes those that it no longer has; or sends dead letters
+/// again.
+///
+/// # Errors
+/// Why nothing was begun, or could not go on.
+pub(crate) fn run(
+    place: Place,
+    folder: &Folder,
+    keep: &Keep,
+    wanted: &Wanted,
+    interrupts: &Interrupts,
+    known: &mut Known,
+) -> Result<Status, Stop> {
+    known.replayed.clone_from(&wanted.replay);
+    let kept = keep.open(&scope(&place)?, known.replayed.as_mut())?;
+    let mut mapping = place.mapping();
+    let target = place.go(wanted.limits.clone())?;
+    mapping.root = target.client.root().clone();
+    let Some(here) = &target.here else {
+        return crawl(&target, kept, folder, &mapping, wanted, interrupts, known);
+    };
+    let emulator = here.emulator();
+    keep.restore(emulator, &kept.journal)?;
+    let result = crawl(&target, kept, folder, &mapping, wanted, interrupts, known);
+    let saved = keep.save(emulator);
+    result.and_then(|status| saved.map(|()| status))
+}
+
+fn crawl(
+    target: &Target,
+    kept: Kept,
+    folder: &Folder,
+    mapping: &folder::Mapping,
+    wanted: &Wanted,
+    interrupts: &Interrupts,
+    known: &mut Known,
+) -> Result<Status, Stop> {
+    let schema = folder::schema()?;
+    let mut phases = Phases::default();
+    let in_journal = kept.journal.len()?;
+    phases.run("connection and schema", |_| set_up(target, &schema, in_journal, interrupts))?;
+
+    let (crawl, letters) = (made(mapping, schema, kept, wanted)?, known.replayed.as_deref());
+    let letters = letters.map(letters_in).transpose()?;
+    let of = match letters {
+        Some(_) => None,
+        None => Some(phases.run("listing", |_| Ok::<_, Infallible>(folder.count())).unwrap_or(0)),
+    };
+    let Known { report, cut, .. } = known;
+    let done = phases.run("files", |progress| {
+        let run = crawl.over(&target.client);
+        let stop = run.stop_handle();
+        interrupts.then(move || {
+            say(format_args!(
+                "\nfiles: ending; what is out is waited for, Ctrl-C again is quicker"
+            ));
+            stop.stop();
+        });
+        let tell = |news: CrawlNews<'_>| {
+            if let CrawlNews::Progress(so_far, _) = news {
+                let seen = usize::try_from(so_far.seen).unwrap_or(usize::MAX);
+                progress.at(seen, of.unwrap_or(seen));
+                *report = Some(so_far);
+            }
+        };
+        match letters {
+            Some(letters) => run.replay(letters, wanted.duplicates, tell),
+            None => run.run(folder.files(mapping, cut), tell),
+        }
+    })?;
+    let status = Status::of(&done);
+    known.report = Some(done);
+    Ok(status)
+}
+
+/// What [`run`] would do, of which nothing is done.
+///
+/// # Errors
+/// When there is something in the way of it.
+pub(crate) fn look(
+    place: &Place,
+    folder: &Folder,
+    keep: &Keep,
+    wanted: &Wanted,
+    interrupts: &Interrupts,
+    known: &mut Known,
+) -> Result<Status, Stop> {
+    let kept = keep.look(&scope(place)?)?;
+    let mapping = place.mapping();
+    let crawl = made(&mapping, folder::schema()?, kept, wanted)?;
+    let files = folder.files(&mapping, &known.cut).into_iter();
+    let report =
+        crawl.check(
+            files.take_while(|_| !interrupts.is_interrupted()),
+            |complaint| match complaint {
+                Complaint::Key(key, why) => say(format_args!("files: {key}: {why}")),
+                Complaint::Line(refused) => say(format_args!("files: {}", refused.why)),
+                _ => {}
+            },
+        )?;
+    let status = match interrupts.is_interrupted() {
+        true => Status::Interrupted,
+        false => Status::of(&report),
+    };
+    known.report = Some(report);
+    Ok(status)
+}
+
+fn made(
+    mapping: &folder::Mapping,
+    schema: Schema,
+    kept: Kept,
+    wanted: &Wanted,
+) -> Result<Crawl, BuildError> {
+    let mut settings = CrawlSettings::default();
+    settings.schema = Some(schema);
+    settings.duplicates = wanted.duplicates;
+    settings.most_swept = wanted.most_deleted;
+    let Kept { journal, letters, .. } = kept;
+    Ok(Crawl::new(mapping.root.clone(), ConnectionId::new(ID)?, journal, letters, settings))
+}
+
+/// Sees to it that the connection takes items, unless somebody interrupts.
+fn set_up(
+    target: &Target,
+    schema: &Schema,
+    in_journal: u64,
+    interrupts: &Interrupts,
+) -> Result<(), Stop> {
+    let (tell, heard) = mpsc::channel();
+    let interrupted = tell.clone();
+    interrupts.then(move || drop(interrupted.send(Err(Stop::interrupted()))));
+    let (client, patience, schema) = (target.client.clone(), target.patience, schema.clone());
+    // In a tenant that takes minutes, and nothing of it is lost by leaving.
+    let spawned = thread::Builder::new().name("connection".to_owned()).spawn(move || {
+        let connect = AssertUnwindSafe(|| connect(&client, &schema, in_journal, patience));
+        let result = catch_unwind(connect);
+        let panicked = |_| Err(Stop::failure("setting up the connection has panicked"));
+        drop(tell.send(result.unwrap_or_else(panicked)));
+    });
+    spawned.map_err(Stop::failure)?;
+    heard.recv().unwrap_or_else(|_| Err(Stop::interrupted()))
+}
+
+fn connect<T: Transport>(
+    client: &Client<T>,
+    schema: &Schema,
+    in_journal: u64,
+    patience: Duration,
+) -> Result<(), Stop> {
+    let id = ConnectionId::new(ID)?;
+    if in_journal > 0 {
+        // What is made anew is empty, and the journal would keep it so.
+        match client.send(&GetConnection::new(&id)) {
+            Err(why) if why.status().is_some_and(|status| status.as_u16() == 404) => {
+                return Err(Stop::invalid(format!(
+                    "the service has no connection {id}, and the journal knows {in_journal} items \
+                     in it; move the journal away, and everything is sent again"
+                )));
+            }
+            found => drop(found?),
+        }
+    }
+    let wanted = ExternalConnection::builder(id.clone(), NAME)
+        .description("The files of a folder")
+        .build()?;
+    client.run(&EnsureConnection::new(&wanted))?;
+    client.run(&EnsureSchema::new(&id, schema).ready().at_most(patience))?;
+    Ok(())
+}
+
+impl Known {
+    /// How many texts were cut.
+    pub(crate) fn cut(&self) -> u64 {
+        self.cut.load(Relaxed)
+    }
+}
