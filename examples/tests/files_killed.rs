@@ -7,7 +7,6 @@ use std::{
     fs,
     path::Path,
     process::{Child, Stdio},
-    time::SystemTime,
 };
 
 use graphfeed_core::{
@@ -46,7 +45,7 @@ fn found(folder: &Path) -> (BTreeMap<String, String>, Activities) {
         for file in fs::read_dir(part.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             let key = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            let modified: SystemTime = path.metadata().unwrap().modified().unwrap();
+            let modified = path.metadata().unwrap().modified().unwrap();
             activities.insert((key.clone(), Timestamp::try_from(modified).unwrap().to_string()));
             texts.insert(key, fs::read_to_string(path).unwrap());
         }
@@ -131,9 +130,8 @@ fn killed_at_any_moment_it_stores_everything_and_nothing_twice() {
 
     let (_, mut wanted) = found(&folder.path);
     let mut kills = vec![0, 1, 2, 4, 7];
-    kills.extend((0..15).map(|_| dice.below(2_000)));
+    kills.extend((0..11).map(|_| dice.below(2_600)));
     let killed = crawl(&folder, &emulator, server.url(), &kills);
-    assert!(killed >= 15, "{killed}");
     let (missing, letters) = compare(&folder, &emulator, &wanted);
     let puts = emulator.count("PUT item");
     println!("killed {killed} times: {puts} PUTs, {missing} activities missing, {letters} letters");
@@ -149,9 +147,9 @@ fn killed_at_any_moment_it_stores_everything_and_nothing_twice() {
         folder.write(&key(number), format!("This is a new file {number}.\n"));
     }
     wanted.extend(found(&folder.path).1);
-    let kills: Vec<_> = (0..10).map(|_| dice.below(130)).collect();
+    let kills: Vec<_> = (0..7).map(|_| dice.below(130)).collect();
     let again = crawl(&folder, &emulator, server.url(), &kills);
-    assert!(again >= 5, "{again}");
+    assert!(killed + again >= 20 && again >= 5, "{killed} and {again}");
     let (missing, letters) = compare(&folder, &emulator, &wanted);
     let (all, deletes) = (emulator.count("PUT item"), emulator.count("DELETE item"));
     println!(

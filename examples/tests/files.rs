@@ -1,0 +1,559 @@
+//! The `files` program as its user sees it: run as a process, on folders of these tests.
+
+mod support;
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use graphfeed_core::{
+    protocol::{Applied, Cloud, ServiceRoot, Version},
+    types::{ConnectionId, ItemId},
+};
+use graphfeed_crawl::{Journal, Scope, State};
+use graphfeed_emulator::Emulator;
+use support::{Folder, items, outcome, requests, service};
+
+const NOTHING: &str = "seen 0, ok 0, failed 0, skipped 0, deleted 0, throttled 0.0 s";
+
+/// Runs the program, and gives its status and its last words, and what it has said before.
+fn run(program: &mut Command) -> (i32, String, String) {
+    let (status, text, errors) = outcome(program);
+    assert_eq!(text.lines().filter(|line| line.starts_with("seen ")).count(), 1, "{text}{errors}");
+    assert!(text.lines().last().unwrap().contains(": /"), "the last line is a command: {text}");
+    (status.unwrap(), text, errors)
+}
+
+/// Runs the program, which is to end so and to have counted that.
+fn ends(program: &mut Command, status: i32, counts: &str) -> (String, String) {
+    let (found, text, errors) = run(program);
+    assert_eq!(found, status, "{text}{errors}");
+    assert!(text.starts_with(&format!("{counts}, throttled ")), "{counts}\n{text}{errors}");
+    (text, errors)
+}
+
+fn twenty() -> Folder {
+    let folder = Folder::new();
+    for number in 0..20 {
+        folder.write(&format!("notes/{number}.md"), format!("Note {number}"));
+    }
+    folder
+}
+
+fn scope(url: &str) -> Scope {
+    let root = ServiceRoot::danger_plain_http(url, Cloud::Global, Version::V1).unwrap();
+    Scope::new(&root, &ConnectionId::new("graphfeedfiles").unwrap())
+}
+
+fn content(emulator: &Emulator, key: &str) -> String {
+    items(emulator)[key].content.as_ref().unwrap().value.clone()
+}
+
+#[test]
+fn a_second_run_sends_what_has_changed_and_deletes_what_has_vanished() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let program = || folder.program(Some(server.url()));
+    let sent = || ["PUT item", "POST addActivities", "DELETE item"].map(|it| emulator.count(it));
+    ends(&mut program(), 0, "seen 20, ok 20, failed 0, skipped 0, deleted 0");
+    assert_eq!(sent(), [20, 20, 0]);
+    assert_eq!(items(&emulator).len(), 20);
+
+    let (text, _) = ends(&mut program(), 0, "seen 20, ok 0, failed 0, skipped 20, deleted 0");
+    assert_eq!(sent(), [20, 20, 0]);
+    assert_eq!(text.lines().count(), 2, "nothing else is worth a word: {text}");
+
+    folder.write("notes/7.md", "Another note");
+    ends(&mut program(), 0, "seen 20, ok 1, failed 0, skipped 19, deleted 0");
+    assert_eq!(sent(), [21, 21, 0]);
+    assert_eq!(content(&emulator, "notes/7.md"), "Another note");
+
+    fs::remove_file(folder.path.join("notes/8.md")).unwrap();
+    ends(&mut program(), 0, "seen 19, ok 0, failed 0, skipped 19, deleted 1");
+    assert_eq!(sent(), [21, 21, 1]);
+    assert!(!items(&emulator).contains_key("notes/8.md"));
+
+    // Only its time is another one.
+    let file = File::options().append(true).open(folder.path.join("notes/9.md")).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    ends(&mut program(), 0, "seen 19, ok 1, failed 0, skipped 18, deleted 0");
+    let starts: Vec<_> = items(&emulator)["notes/9.md"]
+        .activities
+        .iter()
+        .map(|activity| activity.start_date_time.clone())
+        .collect();
+    assert_eq!(starts.len(), 2);
+    assert_eq!(starts[1], "2001-09-09T01:46:40Z");
+}
+
+#[test]
+fn the_emulator_inside_knows_on_another_day_what_it_held() {
+    let folder = twenty();
+    ends(&mut folder.program(None), 0, "seen 20, ok 20, failed 0, skipped 0, deleted 0");
+    fs::remove_file(folder.path.join("notes/8.md")).unwrap();
+    folder.write("notes/7.md", "Another note");
+    let (_, said) =
+        ends(&mut folder.program(None), 0, "seen 19, ok 1, failed 0, skipped 18, deleted 1");
+    assert!(!said.contains("anew"), "{said}");
+    let emulator = Emulator::default();
+    emulator.restore(&fs::read(folder.state.join("emulator.json")).unwrap()).unwrap();
+    assert_eq!(items(&emulator).len(), 19);
+    assert_eq!(content(&emulator, "notes/7.md"), "Another note");
+}
+
+#[test]
+fn an_emulator_that_was_killed_with_the_program_is_begun_anew_and_that_is_said() {
+    let folder = Folder::new();
+    for number in 0..300 {
+        folder.write(&number.to_string(), "x");
+    }
+    let mut program = folder.program(None);
+    let mut child = program.arg("--throttle").stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().starts_with("connection and schema: ")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let all = "seen 300, ok 300, failed 0, skipped 0, deleted 0";
+    let (_, said) = ends(folder.program(None).arg("--dry-run"), 0, all);
+    assert!(said.contains("begins anew"), "{said}");
+    let (_, said) = ends(&mut folder.program(None), 0, all);
+    assert!(said.contains("begins anew, and everything is sent again"), "{said}");
+    ends(&mut folder.program(None), 0, "seen 300, ok 0, failed 0, skipped 300, deleted 0");
+
+    fs::remove_file(folder.state.join("emulator.json")).unwrap();
+    let (_, said) = ends(&mut folder.program(None), 0, all);
+    assert!(said.contains("begins anew"), "{said}");
+
+    fs::write(folder.state.join("emulator.json"), "{").unwrap();
+    let (status, text, said) = run(&mut folder.program(None));
+    assert_eq!((status, text.lines().next()), (2, Some(NOTHING)), "{said}");
+    assert!(said.contains("emulator.json") && said.contains("restore a copy"), "{said}");
+}
+
+#[test]
+fn what_is_hidden_or_ignored_is_left_out_and_so_is_the_programs_own_folder() {
+    let (folder, (emulator, server)) = (Folder::new(), service());
+    for key in [".hidden/a", "a.txt", "b/c.txt", "b/c.log", "state/x", "target/y"] {
+        folder.write(key, "x");
+    }
+    folder.write(".gitignore", "*.log\n/target\n");
+    let mut program = support::example("files");
+    program.current_dir(&folder.path).args([".", "--state", "state", "--service", server.url()]);
+    ends(&mut program, 0, "seen 2, ok 2, failed 0, skipped 0, deleted 0");
+    assert_eq!(items(&emulator).keys().collect::<Vec<_>>(), ["a.txt", "b/c.txt"]);
+}
+
+#[test]
+fn a_text_is_the_content_and_one_that_is_too_long_is_cut() {
+    let (folder, (emulator, server)) = (Folder::new(), service());
+    folder.write("long.txt", "Größe\n".repeat(1_500_000));
+    folder.write("image", b"\xff\xd8\xff");
+    folder.write("null", b"a\0b");
+    folder.write("empty", "");
+    let (text, _) = ends(
+        &mut folder.program(Some(server.url())),
+        0,
+        "seen 4, ok 4, failed 0, skipped 0, deleted 0",
+    );
+    assert!(text.contains("\n1 texts were cut, to fit in a body\n"), "{text}");
+    let items = items(&emulator);
+    for key in ["image", "null", "empty"] {
+        assert_eq!(items[key].content, None, "{key}");
+    }
+    let long = &items["long.txt"].content.as_ref().unwrap().value;
+    assert!("Größe\n".repeat(1_500_000).starts_with(long));
+    assert!(long.len() > 3_000_000, "{}", long.len());
+}
+
+#[test]
+fn too_much_that_has_vanished_is_not_deleted_unless_it_may_be() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let program = || folder.program(Some(server.url()));
+    ends(&mut program(), 0, "seen 20, ok 20, failed 0, skipped 0, deleted 0");
+    for number in 0..3 {
+        fs::remove_file(folder.path.join(format!("notes/{number}.md"))).unwrap();
+    }
+    let braked = "seen 17, ok 0, failed 0, skipped 17, deleted 0";
+    ends(program().arg("--dry-run"), 6, braked);
+    let (text, _) = ends(&mut program(), 6, braked);
+    assert!(text.contains("no longer has 3 of 20 items, and none was deleted"), "{text}");
+    assert!(text.contains("--most-deleted 100"), "{text}");
+    ends(program().args(["--most-deleted", "14.9"]), 6, braked);
+    assert_eq!((items(&emulator).len(), emulator.count("DELETE item")), (20, 0));
+
+    let allowed = "seen 17, ok 0, failed 0, skipped 17, deleted 3";
+    ends(program().args(["--most-deleted", "100"]), 0, allowed);
+    assert_eq!(items(&emulator).len(), 17);
+}
+
+#[test]
+fn a_dry_run_needs_no_network_and_writes_nothing() {
+    let folder = twenty();
+    // Nobody listens there.
+    let nobody = || {
+        let mut program = folder.program(Some("http://127.0.0.1:9"));
+        program.arg("--dry-run");
+        program
+    };
+    let all = "seen 20, ok 20, failed 0, skipped 0, deleted 0";
+    let (text, _) = ends(&mut nobody(), 0, all);
+    assert!(
+        text.contains("\n0 would be deleted\nnothing was sent or written; to do so: "),
+        "{text}"
+    );
+    assert!(!folder.state.exists());
+
+    // What a run has left there is as it was.
+    ends(&mut folder.program(None), 0, all);
+    fs::remove_file(folder.path.join("notes/8.md")).unwrap();
+    folder.write("notes/7.md", "Another note");
+    let kept = || {
+        let read = |name: &str| fs::read(folder.state.join(name)).unwrap();
+        ["journal", "emulator.json", "dead-letters.ndjson"].map(read)
+    };
+    let before = kept();
+    let (text, _) = ends(
+        folder.program(None).arg("--dry-run"),
+        0,
+        "seen 19, ok 1, failed 0, skipped 18, deleted 0",
+    );
+    assert!(text.contains("\n1 would be deleted\n"), "{text}");
+    assert!(before == kept());
+    assert_eq!(fs::read_dir(&folder.state).unwrap().count(), 3);
+}
+
+#[test]
+fn a_file_that_is_refused_has_a_dead_letter_and_is_stored_when_that_is_replayed() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let program = || folder.program(Some(server.url()));
+    emulator.script("PUT item: 400 code=ItemTooOdd from=5 times=1").unwrap();
+    let (text, _) = ends(&mut program(), 3, "seen 20, ok 19, failed 1, skipped 0, deleted 0");
+    let file = folder.state.join("dead-letters.ndjson");
+    assert!(text.contains(&format!("\nwhat failed and why: {}\n", file.display())), "{text}");
+    let letters = folder.letters();
+    let letter = &letters[0];
+    assert_eq!((letters.len(), letter.status, letter.applied), (1, Some(400), Applied::No));
+    assert_eq!(letter.operation.as_deref(), Some("Create or replace item"));
+    assert!(letter.request_id.as_ref().is_some_and(|id| id.len() == 36), "{letter:?}");
+    assert!(letter.inner.iter().any(|it| it.code.as_deref() == Some("ItemTooOdd")), "{letter:?}");
+    assert_eq!(items(&emulator).len(), 19);
+
+    let (_, said) = ends(
+        program().arg("--replay").arg(&file),
+        0,
+        "seen 1, ok 1, failed 0, skipped 0, deleted 0",
+    );
+    let moved = folder.state.join("dead-letters.1.ndjson");
+    assert!(said.contains(&moved.display().to_string()) && moved.is_file(), "{said}");
+    assert_eq!((items(&emulator).len(), folder.letters().len()), (20, 0));
+    // Its activity was not sent with it.
+    ends(&mut program(), 0, "seen 20, ok 1, failed 0, skipped 19, deleted 0");
+    ends(program().arg("--replay").arg(&moved), 0, "seen 1, ok 0, failed 0, skipped 1, deleted 0");
+    assert!(items(&emulator).values().all(|item| item.activities.len() == 1));
+
+    fs::write(&moved, "{}\n").unwrap();
+    for odd in [&*moved, Path::new("no/such/file")] {
+        let (status, text, said) = run(program().arg("--replay").arg(odd));
+        assert_eq!((status, text.lines().next()), (2, Some(NOTHING)), "{said}");
+        assert!(said.contains(&odd.display().to_string()), "{said}");
+    }
+}
+
+#[test]
+fn an_activity_that_failed_is_added_once_whoever_comes_first() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let program = || folder.program(Some(server.url()));
+    emulator.script("POST addActivities: 400 times=1").unwrap();
+    ends(&mut program(), 3, "seen 20, ok 19, failed 1, skipped 0, deleted 0");
+    ends(&mut program(), 0, "seen 20, ok 1, failed 0, skipped 19, deleted 0");
+    let letters = folder.state.join("dead-letters.ndjson");
+    ends(program().arg("--replay").arg(letters), 0, "seen 1, ok 0, failed 0, skipped 1, deleted 0");
+    assert!(items(&emulator).values().all(|item| item.activities.len() == 1));
+}
+
+#[test]
+fn an_activity_of_unknown_fate_is_not_sent_again_unless_it_may_be_there_twice() {
+    for (options, activities) in [(&[][..], 1), (&["--duplicates"], 2)] {
+        let (folder, (emulator, server)) = (Folder::new(), service());
+        folder.write("a", "x");
+        emulator.script("POST addActivities: stored reset times=1").unwrap();
+        let (status, text, _) = run(folder.program(Some(server.url())).args(options));
+        let is_known = options.is_empty();
+        assert_eq!(status, if is_known { 3 } else { 0 }, "{text}");
+        assert_eq!(text.contains("of 1 activities it is not known"), is_known, "{text}");
+        assert_eq!(text.contains(" --duplicates "), !is_known, "{text}");
+        run(folder.program(Some(server.url())).args(options));
+        assert_eq!(items(&emulator)["a"].activities.len(), activities);
+    }
+}
+
+#[test]
+fn a_permission_that_is_missing_has_a_status_of_its_own() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    emulator.script("PUT item: 403").unwrap();
+    let program = || folder.program(Some(server.url()));
+    ends(&mut program(), 4, "seen 20, ok 0, failed 20, skipped 0, deleted 0");
+    emulator.clear_faults();
+    emulator.script("GET connection: 401").unwrap();
+    let (status, text, said) = run(&mut program());
+    assert_eq!((status, text.lines().next()), (4, Some(NOTHING)), "{said}");
+    emulator.clear_faults();
+    ends(&mut program(), 0, "seen 20, ok 20, failed 0, skipped 0, deleted 0");
+}
+
+#[test]
+fn what_is_no_good_is_told_before_anything_is_sent() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let invalid = |program: &mut Command, why: &str| {
+        let (status, text, said) = run(program);
+        assert_eq!((status, text.lines().next()), (2, Some(NOTHING)), "{said}");
+        assert!(said.contains(why), "{why}: {said}");
+    };
+    for (path, why) in [("no/such/folder", "name a folder"), (file!(), "name a folder")] {
+        invalid(support::example("files").arg(path), why);
+    }
+    // Another process has it.
+    fs::create_dir(&folder.state).unwrap();
+    let journal = folder.state.join("journal");
+    let open = Journal::open(&journal, &scope(server.url())).unwrap();
+    invalid(&mut folder.program(Some(server.url())), "in use by another process");
+    invalid(folder.program(Some(server.url())).arg("--dry-run"), "in use by another process");
+    drop(open);
+    // It is that of another service.
+    invalid(&mut folder.program(None), "belongs to http://127.0.0.1:");
+    invalid(folder.program(None).arg("--dry-run"), "belongs to http://127.0.0.1:");
+    assert_eq!(requests(&emulator), 0);
+
+    ends(
+        &mut folder.program(Some(server.url())),
+        0,
+        "seen 20, ok 20, failed 0, skipped 0, deleted 0",
+    );
+    // What the journal knows is gone.
+    let sent = emulator.count("PUT item");
+    emulator.reset();
+    invalid(&mut folder.program(Some(server.url())), "move the journal away");
+    assert_eq!((emulator.count("PUT item"), sent), (0, 20));
+    let whole = fs::read(&journal).unwrap();
+    fs::write(&journal, &whole[..whole.len() / 2]).unwrap();
+    invalid(&mut folder.program(Some(server.url())), "is damaged");
+    assert_eq!(fs::read(&journal).unwrap(), whole[..whole.len() / 2], "it was left alone");
+    fs::write(&journal, "Dear diary").unwrap();
+    invalid(&mut folder.program(Some(server.url())), "not a journal");
+    fs::remove_file(&journal).unwrap();
+
+    emulator.script("PATCH schema: 403").unwrap();
+    let (status, _, said) = run(&mut folder.program(Some(server.url())));
+    assert_eq!(status, 4, "{said}");
+    emulator.clear_faults();
+    emulator.script("PATCH schema: 409").unwrap();
+    invalid(&mut folder.program(Some(server.url())), "409");
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_it_saves_its_state_and_the_command_that_it_prints_goes_on() {
+    let folder = Folder::new();
+    for number in 0..1000 {
+        folder.write(&format!("{number}.md"), "x");
+    }
+    let mut program = folder.program(None);
+    program.arg("--throttle").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child =
+        interrupt_when(program, |line| line.starts_with("files: ") && line.contains(" of 1000"));
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    let count = |name: &str| -> u64 {
+        let rest = text.split_once(name).unwrap().1;
+        rest[..rest.find(',').unwrap()].parse().unwrap()
+    };
+    let (seen, ok, skipped) = (count("seen "), count(" ok "), count(" skipped "));
+    assert!(ok > 0 && seen < 1000 && seen == ok + skipped, "{text}");
+    assert!(!folder.state.join("emulator.running").exists());
+
+    let command = text.lines().last().unwrap().strip_prefix("to resume: ").unwrap();
+    let (text, said) = ends(
+        Command::new("sh").arg("-c").arg(command.replace("--throttle", "")).env_remove("CARGO"),
+        0,
+        &format!("seen 1000, ok {}, failed 0, skipped {ok}, deleted 0", 1000 - ok),
+    );
+    assert!(!said.contains("anew"), "{text}{said}");
+    let emulator = Emulator::default();
+    emulator.restore(&fs::read(folder.state.join("emulator.json")).unwrap()).unwrap();
+    let items = items(&emulator);
+    assert_eq!(items.len(), 1000);
+    assert!(items.values().all(|item| item.activities.len() == 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_while_it_waits_for_the_schema_it_ends_at_once() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    emulator.script("GET operation: pass latency=50").unwrap();
+    let mut program = folder.program(Some(server.url()));
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = interrupt_when(program, |line| line.contains("waiting for answers"));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(NOTHING));
+    assert_eq!(emulator.count("PUT item"), 0);
+    emulator.clear_faults();
+    ends(
+        &mut folder.program(Some(server.url())),
+        0,
+        "seen 20, ok 20, failed 0, skipped 0, deleted 0",
+    );
+}
+
+/// Sends it a Ctrl-C when it has said something.
+#[cfg(unix)]
+fn interrupt_when(mut program: Command, said: impl Fn(&str) -> bool) -> std::process::Child {
+    let mut child = program.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| said(&line.unwrap())), "it never said it");
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    // It may go on talking.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
+    use std::os::unix::{
+        ffi::OsStrExt as _,
+        fs::{PermissionsExt as _, chown},
+        process::CommandExt as _,
+    };
+
+    let (folder, (emulator, server)) = (twenty(), service());
+    let odd = std::ffi::OsStr::from_bytes(b"no\xffname");
+    fs::write(folder.path.join(odd), "x").unwrap();
+    let (_, said) = ends(
+        folder.program(Some(server.url())).arg("--dry-run"),
+        3,
+        "seen 21, ok 20, failed 1, skipped 0, deleted 0",
+    );
+    assert!(said.contains(r#""no\xFFname": has a name that is no Unicode"#), "{said}");
+    ends(
+        &mut folder.program(Some(server.url())),
+        3,
+        "seen 21, ok 20, failed 1, skipped 0, deleted 0",
+    );
+    let letters = folder.letters();
+    assert_eq!(letters[0].key.as_deref(), Some(r#""no\xFFname""#));
+    assert_eq!(letters[0].place.as_deref(), Some(r#""no\xFFname""#));
+    fs::remove_file(folder.path.join(odd)).unwrap();
+
+    // Root reads everything, so somebody else has to try.
+    folder.write("secret", "x");
+    let secret = folder.path.join("secret");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();
+    let is_root = fs::read(&secret).is_ok();
+    let program = || {
+        let mut program = folder.program(Some(server.url()));
+        if is_root {
+            program.uid(65534).gid(65534);
+        }
+        program
+    };
+    if is_root {
+        let both = folder.path.parent().unwrap();
+        fs::set_permissions(both, fs::Permissions::from_mode(0o755)).unwrap();
+        chown(&folder.state, Some(65534), Some(65534)).unwrap();
+        for kept in fs::read_dir(&folder.state).unwrap() {
+            chown(kept.unwrap().path(), Some(65534), Some(65534)).unwrap();
+        }
+        if program().arg("--help").output().is_err() {
+            eprintln!("nobody but root can run the program; the rest is left out");
+            return;
+        }
+    }
+    // The file with the odd name is no longer there.
+    ends(&mut program(), 3, "seen 21, ok 0, failed 1, skipped 20, deleted 1");
+    let letter = folder.letters().pop().unwrap();
+    assert_eq!((letter.key.as_deref(), letter.place.as_deref()), (Some("secret"), Some("secret")));
+    assert!(letter.cause.contains("cannot be read: "), "{letter:?}");
+
+    // What is in a folder that cannot be listed is not said to have vanished.
+    fs::set_permissions(folder.path.join("notes"), fs::Permissions::from_mode(0o0)).unwrap();
+    let (text, _) = ends(
+        program().args(["--most-deleted", "100"]),
+        3,
+        "seen 2, ok 0, failed 2, skipped 0, deleted 0",
+    );
+    assert!(text.contains("the source was not seen whole, so nothing was deleted"), "{text}");
+    assert_eq!(items(&emulator).len(), 20);
+    fs::set_permissions(folder.path.join("notes"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn files_with_any_name_are_all_stored_and_found_again_by_it() {
+    let (folder, (emulator, server)) = (Folder::new(), service());
+    let long = "l".repeat(129);
+    let keys = ["a/b", "a-b", "a b", "50%", "🦀", "x--eYS9i", "ä", "a\u{308}", &long];
+    for key in keys {
+        folder.write(key, key);
+    }
+    let count = keys.len();
+    ends(
+        &mut folder.program(Some(server.url())),
+        0,
+        &format!("seen {count}, ok {count}, failed 0, skipped 0, deleted 0"),
+    );
+    let items = items(&emulator);
+    assert_eq!(items.len(), count);
+    let journal = Journal::open(folder.state.join("journal"), &scope(server.url())).unwrap();
+    for key in keys {
+        let record = journal.record(key).unwrap().unwrap();
+        assert_eq!((record.state, &record.id), (State::Stored, &ItemId::from_key(key)));
+        let item = &items[key];
+        assert_eq!(item.content.as_ref().unwrap().value, key);
+        let id = ItemId::existing(&item.id).unwrap();
+        assert_eq!(id, record.id);
+        if key != long {
+            assert_eq!(id.key().as_deref(), Some(key));
+        }
+    }
+}
+
+#[test]
+fn the_command_line_is_explained_and_mistakes_are_told() {
+    for help in ["--help", "-h"] {
+        let (status, text, errors) = outcome(support::example("files").arg(help));
+        assert_eq!((status, &*errors), (Some(0), ""));
+        for part in [
+            "--dry-run",
+            "--most-deleted PERCENT",
+            "--replay FILE",
+            "--state DIR",
+            "--service URL",
+            "--throttle",
+            "Exit status: 0 all stored",
+            "130 interrupted",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    }
+    for (arguments, named) in [
+        (&["--no-such"][..], "--no-such"),
+        (&["a", "b"], "PATH is there more than once"),
+        (&["--most-deleted", "101"], "not 0 to 100 percent"),
+        (&["--most-deleted", "few"], "not 0 to 100 percent"),
+        (&["--service", "https://graph.microsoft.com"], "GRAPHFEED_TENANT"),
+        (&["--service", "http://graph.example"], "an emulator on this machine"),
+        (&["--service", "http://127.0.0.1:9", "--throttle"], "--throttle is for the emulator"),
+        (&["--dry-run", "--replay", "x"], "--replay"),
+    ] {
+        let (status, text, errors) = outcome(support::example("files").args(arguments));
+        assert_eq!((status, &*text), (Some(2), ""));
+        assert!(errors.contains(named) && errors.contains("--help"), "{errors}");
+    }
+}
