@@ -11,7 +11,7 @@ use std::{
 use graphfeed_core::{
     external::{ActivityCounts, ActivityEnd, ActivityEnds, AddActivities, Duplicates, PutItem},
     machine::{End, Ending, Outcome, SkipReason, Summary},
-    protocol::{Applied, Call, Cause, Endpoint, Error},
+    protocol::{Applied, Call, Cause, Endpoint, Error, GiveUp},
     types::{BuildError, Fault, ItemId, Rule},
 };
 
@@ -263,6 +263,7 @@ impl<'a> Pass<'a> {
                 self.apply(Change::Stored { key, id, hash })?;
                 Ok(Fate::Done)
             }
+            End::Failed(_) if is_cut_short(outcome) => Ok(Fate::Unsent),
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
                 self.apply(not_done(key, id, error))?;
@@ -302,6 +303,7 @@ impl<'a> Pass<'a> {
                 self.write_letters(DeadLetter::of_activities(key, outcome, &ends, time))?;
                 Fate::Failed
             }
+            End::Failed(_) if is_cut_short(outcome) => Fate::Unsent,
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
                 Fate::Failed
@@ -333,6 +335,7 @@ impl<'a> Pass<'a> {
                 self.state().report.deleted += 1;
                 return Ok(Fate::Done);
             }
+            End::Failed(_) if is_cut_short(outcome) => Fate::Unsent,
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
                 // It may be gone, so that it has to be put again should the source have it again.
@@ -596,6 +599,17 @@ fn not_done<'a>(key: &'a str, id: &'a ItemId, error: &Error) -> Change<'a> {
         Applied::No => Change::Failed { key, id },
         Applied::Yes | Applied::Maybe => Change::Uncertain { key, id },
     }
+}
+
+/// Whether it was to be tried again when the run was ended, and nothing was done so far. That is no
+/// failure: the next run sends it.
+fn is_cut_short(outcome: &Outcome<Written>) -> bool {
+    let End::Failed(error) = &outcome.end else {
+        return false;
+    };
+    error.why_given_up() == Some(GiveUp::Stopped)
+        && error.applied() == Applied::No
+        && !outcome.maybe_applied
 }
 
 fn is_for_want_of_permission(error: &Error) -> bool {

@@ -41,6 +41,31 @@ fn a_run_that_is_stopped_counts_all_and_the_next_one_does_the_rest() {
 }
 
 #[test]
+fn what_was_told_to_come_back_later_is_no_failure_of_a_run_that_is_stopped_before() {
+    for (method, puts) in [("PUT", 2), ("POST", 1)] {
+        let world = World::new();
+        world.fault(method, "page", "429 retry-after=3600 times=1");
+        let crawl = world.crawl();
+        let client = world.client();
+        let run = crawl.over(&client).progress_every(std::time::Duration::from_millis(1));
+        let stop = run.stop_handle();
+        let report = run.run([viewed_page("page", [1])], |_| {
+            // From then on it waits for an hour.
+            if world.emulator.faults()[0].1 == 1 {
+                stop.stop();
+            }
+        });
+        let report = report.unwrap();
+        assert_eq!((report.seen, report.skipped, report.failed), (1, 1, 0), "{method}");
+        assert_eq!((report.ending, world.letters().len()), (Ending::Stopped, 0));
+        drop(crawl);
+        let report = world.run(vec![viewed_page("page", [1])]);
+        assert_eq!((report.seen, report.ok, world.viewers("page")), (1, 1, vec![1]));
+        assert_eq!(world.puts(), puts);
+    }
+}
+
+#[test]
 fn a_run_that_is_stopped_before_it_begins_does_nothing() {
     let world = World::new();
     let (crawl, client) = (world.crawl(), world.client());
