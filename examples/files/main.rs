@@ -258,7 +258,9 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
         }
         let unknown = report.activities.unknown;
         if unknown > 0 {
-            lines.push(format!("of {unknown} activities it is not known whether they were added"));
+            lines.push(format!(
+                "activities of which it is not known whether they were added: {unknown}"
+            ));
         }
         let has_letters = report.failed + report.not_deleted + unknown > 0 && !arguments.dry_run;
         if let (true, Some(keep)) = (has_letters, keep) {
@@ -266,7 +268,7 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
         }
     }
     if known.cut() > 0 {
-        lines.push(format!("{} texts were cut, to fit in a body", known.cut()));
+        lines.push(format!("texts that were cut, to fit in a body: {}", known.cut()));
     }
     lines.push(match arguments.dry_run {
         true => {
