@@ -198,8 +198,13 @@ impl Files<'_> {
             item = item.content(ExternalItemContent::text(&**text));
         }
         let mut item = item.build()?;
-        let cut = item.cut_content(&self.mapping.root)?;
-        self.cut.fetch_add(u64::from(cut > 0), Relaxed);
+        // To see whether it has to be cut it is written out. A short one fits, for a byte takes up
+        // six at most.
+        let length = content.text.as_ref().map_or(0, String::len);
+        if length > self.mapping.root.limits().body / 8 {
+            let cut = item.cut_content(&self.mapping.root)?;
+            self.cut.fetch_add(u64::from(cut > 0), Relaxed);
+        }
         Ok(item)
     }
 }

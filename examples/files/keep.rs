@@ -200,16 +200,25 @@ pub(crate) fn letters_in(file: &Path) -> Result<impl Iterator<Item = DeadLetter>
         .filter(|letter| letter.request.is_some()))
 }
 
-/// Tells every line that is no letter.
+/// Tells every line that is no letter, and how many letters have nothing to send.
 fn check(file: &Path) -> Result<(), Stop> {
     let open =
         File::open(file).map_err(|why| Stop::invalid(format!("{}: {why}", file.display())))?;
-    let mut bad = 0;
+    let (mut bad, mut empty) = (0, 0);
     for line in DeadLetterLines::new(BufReader::new(open)) {
-        if let Err(why) = line {
-            say(format_args!("files: {}: {why}", file.display()));
-            bad += 1;
+        match line {
+            Ok((_, letter)) => empty += u64::from(letter.request.is_none()),
+            Err(why) => {
+                say(format_args!("files: {}: {why}", file.display()));
+                bad += 1;
+            }
         }
+    }
+    if empty > 0 {
+        say(format_args!(
+            "files: left out: {empty} letters with nothing to send; a run without --replay looks \
+             at their files again"
+        ));
     }
     match bad {
         0 => Ok(()),

@@ -501,6 +501,15 @@ fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
     let letters = folder.letters();
     assert_eq!(letters[0].key.as_deref(), Some(r#""no\xFFname""#));
     assert_eq!(letters[0].place.as_deref(), Some(r#""no\xFFname""#));
+    let (_, said) = ends(
+        folder
+            .program(Some(server.url()))
+            .arg("--replay")
+            .arg(folder.state.join("dead-letters.ndjson")),
+        0,
+        "seen 0, ok 0, failed 0, skipped 0, deleted 0",
+    );
+    assert!(said.contains("left out: 1 letters with nothing to send"), "{said}");
     fs::remove_file(folder.path.join(odd)).unwrap();
 
     // Root reads everything, so somebody else has to try.
