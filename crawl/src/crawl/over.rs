@@ -25,6 +25,7 @@ pub struct CrawlRun<'a, T> {
 /// What a run tells while it goes on.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "it is made once a second at most")]
 pub enum CrawlNews<'a> {
     /// What became of one call about a key, when it is on record.
     Done(&'a str, &'a Outcome<Written>),

@@ -1,6 +1,6 @@
 //! What is to be done about one entry, from what the journal knows. Nothing is done here.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use graphfeed_core::{
     external::{AddActivities, DeleteItem, ExternalActivity, ExternalItem, PutItem},
@@ -74,29 +74,20 @@ impl Crawl {
         &self,
         plan: &mut Plan,
         id: &ItemId,
-        mut activities: Vec<ExternalActivity>,
+        activities: Vec<ExternalActivity>,
     ) -> Result<(), CrawlError> {
-        let mut digests = Vec::new();
-        let mut failed = None;
-        activities.retain(|activity| {
-            let digest = digest(activity);
-            let is_new = !digests.contains(&digest)
-                && self.journal.activity(&plan.key, digest).unwrap_or_else(|why| {
-                    failed = Some(why);
-                    None
-                }) == None;
-            digests.extend(is_new.then_some(digest));
-            is_new
-        });
-        if let Some(why) = failed {
-            return Err(why.into());
+        let (mut new, mut digests, mut given) = (Vec::new(), Vec::new(), HashSet::new());
+        for activity in activities {
+            let digest = digest(&activity);
+            if given.insert(digest) && self.journal.activity(&plan.key, digest)?.is_none() {
+                new.push(activity);
+                digests.push(digest);
+            }
         }
         let duplicates = self.settings.duplicates;
         let most = self.root.limits().activities.max(1);
-        let chunks =
-            AddActivities::chunks(&self.connection, id, &activities, duplicates, &self.root);
-        for ((add, some), digests) in chunks.zip(activities.chunks(most)).zip(digests.chunks(most))
-        {
+        let chunks = AddActivities::chunks(&self.connection, id, &new, duplicates, &self.root);
+        for ((add, some), digests) in chunks.zip(new.chunks(most)).zip(digests.chunks(most)) {
             let kept = some.iter().map(|activity| keep(id, activity)).collect();
             let call = add.call_into(&self.root);
             let what = What::Add { activities: digests.into() };

@@ -5,6 +5,8 @@ use redb::{Database, TableDefinition};
 
 use super::{Digest, JournalErrorKind, State};
 
+type Kept<'a> = (u64, &'a [u8]);
+
 /// By key.
 pub(super) const ITEMS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("items");
 /// By key and activity: whether it is certain.
@@ -12,7 +14,7 @@ pub(super) const ACTIVITIES: TableDefinition<'static, (&str, &[u8; 32]), bool> =
     TableDefinition::new("activities");
 /// By key and activity: the run, and what was kept of it. They are few, so they have a table that
 /// is looked through.
-pub(super) const INTENTS: TableDefinition<'static, (&str, &[u8; 32]), (u64, &[u8])> =
+pub(super) const INTENTS: TableDefinition<'static, (&str, &[u8; 32]), Kept<'static>> =
     TableDefinition::new("intents");
 /// By run and chunk: which numbers the run has seen.
 pub(super) const MARKS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("marks");

@@ -1,7 +1,9 @@
 //! Runs that are stopped, and runs that cannot write down what they do.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use graphfeed_core::machine::Ending;
-use graphfeed_crawl::{CrawlNews, Entry, Sweep};
+use graphfeed_crawl::{CrawlNews, Entry, Journal, Sweep};
 
 use crate::world::{World, numbered, page, titled, viewed_page};
 
@@ -95,10 +97,10 @@ fn what_was_about_to_be_changed_when_a_run_died_is_not_taken_for_what_it_was() {
 fn a_source_is_read_no_further_than_there_is_room() {
     let world = &mut World::new();
     world.settings.ingest.queue = 10;
-    let read = std::sync::atomic::AtomicU64::new(0);
+    let read = AtomicU64::new(0);
     let endless = (0..).map(|number: u64| {
-        read.store(number, std::sync::atomic::Ordering::SeqCst);
-        crate::world::page(&format!("page {number}"))
+        read.store(number, Ordering::SeqCst);
+        page(&format!("page {number}"))
     });
     let report = world.try_run_over(&world.client(), endless, |news, stop| {
         if let CrawlNews::Done("page 20", _) = news {
@@ -111,7 +113,7 @@ fn a_source_is_read_no_further_than_there_is_room() {
 #[test]
 fn a_key_that_no_journal_takes_fails_by_itself() {
     let world = World::new();
-    let long = "k".repeat(graphfeed_crawl::Journal::LONGEST_KEY + 1);
+    let long = "k".repeat(Journal::LONGEST_KEY + 1);
     let source = || {
         let mut source = numbered(0..3);
         source.insert(1, viewed_page(&long, [1]));

@@ -1,5 +1,6 @@
 //! From where a source can go on: never past something that is not on record.
 
+use graphfeed_core::external::Duplicates;
 use graphfeed_crawl::{CrawlNews, Entry, State};
 
 use crate::world::{World, numbered, page, pages, refused, viewed_page, watermark};
@@ -115,7 +116,7 @@ fn a_watermark_passes_what_was_held_back_only_with_its_letter() {
     let report = world.run(vec![viewed_page("a", [1]), watermark("1")]);
     assert_eq!((report.failed, text(world.watermark()).as_deref()), (1, Some("1")));
     // The source goes on behind it, so that only letters know.
-    let report = world.replay(graphfeed_core::external::Duplicates::Never);
+    let report = world.replay(Duplicates::Never);
     assert_eq!((report.ok, world.titles().len(), world.viewers("a")), (2, 1, vec![1]));
 }
 
