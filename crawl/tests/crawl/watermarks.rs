@@ -94,7 +94,7 @@ fn stop_at_the_tenth(in_flight: usize) {
         }
     });
     let report = report.unwrap();
-    assert!(report.ok >= 10 && report.skipped > 0, "{report:?}");
+    assert!(report.ok >= 10 && report.ok < 50, "{report:?}");
     let passed: u64 = text(world.watermark()).unwrap().parse().unwrap();
     // All before the first that was not sent, not less.
     if in_flight == 1 {
