@@ -32,7 +32,7 @@ fn a_watermark_waits_for_what_is_on_its_way() {
         source.push(watermark("later"));
     }
     // What comes first fails at last.
-    world.fault("PUT", "first", "503 retry-after=60 times=1");
+    world.fault("PUT", "first", "500 times=6");
     let mut others = 0;
     let crawl = world.crawl();
     let client = world.client();
@@ -47,7 +47,7 @@ fn a_watermark_waits_for_what_is_on_its_way() {
             }
         })
         .unwrap();
-    assert!(others > 5, "some were done before the first: {others}");
+    assert!(others > 0, "some were done before the first: {others}");
     assert_eq!(text(crawl.journal().watermark().unwrap()).as_deref(), Some("later"));
 }
 
