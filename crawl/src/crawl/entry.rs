@@ -10,7 +10,10 @@ use crate::{ItemLine, RefusedLine};
 /// Something that a source has, in the order in which it has it.
 ///
 /// The key is the source's own name for a thing: a path, a ticket's number, any text. Things with
-/// different keys are different items, whatever the keys.
+/// different keys are different items, whatever the keys, if each has the id that follows from its
+/// key ([`ItemId::from_key`](graphfeed_core::types::ItemId::from_key)). Two keys with one id are not
+/// told apart: when one of them vanishes, the item is deleted. An item whose id changes is put
+/// under the new one, and stays under the old one, too.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Entry {

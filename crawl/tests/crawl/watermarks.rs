@@ -69,6 +69,21 @@ fn a_watermark_passes_a_failure_when_its_letter_is_on_disk() {
 }
 
 #[test]
+fn a_watermark_never_passes_activities_that_were_not_sent_because_the_run_ended() {
+    let mut world = World::new();
+    world.settings.ingest.failures_in_a_row = Some(1);
+    world.fault("PUT", "a", "400 latency=0.2 times=1");
+    world.run(vec![viewed_page("a", [1]), watermark("1")]);
+    assert_eq!(
+        text(world.watermark()),
+        None,
+        "they have no letter, so the source has to give them"
+    );
+    world.run(vec![viewed_page("a", [1]), watermark("1")]);
+    assert_eq!(text(world.watermark()).as_deref(), Some("1"));
+}
+
+#[test]
 fn a_watermark_never_passes_what_was_not_sent() {
     for in_flight in [1, 5] {
         stop_at_the_tenth(in_flight);

@@ -174,7 +174,7 @@ impl Pass<'_> {
             (false, true) => &mut state.report.skipped,
             (false, false) => &mut state.report.ok,
         } += 1;
-        if unsent && !failed {
+        if unsent {
             state.unsent = Some(state.unsent.map_or(entry, |first| first.min(entry)));
         }
         self.pass_watermarks(&mut state)
