@@ -26,7 +26,7 @@ use std::{
 };
 
 use graphfeed_core::{external::Duplicates, machine::Ending};
-use graphfeed_crawl::{Digest, Report, Scope};
+use graphfeed_crawl::{Digest, Report, Scope, Sweep};
 use graphfeed_emulator::Limit;
 use graphfeed_examples::{interrupt::Interrupts, progress::say};
 use lexopt::prelude::*;
@@ -247,6 +247,12 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
             // Who replays letters, or breaks off, did not want it.
             !word.is_empty() && known.replayed.is_none() && report.ending != Ending::Stopped
         }));
+        if let Sweep::Brake { unseen, known } = report.sweep
+            && known > 0
+        {
+            let share = (unseen as f64 * 100.0 / known as f64).ceil();
+            lines.push(format!("to allow it, after a look at the folder: --most-deleted {share}"));
+        }
         match report.ending {
             Ending::FailuresInARow(many) => {
                 lines.push(format!("ended early: {many} calls failed one after the other"));
@@ -291,14 +297,10 @@ fn command(arguments: &Arguments, status: Status, known: &Known) -> String {
     let mut option = |name: &str, value: Option<String>| {
         words.extend(value.map(|value| format!("{name} {}", quoted(value))));
     };
-    // With more than was allowed this time, for that is the question.
-    let most_deleted = match status {
-        Status::Brake => Some(100.0),
-        _ => arguments.most_deleted,
-    };
-    option("--most-deleted", most_deleted.map(|percent| percent.to_string()));
+    option("--most-deleted", arguments.most_deleted.map(|percent| percent.to_string()));
     // Letters that were not sent are sent; others were, and the files go on.
-    let letters = known.replayed.as_ref().filter(|_| status == Status::Interrupted);
+    let were_sent = matches!(status, Status::Stored | Status::Partly | Status::Brake);
+    let letters = known.replayed.as_ref().filter(|_| !were_sent);
     option("--replay", letters.map(|file| file.display().to_string()));
     option("--state", arguments.state.as_ref().map(|state| state.display().to_string()));
     option("--service", arguments.service.clone());

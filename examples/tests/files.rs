@@ -181,7 +181,15 @@ fn too_much_that_has_vanished_is_not_deleted_unless_it_may_be() {
     ends(program().arg("--dry-run"), 6, braked);
     let (text, _) = ends(&mut program(), 6, braked);
     assert!(text.contains("no longer has 3 of 20 items, and none was deleted"), "{text}");
-    assert!(text.contains("--most-deleted 100"), "{text}");
+    assert!(
+        text.contains("to allow it, after a look at the folder: --most-deleted 15\n"),
+        "{text}"
+    );
+    let resume = text.lines().find(|line| line.starts_with("to resume")).unwrap();
+    assert!(
+        !resume.contains("--most-deleted"),
+        "the same command, and not one that deletes: {text}"
+    );
     ends(program().args(["--most-deleted", "14.9"]), 6, braked);
     assert_eq!((items(&emulator).len(), emulator.count("DELETE item")), (20, 0));
 
