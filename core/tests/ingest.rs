@@ -10,7 +10,7 @@ use graphfeed_core::{
         GetConnection, Identity, PutItem, StoredConnection,
     },
     machine::{
-        AfterFailure, Attempt, End, Ending, Exchange, FailureShare, Ingest, IngestSettings,
+        AfterFailure, Attempt, Budget, End, Ending, Exchange, FailureShare, Ingest, IngestSettings,
         IngestStep, Machine, Outcome, Packing, Policy, Shared, SkipReason, Start, Step, Summary,
         Tick, Token,
     },
@@ -433,11 +433,15 @@ fn what_its_source_cannot_make_is_told_in_its_turn() {
 }
 
 #[test]
-fn throttling_costs_a_call_neither_an_attempt_nor_its_time() {
+fn throttling_costs_a_call_neither_an_attempt_nor_its_time_nor_the_budget() {
     let mut world = world(|_, policy| {
         policy.attempts = 2;
         policy.total = seconds(10.0);
     });
+    // Enough for the one repeat after the 503.
+    let mut budget = Budget::default();
+    budget.capacity = budget.cost;
+    world.shared = Shared::new(budget);
     world.offer("a", delete());
     world.settle();
     for _ in 0..7 {
@@ -739,6 +743,7 @@ fn what_an_abandoned_run_holds_passes_on() {
 
 #[test]
 fn no_more_are_out_than_the_settings_say() {
+    assert_eq!(IngestSettings::default().in_flight, 25);
     let mut world = world(|settings, _| settings.in_flight = 3);
     for _ in 0..20 {
         for key in ["a", "b", "c", "d", "e"] {
