@@ -7,88 +7,48 @@
 //!
 //! Connectors exist in the global cloud and in the US government's, not in China.
 
-mod acl;
 mod activity;
-mod activity_ends;
-mod activity_settings;
-mod added;
-mod await_connection;
 mod connection;
-mod content_experiences;
-mod ensure;
-mod ensure_ready;
-mod ensure_schema;
 mod group;
-mod group_plan;
-mod group_record;
-mod group_run;
 mod identity;
 mod item;
-mod item_check;
-mod item_text;
-mod label;
-mod operation;
-mod property;
-mod quota;
-mod registration;
 mod schema;
-mod schema_check;
-mod schema_plan;
-mod schema_property;
-mod schema_update;
-mod search_settings;
-mod stored_property;
 mod strict;
 
-pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
 pub use activity::{
-    AddActivities, Duplicates, ExternalActivity, ExternalActivityType, StoredExternalActivity,
+    ActivityCounts, ActivityEnd, ActivityEnds, ActivityFailure, AddActivities, AddedActivities,
+    Duplicates, ExternalActivity, ExternalActivityResult, ExternalActivityType, NotAllAdded,
+    StoredExternalActivity,
 };
-pub use activity_ends::{ActivityCounts, ActivityEnd, ActivityEnds};
-pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
-pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
-pub use await_connection::{AwaitGone, AwaitReady};
 pub use connection::{
-    Configuration, ConnectionState, ConnectionUpdate, ConnectionUpdateBuilder, ConnectorTicket,
-    ContentCategory, CreateConnection, DeleteConnection, ExternalConnection,
-    ExternalConnectionBuilder, GetConnection, ListConnections, StoredConnection, UpdateConnection,
+    ActivitySettings, AwaitGone, AwaitReady, BinaryOperator, ComplianceSettings, Configuration,
+    ConnectionOperation, ConnectionOperationStatus, ConnectionQuota, ConnectionState,
+    ConnectionUpdate, ConnectionUpdateBuilder, ConnectorTicket, ContentCategory,
+    ContentExperienceType, ContentExperiences, CreateConnection, CreateConnectionOnce,
+    CreatedConnection, DeleteConnection, DisplayTemplate, EnsureConnection, ExternalConnection,
+    ExternalConnectionBuilder, GetConnection, GetOperation, GetQuota, ItemIdResolver,
+    ListConnections, Made, PropertyRule, RuleOperation, SearchSettings, StoredConnection,
+    UpdateConnection, UrlMatchInfo,
 };
-pub use content_experiences::{ContentExperienceType, ContentExperiences};
-pub use ensure::{CreateConnectionOnce, CreatedConnection, EnsureConnection, Made};
-pub use ensure_ready::{EnsureReady, EnsuredReady};
-pub use ensure_schema::{EnsureSchema, EnsuredSchema};
 pub use group::{
-    AddMember, CreateGroup, DeleteGroup, ExternalGroup, ExternalGroupBuilder, GetGroup,
-    GroupUpdate, GroupUpdateBuilder, RemoveMember, StoredGroup, UpdateGroup,
-};
-pub use group_plan::{GroupPlan, GroupStep};
-pub use group_record::GroupWithMembers;
-pub use group_run::{
-    AppliedGroupPlan, GroupCounts, GroupPlanFailed, GroupStepFailed, GroupStepFailure,
+    AddMember, AppliedGroupPlan, CreateGroup, DeleteGroup, ExternalGroup, ExternalGroupBuilder,
+    GetGroup, GroupCounts, GroupPlan, GroupPlanFailed, GroupStep, GroupStepFailed,
+    GroupStepFailure, GroupUpdate, GroupUpdateBuilder, GroupWithMembers, RemoveMember, StoredGroup,
+    UpdateGroup,
 };
 pub use identity::{Identity, IdentityType, StoredIdentity};
 pub use item::{
-    DeleteItem, ExternalItem, ExternalItemBuilder, ExternalItemContent, ExternalItemContentType,
-    GetItem, ItemUpdate, ItemUpdateBuilder, PatchItem, PutItem, StoredContent,
-    StoredInformationProtectionLabel, StoredItem,
+    AccessType, Acl, AclType, DeleteItem, ExternalItem, ExternalItemBuilder, ExternalItemContent,
+    ExternalItemContentType, GetItem, IdentitySource, ItemReader, ItemUpdate, ItemUpdateBuilder,
+    PatchItem, Principal, Properties, PropertyValue, PutItem, ReadItem, StoredAcl, StoredContent,
+    StoredInformationProtectionLabel, StoredItem, StoredProperties, StoredProperty,
 };
-pub use item_text::{ItemReader, ReadItem};
-pub use label::Label;
-pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
-pub use property::{Principal, Properties, PropertyValue};
-pub use quota::{ConnectionQuota, GetQuota};
-pub use registration::{AwaitSchema, SchemaRegistered};
-pub use schema::{GetSchema, RegisterSchema, Schema, SchemaRegistration, StoredSchema};
-pub use schema_plan::{PropertyChange, SchemaChange, SchemaPlan, SchemaVerdict};
-pub use schema_property::{
-    ImportanceScore, PropertyType, SchemaAttribute, SchemaProperty, StoredRankingHint,
-    StoredSchemaProperty,
+pub use schema::{
+    AwaitSchema, EnsureReady, EnsureSchema, EnsuredReady, EnsuredSchema, GetSchema,
+    ImportanceScore, Label, PropertyChange, PropertyType, RegisterSchema, Schema, SchemaAttribute,
+    SchemaChange, SchemaPlan, SchemaProperty, SchemaRegistered, SchemaRegistration, SchemaVerdict,
+    StoredRankingHint, StoredSchema, StoredSchemaProperty,
 };
-pub use search_settings::{
-    BinaryOperator, ComplianceSettings, DisplayTemplate, PropertyRule, RuleOperation,
-    SearchSettings,
-};
-pub use stored_property::{StoredProperties, StoredProperty};
 
 use crate::protocol::{Cloud, Permission, Permissions};
 

@@ -4,9 +4,29 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
-use super::{
-    CLOUDS, MANAGE_CONNECTION, Properties, READ_CONNECTION, SchemaPlan, SchemaProperty,
-    StoredSchemaProperty, item_check, schema_check, schema_update::SchemaOver, work_or_application,
+mod check;
+mod ensure;
+mod ensure_ready;
+mod label;
+mod plan;
+mod property;
+mod registration;
+mod update;
+
+pub use ensure::{EnsureSchema, EnsuredSchema};
+pub use ensure_ready::{EnsureReady, EnsuredReady};
+pub use label::Label;
+pub use plan::{PropertyChange, SchemaChange, SchemaPlan, SchemaVerdict};
+pub use property::{
+    ImportanceScore, PropertyType, SchemaAttribute, SchemaProperty, StoredRankingHint,
+    StoredSchemaProperty,
+};
+pub use registration::{AwaitSchema, SchemaRegistered};
+
+use update::SchemaOver;
+
+use crate::external::{
+    CLOUDS, MANAGE_CONNECTION, Properties, READ_CONNECTION, item, work_or_application,
 };
 #[cfg(doc)]
 use crate::types::Rule;
@@ -59,7 +79,7 @@ impl Schema {
     pub fn new(properties: impl IntoIterator<Item = SchemaProperty>) -> Result<Self, BuildError> {
         let properties: Vec<_> = properties.into_iter().collect();
         let mut faults = FaultList::default();
-        schema_check::check(&properties, &mut faults);
+        check::check(&properties, &mut faults);
         faults.finish()?;
         Ok(Self(properties))
     }
@@ -69,10 +89,10 @@ impl Schema {
     /// are missing ([`Rule::LabelMissing`]), or a property is refinable whose type the documents
     /// disagree on ([`Rule::SchemaRefinable`]).
     pub fn warnings(&self) -> Vec<Fault> {
-        schema_check::warnings(&self.0)
+        check::warnings(&self.0)
     }
 
-    /// Checks that an [`ExternalItem`](super::ExternalItem) or an [`ItemUpdate`](super::ItemUpdate)
+    /// Checks that an [`ExternalItem`](crate::external::ExternalItem) or an [`ItemUpdate`](crate::external::ItemUpdate)
     /// has only properties that are declared here, of the types declared here. The types are
     /// compared strictly: a whole number is no `double`. An update that leaves the properties as
     /// they are fits.
@@ -101,7 +121,7 @@ impl Schema {
     /// [`Rule::PropertyUndeclared`], [`Rule::PropertyType`], and [`Rule::PeopleSchema`] for more
     /// than 3 addresses of a person: every one that is broken.
     pub fn check_item(&self, item: &impl AsRef<Properties>) -> Result<(), BuildError> {
-        item_check::check(item.as_ref(), &self.0)
+        item::check::check(item.as_ref(), &self.0)
     }
 
     /// The properties.
@@ -129,7 +149,7 @@ impl Serialize for Schema {
 ///
 /// Where a schema is registered already, what is sent is taken to stand in its place, so that what
 /// [`SchemaPlan`] passes over would be lost; write the new one [`over`](Self::over) it, as
-/// [`EnsureSchema`](super::EnsureSchema) does.
+/// [`EnsureSchema`](crate::external::EnsureSchema) does.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterSchema<'a> {
     connection: &'a ConnectionId,
@@ -180,7 +200,7 @@ impl<'a> RegisterSchema<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaRegistration {
-    /// The operation to ask after, with [`GetOperation`](super::GetOperation).
+    /// The operation to ask after, with [`GetOperation`](crate::external::GetOperation).
     pub operation: OperationId,
     /// Where the service says that the operation is. Other hosts get no token.
     pub location: String,
@@ -256,7 +276,7 @@ impl StoredSchema {
     /// # Errors
     /// As there.
     pub fn check_item(&self, item: &impl AsRef<Properties>) -> Result<(), BuildError> {
-        item_check::check(item.as_ref(), self.properties.iter().flatten())
+        item::check::check(item.as_ref(), self.properties.iter().flatten())
     }
 }
 

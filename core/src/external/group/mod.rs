@@ -6,8 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CLOUDS, Identity, READ_GROUP, StoredIdentity, WRITE_ITEM, work_or_application};
+mod plan;
+mod record;
+mod run;
+
+pub use plan::{GroupPlan, GroupStep};
+pub use record::GroupWithMembers;
+pub use run::{AppliedGroupPlan, GroupCounts, GroupPlanFailed, GroupStepFailed, GroupStepFailure};
+
 use crate::{
+    external::{CLOUDS, Identity, READ_GROUP, StoredIdentity, WRITE_ITEM, work_or_application},
     protocol::{
         Answer, Created, DecodeError, Deleted, Endpoint, Lane, PathArgs, Repeat, Route,
         ServiceRoot, write_json,
@@ -16,7 +24,7 @@ use crate::{
 };
 
 /// A group that is to be created: people who belong together in the source system, so that an
-/// [`Acl`](super::Acl) can name them all at once.
+/// [`Acl`](crate::external::Acl) can name them all at once.
 ///
 /// ```
 /// use graphfeed_core::external::ExternalGroup;
@@ -67,7 +75,7 @@ impl ExternalGroup {
     }
 
     /// The update that makes this group of `old`, if there is anything to change.
-    pub(super) fn since(&self, old: &Self) -> Option<GroupUpdate> {
+    fn since(&self, old: &Self) -> Option<GroupUpdate> {
         let change = |new: &Option<String>, old: &Option<String>| match new == old {
             true => Change::Leave,
             false => set_or_null(new),
@@ -80,7 +88,7 @@ impl ExternalGroup {
     }
 
     /// The update that makes this group of one whose texts are not known.
-    pub(super) fn texts(&self) -> GroupUpdate {
+    fn texts(&self) -> GroupUpdate {
         GroupUpdate {
             display_name: set_or_null(&self.display_name),
             description: set_or_null(&self.description),
@@ -88,7 +96,7 @@ impl ExternalGroup {
     }
 
     /// What the group is after an update.
-    pub(super) fn update(&mut self, update: &GroupUpdate) {
+    fn update(&mut self, update: &GroupUpdate) {
         for (member, change) in [
             (&mut self.display_name, &update.display_name),
             (&mut self.description, &update.description),

@@ -5,11 +5,11 @@
 
 use std::{fmt, ops::AddAssign};
 
-use super::{
-    ActivityFailure, AddActivities, AddedActivities, ExternalActivity, ExternalActivityResult,
-    activity::sent,
-};
+use super::sent;
 use crate::{
+    external::{
+        ActivityFailure, AddActivities, AddedActivities, ExternalActivity, ExternalActivityResult,
+    },
     machine::{End, Outcome},
     protocol::{Advice, Applied, Endpoint, PublicError},
 };
@@ -217,7 +217,7 @@ impl ActivityEnds {
     }
 
     /// Whether the call was made again after an attempt that may have been carried out, which only
-    /// [`Duplicates::Allowed`](super::Duplicates::Allowed) lets happen.
+    /// [`Duplicates::Allowed`](crate::external::Duplicates::Allowed) lets happen.
     pub fn may_be_twice(&self) -> bool {
         self.may_be_twice
     }

@@ -8,8 +8,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{Label, schema_update::PropertyOver};
+use super::update::PropertyOver;
 use crate::{
+    external::Label,
     protocol::{OnlyIn, ServiceRoot},
     types::{FaultList, open_enum, resource},
 };
@@ -54,7 +55,7 @@ impl PropertyType {
     }
 
     /// Refuses what the service at this root does not have.
-    pub(super) fn check_available(
+    pub(in crate::external) fn check_available(
         &self,
         to: &ServiceRoot,
         place: impl FnOnce() -> String,
@@ -129,8 +130,8 @@ impl fmt::Display for SchemaAttribute {
 /// One property that items may have.
 ///
 /// Every attribute is off until it is switched on. The rules are checked with the schema, by
-/// [`Schema::new`](super::Schema::new). One of a live schema can be read, changed and registered
-/// again, as the conversion of a [`StoredSchema`](super::StoredSchema) shows.
+/// [`Schema::new`](crate::external::Schema::new). One of a live schema can be read, changed and registered
+/// again, as the conversion of a [`StoredSchema`](crate::external::StoredSchema) shows.
 ///
 /// ```
 /// use graphfeed_core::external::{Label, PropertyType, SchemaProperty};
@@ -145,11 +146,11 @@ impl fmt::Display for SchemaAttribute {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaProperty {
-    pub(super) name: String,
-    pub(super) kind: PropertyType,
+    pub(in crate::external) name: String,
+    pub(in crate::external) kind: PropertyType,
     pub(super) description: Option<String>,
-    pub(super) aliases: Vec<String>,
-    pub(super) labels: Vec<Label>,
+    pub(in crate::external) aliases: Vec<String>,
+    pub(in crate::external) labels: Vec<Label>,
     pub(super) searchable: bool,
     pub(super) queryable: bool,
     pub(super) retrievable: bool,

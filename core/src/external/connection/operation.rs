@@ -1,8 +1,8 @@
 //! A long-running operation on a connection
 //! ([connectionOperation](https://learn.microsoft.com/graph/api/resources/externalconnectors-connectionoperation)).
 
-use super::{CLOUDS, READ_CONNECTION, work_or_application};
 use crate::{
+    external::{CLOUDS, READ_CONNECTION, work_or_application},
     protocol::{Answer, DecodeError, Endpoint, Lane, PathArgs, PublicError, Route},
     types::{ConnectionId, OperationId, open_enum, resource},
 };

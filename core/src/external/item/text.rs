@@ -11,15 +11,20 @@ use std::{
 use serde_json::value::RawValue;
 
 use super::{
-    Acl, ExternalActivity, ExternalActivityType, ExternalItem, ExternalItemContent,
-    ExternalItemContentType, Identity, IdentityType, Principal, PropertyType, PropertyValue,
-    Schema, StoredAcl, StoredIdentity,
-    item::{Members, check_acl},
-    item_check::{self, Declared},
+    Members,
+    check::{self, Declared},
+    check_acl,
     property::{self, PRINCIPAL, exact, place},
-    strict::{MOST, Object, elements, found, text, wanted},
 };
-use crate::types::{BuildError, Change, FaultList, Guid, ItemId, Rule, Timestamp, quote};
+use crate::{
+    external::{
+        Acl, ExternalActivity, ExternalActivityType, ExternalItem, ExternalItemContent,
+        ExternalItemContentType, Identity, IdentityType, Principal, PropertyType, PropertyValue,
+        Schema, StoredAcl, StoredIdentity,
+        strict::{MOST, Object, elements, found, text, wanted},
+    },
+    types::{BuildError, Change, FaultList, Guid, ItemId, Rule, Timestamp, quote},
+};
 
 /// What stands in place of `id` where only a hash is left of the key.
 pub(super) const ITEM_ID: &str = "@graphfeed.itemId";
@@ -77,7 +82,7 @@ pub struct ReadItem {
     ///
     /// # Errors
     /// Every fault of the text, up to a thousand, each with its place: those of
-    /// [`ExternalItemBuilder::build`](super::ExternalItemBuilder::build) and of
+    /// [`ExternalItemBuilder::build`](crate::external::ExternalItemBuilder::build) and of
     /// [`Schema::check_item`], [`Rule::BodyJson`] for a text that is no JSON or a member that is
     /// there twice, [`Rule::MemberRequired`], [`Rule::MemberType`], [`Rule::MemberUnknown`],
     /// [`Rule::Guid`], [`Rule::ExternalGroupId`], [`Rule::ItemId`], [`Rule::UnknownFutureValue`],
@@ -106,7 +111,7 @@ impl<'a> ItemReader<'a> {
         ReadItem { key: key.map(Cow::into_owned), item }
     }
 
-    /// Reads the body of a [`PutItem`](super::PutItem), where the id stands in the path.
+    /// Reads the body of a [`PutItem`](crate::external::PutItem), where the id stands in the path.
     ///
     /// # Errors
     /// As [`ReadItem::item`].
@@ -174,7 +179,7 @@ impl<'a> ItemReader<'a> {
                 }
             };
             if let Some(declared) = &declared {
-                item_check::check_one(name, value.as_ref(), declared, faults);
+                check::check_one(name, value.as_ref(), declared, faults);
             }
             if let Some(value) = value {
                 value.check(name, faults);
@@ -533,7 +538,10 @@ fn content(mut object: Object<'_>, faults: &mut FaultList) -> Option<ExternalIte
 }
 
 /// Reads the member `activities`: none, if it is not there.
-pub(super) fn activities(object: &mut Object<'_>, faults: &mut FaultList) -> Vec<ExternalActivity> {
+pub(in crate::external) fn activities(
+    object: &mut Object<'_>,
+    faults: &mut FaultList,
+) -> Vec<ExternalActivity> {
     let objects = object.objects("activities", faults).unwrap_or_default();
     objects.into_iter().filter_map(|object| activity(object, faults)).collect()
 }
@@ -594,13 +602,13 @@ mod tests {
 
     #[test]
     fn the_bodies_of_the_documents_are_read() {
-        let body = include_str!("../../tests/golden/put-item.request.json");
+        let body = include_str!("../../../tests/golden/put-item.request.json");
         let id = ItemId::new("TSP228082938").unwrap();
         let item = ItemReader::default().read_body(id.clone(), body).unwrap();
         assert_eq!(item.properties().get("priority"), Some(&1.into()));
         let kinds: Vec<_> = item.acl().iter().map(|entry| entry.kind().to_string()).collect();
         assert_eq!(kinds, ["user", "externalGroup"]);
-        let body = include_str!("../../tests/golden/add-activities.request.json");
+        let body = include_str!("../../../tests/golden/add-activities.request.json");
         let activities = AddActivities::read_body(body).unwrap();
         assert_eq!(activities[0].kind(), &ExternalActivityType::Created);
         // The id of a body stands in its path.

@@ -3,12 +3,26 @@
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{
-    Acl, CLOUDS, ExternalActivity, Properties, PropertyValue, READ_ITEM, StoredAcl,
-    StoredExternalActivity, StoredProperties, WRITE_ITEM, acl::AclIn, item_text::ITEM_ID,
-    property::PropertiesInLine, work_or_application,
-};
+mod acl;
+pub(super) mod check;
+pub(super) mod property;
+mod stored_property;
+pub(super) mod text;
+
+pub use acl::{AccessType, Acl, AclType, IdentitySource, StoredAcl};
+pub use property::{Principal, Properties, PropertyValue};
+pub use stored_property::{StoredProperties, StoredProperty};
+pub use text::{ItemReader, ReadItem};
+
+use acl::AclIn;
+use property::PropertiesInLine;
+use text::ITEM_ID;
+
 use crate::{
+    external::{
+        CLOUDS, ExternalActivity, READ_ITEM, StoredExternalActivity, WRITE_ITEM,
+        work_or_application,
+    },
     protocol::{
         Answer, DecodeError, DecodeKind, Deleted, Endpoint, Lane, OnlyIn, PathArgs, Repeat, Route,
         ServiceRoot, Version, check_size, write_json,
@@ -22,19 +36,19 @@ use crate::{
 /// that JSON has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalItem {
-    pub(super) id: ItemId,
-    pub(super) members: Members,
+    id: ItemId,
+    members: Members,
 }
 
 /// What a body says of an item: everything in a PUT, a part in a PATCH. Lists that are empty are
 /// not said.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Members {
-    pub(super) acl: Vec<Acl>,
-    pub(super) properties: Properties,
-    pub(super) content: Change<ExternalItemContent>,
-    pub(super) sensitivity_label: Change<Guid>,
-    pub(super) activities: Vec<ExternalActivity>,
+struct Members {
+    acl: Vec<Acl>,
+    properties: Properties,
+    content: Change<ExternalItemContent>,
+    sensitivity_label: Change<Guid>,
+    activities: Vec<ExternalActivity>,
 }
 
 impl ExternalItem {
@@ -230,7 +244,7 @@ impl ExternalItemBuilder {
     }
 }
 
-pub(super) fn check_acl(acl: &[Acl], faults: &mut FaultList) {
+fn check_acl(acl: &[Acl], faults: &mut FaultList) {
     if acl.is_empty() {
         let detail = "nobody could see the item; add who may, such as Acl::everyone(tenant)";
         faults.push(Rule::AclRequired, "$.acl", detail);
@@ -433,7 +447,7 @@ struct MembersIn<'a> {
     line_of: Option<&'a ItemId>,
 }
 
-/// The item as a line of text has it, for [`ItemReader`](super::ItemReader): in the words of v1.0,
+/// The item as a line of text has it, for [`ItemReader`](crate::external::ItemReader): in the words of v1.0,
 /// with the key that its id was made from, and with every annotation that reading it again without
 /// a schema takes. It is no body; that is what [`PutItem`] writes.
 ///

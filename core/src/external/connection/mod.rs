@@ -5,12 +5,30 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    ActivitySettings, CLOUDS, ComplianceSettings, ConnectionOperation, ConnectionQuota,
-    ContentExperiences, MANAGE_CONNECTION, READ_CONNECTION, SearchSettings, StoredGroup,
-    StoredItem, StoredSchema, work_or_application,
+mod activity_settings;
+mod content_experiences;
+pub(super) mod ensure;
+mod operation;
+mod quota;
+mod search_settings;
+pub(super) mod wait;
+
+pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
+pub use content_experiences::{ContentExperienceType, ContentExperiences};
+pub use ensure::{CreateConnectionOnce, CreatedConnection, EnsureConnection, Made};
+pub use operation::{ConnectionOperation, ConnectionOperationStatus, GetOperation};
+pub use quota::{ConnectionQuota, GetQuota};
+pub use search_settings::{
+    BinaryOperator, ComplianceSettings, DisplayTemplate, PropertyRule, RuleOperation,
+    SearchSettings,
 };
+pub use wait::{AwaitGone, AwaitReady};
+
 use crate::{
+    external::{
+        CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, StoredGroup, StoredItem, StoredSchema,
+        work_or_application,
+    },
     protocol::{
         Answer, DecodeError, Deleted, Endpoint, Lane, OnlyIn, Page, PathArgs, Repeat, Route,
         ServiceRoot, write_json,
@@ -523,11 +541,11 @@ impl<'a> CreateConnection<'a> {
         self
     }
 
-    pub(super) fn connection(&self) -> &'a ExternalConnection {
+    fn connection(&self) -> &'a ExternalConnection {
         self.connection
     }
 
-    pub(super) fn connector_id(&self) -> Option<&'a str> {
+    fn connector_id(&self) -> Option<&'a str> {
         self.ticket.map(ConnectorTicket::connector_id)
     }
 }
@@ -673,7 +691,7 @@ impl Endpoint for ListConnections {
 /// ([document](https://learn.microsoft.com/graph/api/externalconnectors-externalconnection-delete)).
 ///
 /// The answer (202) says that deleting has begun; it is done when [`GetConnection`] answers 404, for
-/// which [`AwaitGone`](super::AwaitGone) waits. Its items and groups go with it.
+/// which [`AwaitGone`](crate::external::AwaitGone) waits. Its items and groups go with it.
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteConnection<'a> {
     connection: &'a ConnectionId,

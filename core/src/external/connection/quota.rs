@@ -1,8 +1,8 @@
 //! How many items a connection can still take
 //! ([connectionQuota](https://learn.microsoft.com/graph/api/resources/externalconnectors-connectionquota?view=graph-rest-beta)).
 
-use super::CLOUDS;
 use crate::{
+    external::CLOUDS,
     protocol::{
         Answer, DecodeError, Endpoint, Lane, PathArgs, Permission, Permissions, Route, Version,
     },

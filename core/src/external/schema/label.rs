@@ -4,8 +4,8 @@
 //! Lives here: the labels, and what is known of each: the types it stands on, whether it is
 //! about people, where it exists.
 
-use super::PropertyType;
 use crate::{
+    external::PropertyType,
     protocol::{OnlyIn, ServiceRoot},
     types::{FaultList, open_enum},
 };

@@ -5,11 +5,12 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ConnectionOperation, ConnectionOperationStatus, GetConnection, GetOperation, StoredConnection,
-    await_connection::{Poll, is_ready, seen},
-};
 use crate::{
+    external::{
+        ConnectionOperation, ConnectionOperationStatus, GetConnection, GetOperation,
+        StoredConnection,
+        connection::wait::{Poll, is_ready, seen},
+    },
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
     protocol::{Call, Error, Reply},
     types::{ConnectionId, OperationId},

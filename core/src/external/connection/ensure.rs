@@ -5,11 +5,11 @@
 
 use http::StatusCode;
 
-use super::{
-    ConnectionState, ConnectorTicket, CreateConnection, ExternalConnection, GetConnection,
-    StoredConnection, UpdateConnection,
-};
 use crate::{
+    external::{
+        ConnectionState, ConnectorTicket, CreateConnection, ExternalConnection, GetConnection,
+        StoredConnection, UpdateConnection,
+    },
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
     protocol::{Applied, Call, Endpoint, Error, GiveUp, Reply},
 };
@@ -285,6 +285,6 @@ impl Logic for Creation {
     }
 }
 
-pub(super) fn is_missing(error: &Error) -> bool {
+pub(in crate::external) fn is_missing(error: &Error) -> bool {
     error.status() == Some(StatusCode::NOT_FOUND)
 }

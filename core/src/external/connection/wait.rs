@@ -5,15 +5,15 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionState, GetConnection, StoredConnection};
 use crate::{
+    external::{ConnectionState, GetConnection, StoredConnection},
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
     protocol::{Call, Error, Reply},
     types::ConnectionId,
 };
 
 /// Waits until a connection is `ready`: for a first registration whose operation is not known. With
-/// the operation, [`AwaitSchema`](super::AwaitSchema) also learns why it fails.
+/// the operation, [`AwaitSchema`](crate::external::AwaitSchema) also learns why it fails.
 ///
 /// While a schema is updated the connection stays ready, so that this does not wait for an update.
 ///
@@ -56,7 +56,7 @@ impl Task for AwaitReady {
 }
 
 impl AwaitReady {
-    pub(super) fn machine(&self, start: &Start) -> Result<Sequence<Readiness>, Error> {
+    pub(in crate::external) fn machine(&self, start: &Start) -> Result<Sequence<Readiness>, Error> {
         let ask = start.call(&GetConnection::new(&self.connection))?;
         let deadline = start.now + self.longest;
         let logic = Readiness { ask: ask.clone(), poll: Poll::until(deadline) };
@@ -64,7 +64,7 @@ impl AwaitReady {
     }
 }
 
-pub(super) struct Readiness {
+pub(in crate::external) struct Readiness {
     ask: Call<StoredConnection>,
     poll: Poll,
 }
@@ -90,7 +90,10 @@ impl Logic for Readiness {
 }
 
 /// Whether a connection has its schema; an error if it never will.
-pub(super) fn is_ready<A>(found: &StoredConnection, ask: &Call<A>) -> Result<bool, Error> {
+pub(in crate::external) fn is_ready<A>(
+    found: &StoredConnection,
+    ask: &Call<A>,
+) -> Result<bool, Error> {
     match found.state {
         Some(ConnectionState::Ready | ConnectionState::LimitExceeded) => Ok(true),
         Some(ConnectionState::Obsolete) => {
@@ -184,13 +187,13 @@ impl Logic for Absence {
     }
 }
 
-pub(super) fn seen(found: &StoredConnection) -> String {
+pub(in crate::external) fn seen(found: &StoredConnection) -> String {
     let state = found.state.as_ref().map_or("in no state", |state| state.as_str());
     format!("the connection was {state} when last seen")
 }
 
 /// Asking again and again: at first every second and then ever more rarely, up to a minute apart.
-pub(super) struct Poll {
+pub(in crate::external) struct Poll {
     deadline: Tick,
     interval: Duration,
 }
@@ -198,12 +201,17 @@ pub(super) struct Poll {
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Poll {
-    pub(super) fn until(deadline: Tick) -> Self {
+    pub(in crate::external) fn until(deadline: Tick) -> Self {
         Self { deadline, interval: Duration::from_secs(1) }
     }
 
     /// Asks again after a while, if there is time; `last` is what the last answer said.
-    pub(super) fn again<A, O>(&mut self, call: &Call<A>, now: Tick, last: String) -> Next<A, O> {
+    pub(in crate::external) fn again<A, O>(
+        &mut self,
+        call: &Call<A>,
+        now: Tick,
+        last: String,
+    ) -> Next<A, O> {
         let next = now + self.interval;
         self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
         if next >= self.deadline {

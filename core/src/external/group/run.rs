@@ -7,12 +7,14 @@ use std::{collections::BTreeMap, fmt};
 use http::StatusCode;
 
 use super::{
-    AddMember, CreateGroup, DeleteGroup, GroupPlan, GroupStep, GroupWithMembers, RemoveMember,
-    UpdateGroup,
-    group_plan::as_group,
-    group_record::{Fate, Record},
+    plan::as_group,
+    record::{Fate, Record},
 };
 use crate::{
+    external::{
+        AddMember, CreateGroup, DeleteGroup, GroupPlan, GroupStep, GroupWithMembers, RemoveMember,
+        UpdateGroup,
+    },
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
     protocol::{Applied, Call, Created, Deleted, Endpoint, Error, Reply, Route, ServiceRoot},
     types::ConnectionId,

@@ -4,11 +4,14 @@
 
 use std::fmt;
 
-use super::{
-    ImportanceScore, Label, PropertyType, Schema, SchemaAttribute, SchemaProperty, StoredSchema,
-    StoredSchemaProperty, schema_property::member,
+use super::property::member;
+use crate::{
+    external::{
+        ImportanceScore, Label, PropertyType, Schema, SchemaAttribute, SchemaProperty,
+        StoredSchema, StoredSchemaProperty,
+    },
+    types::{BuildError, FaultList, Rule, UNKNOWN_FUTURE_VALUE, quote},
 };
-use crate::types::{BuildError, FaultList, Rule, UNKNOWN_FUTURE_VALUE, quote};
 
 /// What an update of a registered schema would change: first what the wanted schema has, in its
 /// order, then what it has no longer.
@@ -116,7 +119,7 @@ impl SchemaPlan {
     /// them there: further aliases of a refinable property, of which the service adds one that
     /// cannot be removed, and nothing tells which (where it is refinable no longer, those that are
     /// named like `RefinableString00`); and a ranking hint where none is wanted, for an
-    /// administrator may have set it. [`RegisterSchema::over`](super::RegisterSchema::over) keeps
+    /// administrator may have set it. [`RegisterSchema::over`](crate::external::RegisterSchema::over) keeps
     /// both. A stored property without a name is passed over, and an empty description is none.
     pub fn between(stored: &StoredSchema, wanted: &Schema) -> Self {
         let mut changes = Vec::new();
@@ -406,8 +409,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::check::tests::schema;
     use super::*;
-    use crate::external::schema_check::tests::schema;
 
     fn stored(json: serde_json::Value) -> StoredSchema {
         serde_json::from_value(json!({ "properties": json })).unwrap()

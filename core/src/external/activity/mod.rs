@@ -7,11 +7,16 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{
-    AddedActivities, CLOUDS, ExternalActivityResult, Identity, StoredIdentity, WRITE_ITEM,
-    item_text::activities, strict::Object,
-};
+mod added;
+mod ends;
+
+pub use added::{ActivityFailure, AddedActivities, ExternalActivityResult, NotAllAdded};
+pub use ends::{ActivityCounts, ActivityEnd, ActivityEnds};
+
 use crate::{
+    external::{
+        CLOUDS, Identity, StoredIdentity, WRITE_ITEM, item::text::activities, strict::Object,
+    },
     protocol::{
         Answer, DecodeError, DecodeKind, Endpoint, Lane, Page, PathArgs, Permission, Permissions,
         Repeat, Route, ServiceRoot, write_json,
@@ -182,7 +187,7 @@ impl<'a> AddActivities<'a> {
     /// Made into calls, they go into an [`Ingest`](crate::machine::Ingest) under the key of their
     /// item, after the item itself. There, [`AfterFailure::SkipUnlessPartly`] keeps them back if
     /// the item fails, and not behind a call of which not all was stored. What became of each
-    /// activity is told by [`ActivityEnds`](super::ActivityEnds).
+    /// activity is told by [`ActivityEnds`](crate::external::ActivityEnds).
     ///
     /// [`AfterFailure::SkipUnlessPartly`]: crate::machine::AfterFailure::SkipUnlessPartly
     pub fn chunks(
@@ -221,7 +226,7 @@ impl AddActivities<'_> {
     /// Reads the activities of a body, such as one that was kept to be sent again.
     ///
     /// # Errors
-    /// Every fault, as an [item's](super::ReadItem::item).
+    /// Every fault, as an [item's](crate::external::ReadItem::item).
     pub fn read_body(json: &str) -> Result<Vec<ExternalActivity>, BuildError> {
         let mut faults = FaultList::default();
         let mut read = Vec::new();
@@ -299,7 +304,7 @@ impl Endpoint for AddActivities<'_> {
 }
 
 /// The activities of a request, read back.
-pub(super) fn sent(request: &http::Request<Bytes>) -> Result<Vec<ExternalActivity>, DecodeError> {
+fn sent(request: &http::Request<Bytes>) -> Result<Vec<ExternalActivity>, DecodeError> {
     let sent: Sent = serde_json::from_slice(request.body())
         .map_err(|error| DecodeError::new(DecodeKind::Shape, format!("request: {error}")))?;
     Ok(sent.activities())

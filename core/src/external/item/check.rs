@@ -3,17 +3,20 @@
 //!
 //! The service refuses what does not fit with a text that names no property; here each is named.
 
-use super::{
-    ExternalItem, ItemUpdate, Label, Properties, PropertyType, PropertyValue, SchemaProperty,
-    StoredSchemaProperty, property::place,
+use super::property::place;
+use crate::{
+    external::{
+        ExternalItem, ItemUpdate, Label, Properties, PropertyType, PropertyValue, SchemaProperty,
+        StoredSchemaProperty,
+    },
+    types::{BuildError, FaultList, Rule, quote},
 };
-use crate::types::{BuildError, FaultList, Rule, quote};
 
 /// The most mail addresses, and the most postal addresses, of one person.
 const MOST_ADDRESSES: usize = 3;
 
 /// What a schema declares, as far as an item has to keep it.
-pub(super) struct Declared<'a> {
+pub(in crate::external) struct Declared<'a> {
     name: &'a str,
     // None where it could not be read.
     kind: Option<&'a PropertyType>,
@@ -57,7 +60,7 @@ impl AsRef<Properties> for ItemUpdate {
 }
 
 /// Refuses the properties that are not declared so.
-pub(super) fn check<'a, D: Into<Declared<'a>>>(
+pub(in crate::external) fn check<'a, D: Into<Declared<'a>>>(
     properties: &Properties,
     declared: impl IntoIterator<Item = D>,
 ) -> Result<(), BuildError> {

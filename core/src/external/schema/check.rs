@@ -9,11 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Label, PropertyType, SchemaAttribute, SchemaProperty, property::check_name,
-    schema_property::member,
+use super::property::member;
+use crate::{
+    external::{Label, PropertyType, SchemaAttribute, SchemaProperty, item::property::check_name},
+    types::{Fault, FaultList, Rule, quote},
 };
-use crate::types::{Fault, FaultList, Rule, quote};
 
 /// The most characters that a description has.
 const DESCRIPTION: usize = 200;

@@ -8,12 +8,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    AwaitReady, AwaitSchema, ConnectionOperation, EnsureSchema, EnsuredSchema, SchemaPlan,
-    SchemaRegistered, StoredConnection, await_connection::Readiness, ensure_schema::Registration,
-    registration::Waiting,
-};
+use super::{ensure::Registration, registration::Waiting};
 use crate::{
+    external::{
+        AwaitReady, AwaitSchema, ConnectionOperation, EnsureSchema, EnsuredSchema, SchemaPlan,
+        SchemaRegistered, StoredConnection, connection::wait::Readiness,
+    },
     machine::{Lease, Machine, Sequence, Shared, Start, Step, Task, Tick, Ticket, Token},
     protocol::{Error, Failure, TokenError},
     types::ConnectionId,

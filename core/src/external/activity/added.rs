@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use super::{ExternalActivity, ExternalActivityType, StoredIdentity};
 use crate::{
+    external::{ExternalActivity, ExternalActivityType, StoredIdentity},
     protocol::{Advice, PublicError},
     types::{Timestamp, resource},
 };

@@ -8,16 +8,16 @@ use std::{
     fmt,
 };
 
-use super::{
-    ExternalGroup, GroupUpdate, GroupWithMembers, Identity, IdentityType,
-    group_record::{Fate, Record},
+use super::record::{Fate, Record};
+use crate::{
+    external::{ExternalGroup, GroupUpdate, GroupWithMembers, Identity, IdentityType},
+    types::{BuildError, ConnectionId, ExternalGroupId, FaultList, Rule},
 };
-use crate::types::{BuildError, ConnectionId, ExternalGroupId, FaultList, Rule};
 
 /// What is to be done so that the groups of a connection are those that should be.
 ///
 /// No document tells how to list groups or members, so what exists is a record that the caller
-/// keeps: what [`AppliedGroupPlan::record`](super::AppliedGroupPlan::record) gives, written down,
+/// keeps: what [`AppliedGroupPlan::record`](crate::external::AppliedGroupPlan::record) gives, written down,
 /// is what the next plan starts from. A group that exists and is not wanted is deleted. What the
 /// record does not know of stays as it is: a group that turns out to be there already gets the
 /// wanted texts, and keeps its other members.
@@ -70,7 +70,7 @@ use crate::types::{BuildError, ConnectionId, ExternalGroupId, FaultList, Rule};
 /// member whose id still is that of another; and where groups that should go could close a circle
 /// with those that should come, every group as a member. What stands in the way of all steps ends
 /// the run: no answer, a service that fails, no permission, no connection. What became of each
-/// step is in the [outcome](super::AppliedGroupPlan), and so is the record:
+/// step is in the [outcome](crate::external::AppliedGroupPlan), and so is the record:
 ///
 /// ```
 /// # use graphfeed_core::client::{Client, SendOptions, VirtualClock};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{
-    ConnectionState, EnsureReady, GetConnection, GetSchema, RegisterSchema, Schema, SchemaPlan,
-    SchemaRegistration, StoredConnection, StoredSchema, ensure::is_missing,
-};
 use crate::{
+    external::{
+        ConnectionState, EnsureReady, GetConnection, GetSchema, RegisterSchema, Schema, SchemaPlan,
+        SchemaRegistration, StoredConnection, StoredSchema, connection::ensure::is_missing,
+    },
     machine::{Logic, Machine, Next, Sequence, Start, Task, Tick},
     protocol::{Applied, Call, Endpoint, Error, GiveUp, Reply},
     types::ConnectionId,
@@ -65,20 +65,20 @@ impl<'a> EnsureSchema<'a> {
 pub enum EnsuredSchema {
     /// The schema was there already, equal to the one wanted. It may be there before its
     /// registration is over: while a first one is in progress, the connection is in draft, and
-    /// [`AwaitReady`](super::AwaitReady) waits for it; that an update is in progress cannot be
+    /// [`AwaitReady`](crate::external::AwaitReady) waits for it; that an update is in progress cannot be
     /// seen.
     Equal(StoredSchema),
     /// Its registration has begun.
     #[non_exhaustive]
     Begun {
-        /// What to wait for, with [`AwaitSchema`](super::AwaitSchema).
+        /// What to wait for, with [`AwaitSchema`](crate::external::AwaitSchema).
         registration: SchemaRegistration,
         /// What becomes different, and whether items have to be put again for it.
         plan: SchemaPlan,
     },
     /// Its registration has most likely begun: an attempt of unknown fate went out, and now an
     /// equal schema is there. Its operation is not known. The end of a first registration is
-    /// waited for with [`AwaitReady`](super::AwaitReady); the end of an update cannot be seen, for
+    /// waited for with [`AwaitReady`](crate::external::AwaitReady); the end of an update cannot be seen, for
     /// the connection is ready all the time.
     #[non_exhaustive]
     ProbablyBegun {

@@ -11,8 +11,11 @@ use serde::{
     ser::SerializeMap,
 };
 
-use super::{PropertyType, PropertyValue, property::AnnotationName};
-use crate::types::{Key, OtherMembers, RawJson, lenient_as_strict};
+use super::property::AnnotationName;
+use crate::{
+    external::{PropertyType, PropertyValue},
+    types::{Key, OtherMembers, RawJson, lenient_as_strict},
+};
 
 /// The properties of an item as the service answers with them.
 ///
@@ -225,7 +228,7 @@ mod tests {
         let other: Vec<_> = read.other().iter().map(|(name, _)| name).collect();
         assert_eq!(other, ["@odata.type", "x@odata.count", "c@odata.type"]);
         let item = r#"{"id":"a","properties":{"c@odata.type":7,"c":"v"},"acl":"odd"}"#;
-        let item: super::super::StoredItem = crate::types::read(item.as_bytes()).unwrap();
+        let item: crate::external::StoredItem = crate::types::read(item.as_bytes()).unwrap();
         assert!(item.properties.unwrap().get("c").is_some());
         assert_eq!(item.other.get("acl").unwrap().get(), "\"odd\"");
     }

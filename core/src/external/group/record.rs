@@ -10,14 +10,17 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExternalGroup, GroupStep, Identity, group_plan::as_group};
-use crate::types::ExternalGroupId;
+use super::plan::as_group;
+use crate::{
+    external::{ExternalGroup, GroupStep, Identity},
+    types::ExternalGroupId,
+};
 
 /// A group together with its members, as it should be or as a record says that it is.
 ///
 /// A record also holds what only may be, because a call came to an end that nobody knows: whoever
 /// may have access must be known, or nobody would ever take it away again. The next
-/// [`GroupPlan`](super::GroupPlan) leaves nothing of that open: what may be there is created or
+/// [`GroupPlan`](crate::external::GroupPlan) leaves nothing of that open: what may be there is created or
 /// added once more, or taken away. In a group that should be, it says nothing.
 ///
 /// It can be written down and read again, for the record that a plan starts from. In JSON, what

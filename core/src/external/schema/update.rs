@@ -7,11 +7,12 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{
-    Schema, SchemaAttribute, SchemaProperty, StoredRankingHint, StoredSchema, StoredSchemaProperty,
-    schema_plan::aliases_that_stay,
-};
+use super::plan::aliases_that_stay;
 use crate::{
+    external::{
+        Schema, SchemaAttribute, SchemaProperty, StoredRankingHint, StoredSchema,
+        StoredSchemaProperty,
+    },
     protocol::Version,
     types::{OtherMembers, RawJson, UNKNOWN_FUTURE_VALUE},
 };
@@ -144,11 +145,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
+    use super::super::check::tests::schema;
     use super::*;
-    use crate::external::{
-        ImportanceScore, Label, PropertyChange, PropertyType, SchemaPlan,
-        schema_check::tests::schema,
-    };
+    use crate::external::{ImportanceScore, Label, PropertyChange, PropertyType, SchemaPlan};
 
     fn over(stored: &Value, wanted: &Schema, version: Version) -> Value {
         let stored: StoredSchema = serde_json::from_value(stored.clone()).unwrap();

@@ -12,9 +12,11 @@ use serde::{
     ser::SerializeMap,
 };
 
-use super::{PropertyType, strict};
-use crate::protocol::ServiceRoot;
 use crate::types::{FaultList, RawJson, Rule, Timestamp, quote, resource};
+use crate::{
+    external::{PropertyType, strict},
+    protocol::ServiceRoot,
+};
 
 /// The value of one property. What it was made from decides its type on the wire.
 ///
@@ -220,7 +222,7 @@ impl PropertyValue {
         }
     }
 
-    pub(super) fn check(&self, name: &str, faults: &mut FaultList) {
+    pub(in crate::external) fn check(&self, name: &str, faults: &mut FaultList) {
         let finite = |place: String, number: f64, faults: &mut FaultList| {
             if !number.is_finite() {
                 let detail = format!("{number} is no JSON number; leave the property out");
@@ -383,7 +385,7 @@ impl Properties {
     }
 
     /// Refuses values of types that the cloud does not have.
-    pub(super) fn check_available(&self, to: &ServiceRoot, faults: &mut FaultList) {
+    pub(in crate::external) fn check_available(&self, to: &ServiceRoot, faults: &mut FaultList) {
         for (name, value) in &self.0 {
             value.kind().check_available(to, || place(name), faults);
         }
@@ -420,7 +422,7 @@ pub(super) fn check_one(name: &str, before: &mut BTreeSet<String>, faults: &mut 
 
 /// A property name is 1 to 32 ASCII letters and digits
 /// ([property](https://learn.microsoft.com/graph/api/resources/externalconnectors-property)).
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub(in crate::external) fn check_name(name: &str) -> Result<(), String> {
     if (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         Ok(())
     } else {
