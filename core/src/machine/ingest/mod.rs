@@ -1,20 +1,21 @@
 //! Many calls, each accounted for.
 //!
-//! Lives here: the machine that takes offers, keeps the calls of one key in order, lets each lane
-//! go as fast as it may, and tells what became of each. How one call fares is the business of its
-//! [`Exchange`], how fast a lane goes that of its [`Pace`].
+//! Lives here: the machine that takes offers, keeps the calls of one key in order, and tells what
+//! became of each. What goes out next is in `sending`, what becomes of it in `answers`. How one call
+//! fares is the business of its [`Exchange`], how fast a lane goes that of its
+//! [`Pace`](pace::Pace).
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use http::StatusCode;
 
+mod answers;
+mod lane;
 mod outcome;
 mod pace;
 mod packing;
+mod sending;
 mod tally;
 
 pub use outcome::{
@@ -22,17 +23,16 @@ pub use outcome::{
     Progress, SkipReason, Summary,
 };
 
-use pace::Pace;
-use packing::{Packed, Unpacked, pack};
+use lane::LaneState;
+use packing::Packed;
 use tally::Tally;
 
 use super::{
-    Attempt, Event, Exchange, Lease, Machine, Policy, Shared, Start, Step, Tick, Ticket, Token,
-    exchange::Stage, random::Random, retry,
+    Event, Exchange, Lease, Machine, Policy, Shared, Start, Tick, Ticket, Token, random::Random,
 };
 use crate::{
     protocol::{Batch, Call, Error, Failure, Lane, ServiceRoot, TokenError, retry_after},
-    types::{BuildError, Fault, Guid, Rule},
+    types::{BuildError, Fault, Rule},
 };
 
 /// Many calls, each under a key, and exactly one outcome for each.
@@ -166,30 +166,6 @@ struct Out {
     item: usize,
     sent_at: Tick,
 }
-
-#[derive(Debug)]
-struct LaneState {
-    lane: Lane,
-    key: Box<str>,
-    pace: Pace,
-    outage: Outage,
-    // Those that have gone out before go first.
-    again: VecDeque<usize>,
-    fresh: VecDeque<usize>,
-    // A lane of calls that stand for themselves has no gate.
-    gated: bool,
-}
-
-/// How long the service of a lane has been failing.
-#[derive(Debug, Default)]
-struct Outage {
-    // In a row.
-    failures: u32,
-    since: Option<Tick>,
-}
-
-/// So many failures in a row are no longer those of single calls.
-const FAILURES_OF_AN_OUTAGE: u32 = 5;
 
 impl<K: Ord + Clone, T> Ingest<K, T> {
     /// Starts a run, with the root, the policy of each call, the seed and the time from `start`.
@@ -481,15 +457,7 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
         }
         let index = self.lanes.len();
         names.insert(name.into(), index);
-        self.lanes.push(LaneState {
-            lane,
-            key: name.into(),
-            pace: Pace::new(self.settings.in_flight),
-            outage: Outage::default(),
-            again: VecDeque::new(),
-            fresh: VecDeque::new(),
-            gated: lane != Lane::None,
-        });
+        self.lanes.push(LaneState::new(lane, name, self.settings.in_flight));
         index
     }
 
@@ -541,381 +509,6 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             Work::Under(_) | Work::Over(_) => None,
         };
         self.end(index, end.unwrap_or(End::Skipped(why)), now);
-    }
-
-    /// The batch that went out under this ticket, if one did.
-    fn batch(&mut self, ticket: Ticket) -> Option<Packed> {
-        let at = self.batches.iter().position(|batch| batch.ticket == ticket)?;
-        Some(self.batches.swap_remove(at))
-    }
-
-    /// Nothing goes before then in any lane of these attempts.
-    fn hold_up(&self, members: &[Ticket], until: Tick, shared: &mut Shared) {
-        for ticket in members {
-            let at = self.out.binary_search_by_key(&ticket.0, |out| out.ticket.0);
-            let item = at.ok().and_then(|at| self.items[self.out[at].item].as_ref());
-            if let Some((lane, key)) = item.and_then(|item| item.call.as_ref()).map(Call::lane) {
-                shared.throttle(lane, key, until);
-            }
-        }
-    }
-
-    fn unpack(&mut self, unpacked: Unpacked, now: Tick, shared: &mut Shared) {
-        match unpacked {
-            Unpacked::Each(answers) => {
-                for (ticket, answer) in answers {
-                    match answer {
-                        Ok(response) => self.response(ticket, now, response, shared),
-                        Err(failure) => self.failure(ticket, now, failure, shared),
-                    }
-                }
-            }
-            Unpacked::All(members, answer) => {
-                for ticket in members {
-                    self.response(ticket, now, answer.clone(), shared);
-                }
-            }
-            Unpacked::Apart(members, answer) => {
-                for ticket in members {
-                    self.goes_alone(ticket, now, answer.clone(), shared);
-                }
-            }
-        }
-    }
-
-    fn response(
-        &mut self,
-        ticket: Ticket,
-        now: Tick,
-        response: http::Response<Bytes>,
-        shared: &mut Shared,
-    ) {
-        let status = response.status();
-        let Some(index) = self.answered(ticket, Some(status), now) else {
-            return;
-        };
-        match is_failing(status) {
-            true => self.out_of_order(index, retry_after(response.headers()), now, shared),
-            false => self.in_order(index),
-        }
-        if let Work::Under(exchange) = &mut self.item(index).work {
-            exchange.on_response(ticket, now, response, shared);
-        }
-        self.settle(index, now);
-    }
-
-    /// The service of this item's lane works.
-    fn in_order(&mut self, index: usize) {
-        let lane = self.item(index).lane;
-        self.lanes[lane].outage = Outage::default();
-    }
-
-    /// The service of this item's lane fails. If it says until when, or fails again and again, the
-    /// lane waits, and then one call goes first; for what is thrown at a service that is down
-    /// costs attempts and brings nothing. One that stays down for longer than a call has is not
-    /// waited for: the failures of the calls tell it then.
-    fn out_of_order(
-        &mut self,
-        index: usize,
-        told: Option<Duration>,
-        now: Tick,
-        shared: &mut Shared,
-    ) {
-        let lane = self.item(index).lane;
-        let state = &mut self.lanes[lane];
-        let Outage { failures, since } = &mut state.outage;
-        *failures += 1;
-        let since = *since.get_or_insert(now);
-        let own = failures
-            .checked_sub(FAILURES_OF_AN_OUTAGE)
-            .map(|more| retry::backoff(more + 1, &self.policy, &mut self.random));
-        if let Some(wait) = told.max(own)
-            && now.since(since) < self.policy.total
-        {
-            shared.throttle(state.lane, &state.key, now + wait);
-        }
-    }
-
-    fn failure(&mut self, ticket: Ticket, now: Tick, failure: Failure, shared: &mut Shared) {
-        let status = failure.partial().map(http::Response::status);
-        let Some(index) = self.answered(ticket, status, now) else {
-            return;
-        };
-        // What no repeat can cure is no outage.
-        if !failure.is_permanent() && status.is_none_or(is_failing) {
-            self.out_of_order(index, None, now, shared);
-        }
-        if let Work::Under(exchange) = &mut self.item(index).work {
-            exchange.on_failure(ticket, now, failure, shared);
-        }
-        self.settle(index, now);
-    }
-
-    /// The request does not go out after all.
-    fn withdraw(&mut self, ticket: Ticket, now: Tick, shared: &mut Shared) {
-        let tickets = match self.batch(ticket) {
-            Some(batch) => batch.members().to_vec(),
-            None => vec![ticket],
-        };
-        for ticket in tickets {
-            let Some(index) = self.answered(ticket, None, now) else {
-                continue;
-            };
-            self.tally.not_sent();
-            let item = self.item(index);
-            if let Work::Under(exchange) = &mut item.work {
-                exchange.withdraw(ticket, now, shared);
-                item.first_sent = item.first_sent.filter(|_| exchange.attempts() > 0);
-            }
-            self.settle(index, now);
-        }
-    }
-
-    /// Its batch was refused for being one.
-    fn goes_alone(
-        &mut self,
-        ticket: Ticket,
-        now: Tick,
-        answer: http::Response<Bytes>,
-        shared: &mut Shared,
-    ) {
-        let Some(index) = self.answered(ticket, None, now) else {
-            return;
-        };
-        let item = self.item(index);
-        item.alone = true;
-        if let Work::Under(exchange) = &mut item.work {
-            exchange.refused_with_others(ticket, now, answer, shared);
-        }
-        self.settle(index, now);
-    }
-
-    /// The attempt is over; its lane learns from it.
-    fn answered(&mut self, ticket: Ticket, status: Option<StatusCode>, now: Tick) -> Option<usize> {
-        let at = self.out.binary_search_by_key(&ticket.0, |out| out.ticket.0).ok()?;
-        let Out { item: index, sent_at, .. } = self.out.remove(at)?;
-        let lane = self.item(index).lane;
-        let pace = &mut self.lanes[lane].pace;
-        let was_paused = pace.is_paused();
-        match status {
-            Some(StatusCode::TOO_MANY_REQUESTS) => {
-                pace.refused(sent_at, now);
-                self.tally.throttled();
-            }
-            Some(_) => {
-                pace.accepted(sent_at, now);
-                self.tally.answered(now);
-            }
-            None => pace.lost(),
-        }
-        if was_paused != pace.is_paused() {
-            let paused = self.lanes.iter().any(|lane| lane.pace.is_paused());
-            self.tally.paused(paused, now);
-        }
-        Some(index)
-    }
-
-    /// Puts an item where it belongs after something has happened to its exchange.
-    fn settle(&mut self, index: usize, now: Tick) {
-        let item = self.items[index].as_mut().expect("an index is given up with its item");
-        let lane = &mut self.lanes[item.lane];
-        let Work::Under(exchange) = &mut item.work else {
-            return;
-        };
-        match exchange.stage() {
-            Stage::Out(until) => self.set_timer(index, Some(until)),
-            Stage::Finished => {
-                if let Some(result) = exchange.outcome() {
-                    self.end(index, End::of(result), now);
-                }
-            }
-            // What the gate of its lane holds back waits in line for it.
-            Stage::Ready(at) if at > now && !(exchange.is_held() && lane.gated) => {
-                self.set_timer(index, Some(at));
-            }
-            Stage::Ready(at) => {
-                exchange.hold(at.min(now));
-                lane.again.push_back(index);
-                self.set_timer(index, None);
-            }
-        }
-    }
-
-    fn timer_is_due(&mut self, index: usize, now: Tick, shared: &mut Shared) {
-        self.set_timer(index, None);
-        let Work::Under(exchange) = &mut self.item(index).work else {
-            return;
-        };
-        let ticket = exchange.ticket();
-        let lease = exchange.lease();
-        exchange.expire(now, shared);
-        if let Some(ticket) = ticket {
-            self.answered(ticket, None, now);
-            self.out_of_order(index, None, now, shared);
-            // Whoever sends may never tell what became of a batch that nobody waits for.
-            self.batches.retain_mut(|batch| !batch.forget(ticket));
-        }
-        if let Some(lease) = lease {
-            self.leases.retain(|(known, _)| *known != lease);
-        }
-        self.settle(index, now);
-    }
-
-    /// Sends what may go next, if anything may; `until` is when to look again.
-    fn send(
-        &mut self,
-        now: Tick,
-        shared: &mut Shared,
-        until: &mut Option<Tick>,
-    ) -> Option<IngestStep<K, T>> {
-        for _ in 0..self.lanes.len() {
-            self.turn = (self.turn + 1) % self.lanes.len();
-            let lane = self.turn;
-            let most = self.may_go(lane, now, until);
-            let mut together = Vec::new();
-            while together.len() < most
-                && let Some(index) = self.next_in(lane, together.is_empty())
-            {
-                match self.begin(index, now, shared) {
-                    Step::Send(attempt) => {
-                        self.tally.sent();
-                        let ticket = attempt.ticket;
-                        self.out.push_back(Out { ticket, item: index, sent_at: now });
-                        self.item(index).first_sent.get_or_insert(now);
-                        self.settle(index, now);
-                        if most == 1 {
-                            self.lanes[lane].pace.sent(1, now);
-                            return Some(IngestStep::Send(attempt));
-                        }
-                        together.push((index, attempt));
-                        if self.item(index).alone {
-                            break;
-                        }
-                    }
-                    Step::Token(need) => {
-                        self.leases.push((need.lease, index));
-                        self.settle(index, now);
-                        self.steps.push_back(IngestStep::Token(need));
-                        break;
-                    }
-                    Step::Wait(at) => {
-                        self.lanes[lane].again.push_front(index);
-                        sooner(until, at);
-                        break;
-                    }
-                    Step::Done(result) => {
-                        self.end(index, End::of(result), now);
-                        break;
-                    }
-                }
-            }
-            if !together.is_empty() {
-                self.lanes[lane].pace.sent(together.len(), now);
-                self.pack(together, shared);
-            }
-            if !self.steps.is_empty() || !self.over.is_empty() {
-                return self.steps.pop_front();
-            }
-        }
-        None
-    }
-
-    /// How many calls of a lane may go now, and at the same time.
-    fn may_go(&mut self, lane: usize, now: Tick, until: &mut Option<Tick>) -> usize {
-        let free = self.settings.in_flight.max(1).saturating_sub(self.out.len());
-        let state = &mut self.lanes[lane];
-        let nobody = state.again.is_empty() && state.fresh.is_empty();
-        if free == 0 || nobody || !state.pace.has_room() {
-            return 0;
-        }
-        if let Some(at) = state.pace.not_before(now) {
-            sooner(until, at);
-            return 0;
-        }
-        match self.settings.packing {
-            Packing::Singles => 1,
-            Packing::Batches => {
-                free.min(state.pace.together()).min(self.root.limits().batch.max(1))
-            }
-        }
-    }
-
-    /// Takes the next one out of its lane. What goes alone is taken only where it is the first.
-    fn next_in(&mut self, lane: usize, first: bool) -> Option<usize> {
-        let LaneState { again, fresh, .. } = &mut self.lanes[lane];
-        let line = if again.is_empty() { fresh } else { again };
-        let index = *line.front()?;
-        let alone = self.items[index].as_ref().is_some_and(|item| item.alone);
-        (first || !alone).then(|| line.pop_front()).flatten()
-    }
-
-    /// Makes requests of attempts that go at the same time.
-    fn pack(&mut self, together: Vec<(usize, Attempt)>, shared: &mut Shared) {
-        let route = |index: usize| self.items[index].as_ref()?.call.as_ref().map(Call::route);
-        let routed = together.into_iter().filter_map(|(index, it)| Some((route(index)?, it)));
-        let random = &mut self.random;
-        let name = || (shared.ticket(), Guid::from_random_bytes(random.bytes()));
-        for (attempt, packed) in pack(&self.root, routed.collect(), name) {
-            self.steps.push_back(IngestStep::Send(attempt));
-            self.batches.extend(packed);
-        }
-    }
-
-    /// Polls the exchange of an item, which is made when it is first wanted.
-    fn begin(
-        &mut self,
-        index: usize,
-        now: Tick,
-        shared: &mut Shared,
-    ) -> Step<crate::protocol::Reply<T>> {
-        let item = self.items[index].as_mut().expect("an index is given up with its item");
-        if let (Work::Offered(_), Some(call)) = (&item.work, &item.call) {
-            let seed = self.random.next();
-            let exchange = Exchange::new(call.clone(), &self.policy, seed, now).patient(now);
-            item.work = Work::Under(exchange);
-        }
-        match &mut item.work {
-            Work::Under(exchange) => exchange.poll(now, shared),
-            Work::Offered(_) | Work::Over(_) => Step::Wait(Tick::MAX),
-        }
-    }
-
-    /// Whatever is not out comes to its end.
-    fn halt(&mut self, now: Tick, shared: &mut Shared) {
-        // What is out has a timer, and what comes back from there may want to go again.
-        let nothing = self.lanes.iter().all(|lane| lane.again.is_empty() && lane.fresh.is_empty())
-            && self.leases.is_empty()
-            && self.timers.len() == self.out.len();
-        if nothing {
-            return;
-        }
-        let mut waiting = Vec::new();
-        for lane in &mut self.lanes {
-            waiting.extend(lane.again.drain(..));
-            waiting.extend(lane.fresh.drain(..));
-        }
-        waiting.extend(self.leases.drain(..).map(|(_, index)| index));
-        let out: BTreeSet<usize> = self.out.iter().map(|out| out.item).collect();
-        waiting.extend(self.timers.iter().map(|(_, index)| *index).filter(|it| !out.contains(it)));
-        for index in waiting {
-            let item = self.item(index);
-            let end = match &mut item.work {
-                Work::Over(_) => continue,
-                Work::Offered(_) => End::Skipped(SkipReason::RunEnded),
-                Work::Under(exchange) if exchange.attempts() == 0 => {
-                    exchange.abandon(shared);
-                    End::Skipped(SkipReason::RunEnded)
-                }
-                Work::Under(exchange) => {
-                    exchange.stop_repeating(now, shared);
-                    match exchange.outcome() {
-                        Some(result) => End::of(result),
-                        None => continue,
-                    }
-                }
-            };
-            self.end(index, end, now);
-        }
     }
 
     fn tell(&mut self, index: usize, now: Tick) -> IngestStep<K, T> {
@@ -972,15 +565,4 @@ impl<K: Ord + Clone, T> Ingest<K, T> {
             ended: now,
         }
     }
-}
-
-fn sooner(until: &mut Option<Tick>, at: Tick) {
-    *until = Some(until.map_or(at, |until| until.min(at)));
-}
-
-/// Whether an answer says that the service does not work, rather than what it thinks of the call.
-fn is_failing(status: StatusCode) -> bool {
-    status.is_server_error()
-        && !matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::INSUFFICIENT_STORAGE)
-        || status == StatusCode::REQUEST_TIMEOUT
 }
