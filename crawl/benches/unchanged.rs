@@ -116,7 +116,8 @@ fn run(step: usize, items: u64, folder: &Path) {
             let scope = Scope::new(&root, &connection);
             let journal = Journal::open(folder.join("journal"), &scope).expect("it opens");
             let letters = DeadLetters::open(folder.join("dead.ndjson")).expect("it opens");
-            let crawl = Crawl::new(root, connection, journal, letters, CrawlSettings::default());
+            let crawl = Crawl::new(root, connection, journal, letters, CrawlSettings::default())
+                .expect("it is its journal");
             let at_half = AtomicU64::new(0);
             let source = (0..items).map(|number| {
                 if number == middle {

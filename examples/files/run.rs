@@ -183,13 +183,15 @@ fn made(
     schema: Schema,
     kept: Kept,
     wanted: &Wanted,
-) -> Result<Crawl, BuildError> {
+) -> Result<Crawl, Stop> {
     let mut settings = CrawlSettings::default();
     settings.schema = Some(schema);
     settings.duplicates = wanted.duplicates;
     settings.most_swept = wanted.most_deleted;
     let Kept { journal, letters, .. } = kept;
-    Ok(Crawl::new(mapping.root.clone(), ConnectionId::new(ID)?, journal, letters, settings))
+    // It was opened as the place's own, and the emulator in this program has no address of its own.
+    settings.scope = Some(journal.scope().clone());
+    Ok(Crawl::new(mapping.root.clone(), ConnectionId::new(ID)?, journal, letters, settings)?)
 }
 
 /// Sees to it that the connection takes items, unless somebody interrupts.

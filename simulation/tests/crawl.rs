@@ -154,7 +154,7 @@ impl Files {
         settings.most_swept = 1.0;
         settings.ingest.in_flight = 6;
         settings.ingest.queue = 12;
-        Crawl::new(root(), connection(), journal, letters, settings)
+        Crawl::new(root(), connection(), journal, letters, settings).unwrap()
     }
 }
 

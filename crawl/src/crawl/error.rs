@@ -4,8 +4,9 @@ use std::{fmt, io};
 
 use crate::JournalError;
 
-/// A crawl could not go on, because what it keeps on disk could not be read or written. What
-/// happened up to then is on disk as far as it was synced, and the next run goes on from there.
+/// A crawl could not go on, because what it keeps on disk could not be read or written, or because
+/// its client goes elsewhere. What happened up to then is on disk as far as it was synced, and the
+/// next run goes on from there.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CrawlError {
@@ -13,6 +14,14 @@ pub enum CrawlError {
     Journal(JournalError),
     /// The dead letters.
     DeadLetters(io::Error),
+    /// The client has another root than the crawl; nothing was begun.
+    #[non_exhaustive]
+    OtherRoot {
+        /// That of the client.
+        client: Box<str>,
+        /// That of the crawl.
+        crawl: Box<str>,
+    },
 }
 
 impl fmt::Display for CrawlError {
@@ -23,6 +32,10 @@ impl fmt::Display for CrawlError {
                 f,
                 "the dead letters could not be written: {why}; check rights and free space, then \
                  run again: nothing that failed counts as done"
+            ),
+            Self::OtherRoot { client, crawl } => write!(
+                f,
+                "the client goes to {client}, and the crawl to {crawl}; make both for one root"
             ),
         }
     }

@@ -17,7 +17,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{DeadLetters, Digest, Journal};
+use crate::{DeadLetters, Digest, Journal, JournalError, JournalErrorKind, Scope};
 
 mod check;
 mod entry;
@@ -55,13 +55,23 @@ pub struct CrawlSettings {
     /// The greatest share of all items that is deleted so: 0.1 by default. If it were more, none
     /// is.
     pub most_swept: f64,
+    /// What the journal belongs to, where that is known by another address than the crawl's root:
+    /// an emulator that listens on another port each time. By default root and connection say it.
+    pub scope: Option<Scope>,
 }
 
 impl Default for CrawlSettings {
     fn default() -> Self {
         let mut ingest = IngestSettings::default();
         ingest.after_failure = AfterFailure::SkipUnlessPartly;
-        Self { ingest, schema: None, duplicates: Duplicates::Never, sweep: true, most_swept: 0.1 }
+        Self {
+            ingest,
+            schema: None,
+            duplicates: Duplicates::Never,
+            sweep: true,
+            most_swept: 0.1,
+            scope: None,
+        }
     }
 }
 
@@ -108,7 +118,7 @@ impl Default for CrawlSettings {
 ///
 /// let journal = Journal::open(folder.join("wiki.journal"), &Scope::new(&root, &connection))?;
 /// let letters = DeadLetters::open(folder.join("wiki.dead.ndjson"))?;
-/// let crawl = Crawl::new(root, connection, journal, letters, CrawlSettings::default());
+/// let crawl = Crawl::new(root, connection, journal, letters, CrawlSettings::default())?;
 ///
 /// let pages = || ["a/b", "a-b", "50%"].map(|key| {
 ///     let item = ExternalItem::builder(ItemId::from_key(key))
@@ -139,19 +149,28 @@ pub struct Crawl {
 }
 
 impl Crawl {
-    /// A crawl into `connection` under `root`, which are those of the journal's scope.
+    /// A crawl into `connection` under `root`, which are those of the journal's scope unless the
+    /// settings [say otherwise](CrawlSettings::scope).
+    ///
+    /// # Errors
+    /// [`JournalErrorKind::OtherScope`] when they are not.
     pub fn new(
         root: ServiceRoot,
         connection: ConnectionId,
         journal: Journal,
         letters: DeadLetters,
         mut settings: CrawlSettings,
-    ) -> Self {
+    ) -> Result<Self, JournalError> {
+        let own = || Scope::new(&root, &connection);
+        if *journal.scope() != settings.scope.clone().unwrap_or_else(own) {
+            let kind = JournalErrorKind::OtherScope(journal.scope().as_str().into());
+            return Err(JournalError { path: journal.path().into(), kind });
+        }
         settings.ingest.after_failure = AfterFailure::SkipUnlessPartly;
         let version = settings.schema.as_ref().map(serde_json::to_vec);
         let version = version.and_then(Result::ok).unwrap_or_default();
         let letters = Mutex::new(letters);
-        Self { root, connection, journal, letters, settings, version, wall_clock: now }
+        Ok(Self { root, connection, journal, letters, settings, version, wall_clock: now })
     }
 
     /// What it may do, and how a driver of its [runs](Pass) makes the calls.

@@ -31,6 +31,8 @@ pub enum CrawlNews<'a> {
     Done(&'a str, &'a Outcome<Written>),
     /// What was counted so far, and how the calls go, from time to time.
     Progress(Report, machine::Progress),
+    /// What was counted before the run could not go on. Why not is the error that follows.
+    BrokenOff(Report),
 }
 
 impl Crawl {
@@ -58,25 +60,23 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
     /// is read on a thread of its own, and only as far as there is room.
     ///
     /// # Errors
-    /// When journal or dead letters cannot be read or written. What the service refuses is no
-    /// error but in the report, with a dead letter for each.
-    pub fn run<S>(
-        self,
-        source: S,
-        mut tell: impl FnMut(CrawlNews<'_>),
-    ) -> Result<Report, CrawlError>
+    /// When journal or dead letters cannot be read or written, and when the client has another root
+    /// than the crawl. What the service refuses is no error but in the report, with a dead letter
+    /// for each.
+    pub fn run<S>(self, source: S, tell: impl FnMut(CrawlNews<'_>)) -> Result<Report, CrawlError>
     where
         S: IntoIterator<Item = Entry> + Send,
     {
-        let pass = self.crawl.begin()?;
-        let summary = self.ingest(&pass, Lazy(|| pass.offers(source)), &mut tell)?;
-        let unseen = pass.unseen(&summary)?;
-        let swept = self.ingest(&pass, unseen, &mut tell)?;
-        pass.finish(Some(&swept))
+        self.go(tell, |pass, tell| {
+            let summary = self.ingest(pass, Lazy(|| pass.offers(source)), tell)?;
+            let unseen = pass.unseen(&summary)?;
+            self.ingest(pass, unseen, tell).map(Some)
+        })
     }
 
-    /// Makes the calls of dead letters once more, each as it is. Those that fail again have new
-    /// letters; so the letters must not come from the crawl's own file.
+    /// Makes the calls of dead letters once more, each as it is, unless something newer is known:
+    /// [`Pass::replay`] says what goes. Those that fail again have new letters; so the letters must
+    /// not come from the crawl's own file.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -84,16 +84,37 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
         self,
         letters: L,
         duplicates: Duplicates,
-        mut tell: impl FnMut(CrawlNews<'_>),
+        tell: impl FnMut(CrawlNews<'_>),
     ) -> Result<Report, CrawlError>
     where
         L: IntoIterator<Item = DeadLetter> + Send,
     {
+        self.go(tell, |pass, tell| {
+            let summary = self.ingest(pass, Lazy(|| pass.replay(letters, duplicates)), tell)?;
+            // It has not seen the source.
+            drop(pass.unseen(&summary)?);
+            Ok(None)
+        })
+    }
+
+    /// From the beginning of a run to its end, which is where deletes have their summary.
+    fn go<F: FnMut(CrawlNews<'_>)>(
+        &self,
+        mut tell: F,
+        calls: impl FnOnce(&Pass<'_>, &mut F) -> Result<Option<Summary>, CrawlError>,
+    ) -> Result<Report, CrawlError> {
+        let [client, crawl] = [self.client.root(), &self.crawl.root].map(ToString::to_string);
+        if client != crawl {
+            return Err(CrawlError::OtherRoot { client: client.into(), crawl: crawl.into() });
+        }
         let pass = self.crawl.begin()?;
-        let summary = self.ingest(&pass, Lazy(|| pass.replay(letters, duplicates)), &mut tell)?;
-        // It has not seen the source.
-        drop(pass.unseen(&summary)?);
-        pass.finish(None)
+        let done = calls(&pass, &mut tell);
+        let so_far = pass.report();
+        let ended = done.and_then(|swept| pass.finish(swept.as_ref()));
+        if ended.is_err() {
+            tell(CrawlNews::BrokenOff(so_far));
+        }
+        ended
     }
 
     fn ingest<S>(

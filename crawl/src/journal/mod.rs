@@ -75,6 +75,7 @@ use rows::{ACTIVITIES, COMPLETE, INTENTS, ITEMS, MARKS, NEXT, NUMBERS, RUN, Row,
 /// ```
 pub struct Journal {
     path: PathBuf,
+    scope: Scope,
     store: Database,
     // Held by whoever tells it something, also while that is written.
     writer: Mutex<()>,
@@ -164,10 +165,11 @@ impl Journal {
     /// another scope, or damaged. None of them is ever replaced by a new one.
     pub fn open(path: impl AsRef<Path>, scope: &Scope) -> Result<Self, JournalError> {
         let path = path.as_ref();
-        file::open(path, scope).and_then(|store| Self::on(store, path)).map_err(|why| why.at(path))
+        let opened = file::open(path, scope).and_then(|store| Self::on(store, path, scope));
+        opened.map_err(|why| why.at(path))
     }
 
-    fn on(store: Database, path: &Path) -> Result<Self, JournalErrorKind> {
+    fn on(store: Database, path: &Path, scope: &Scope) -> Result<Self, JournalErrorKind> {
         let read = store.begin_read()?;
         let [run, complete, next] = read_numbers(&read.open_table(NUMBERS)?)?;
         let [mut earlier, mut marks] = [Marks::default(), Marks::default()];
@@ -180,12 +182,17 @@ impl Journal {
         drop(read);
         let memory = Memory { marks, earlier, run, complete, next, ..Memory::default() };
         let (writer, memory) = (Mutex::new(()), Mutex::new(memory));
-        Ok(Self { path: path.into(), store, writer, memory })
+        Ok(Self { path: path.into(), scope: scope.clone(), store, writer, memory })
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it belongs to.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// What is known of a key.

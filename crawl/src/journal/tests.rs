@@ -73,7 +73,8 @@ impl Disk {
     }
 
     fn journal(&self) -> Result<Journal, JournalErrorKind> {
-        file::open_on(self.clone(), &scope()).and_then(|store| Journal::on(store, Path::new("j")))
+        file::open_on(self.clone(), &scope())
+            .and_then(|store| Journal::on(store, Path::new("j"), &scope()))
     }
 }
 

@@ -206,7 +206,7 @@ fn an_intent_of_which_nothing_was_kept_has_a_letter_all_the_same() {
     let change = Change::Intended { key: "a", activity, kept: b"\xFF" };
     journal.apply(change, Default::default()).unwrap();
     let letters = DeadLetters::open(world.letters_path()).unwrap();
-    let crawl = Crawl::new(root(), connection(), journal, letters, world.settings.clone());
+    let crawl = Crawl::new(root(), connection(), journal, letters, world.settings.clone()).unwrap();
     drop(crawl.begin().unwrap());
     let known = crawl.journal().activity("a", activity).unwrap();
     drop(crawl);

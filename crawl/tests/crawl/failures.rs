@@ -5,10 +5,18 @@ use std::{
     time::Duration,
 };
 
-use graphfeed_core::{machine::Ending, protocol::Applied};
-use graphfeed_crawl::{CrawlNews, Entry, State, Sweep};
+use graphfeed_core::{
+    client::{Client, VirtualClock},
+    external::Duplicates,
+    machine::Ending,
+    protocol::{Applied, Cloud, ServiceRoot, Version},
+    types::{AccessToken, ConnectionId},
+};
+use graphfeed_crawl::{
+    Crawl, CrawlError, CrawlNews, CrawlSettings, DeadLetter, Entry, Scope, State, Sweep,
+};
 
-use crate::world::{World, before, page, pages, titled, viewed_page};
+use crate::world::{World, before, connection, page, pages, root, titled, viewed_page};
 
 #[test]
 fn an_item_that_fails_has_a_letter_when_it_is_told_and_is_tried_again_by_the_next_run() {
@@ -32,6 +40,51 @@ fn an_item_that_fails_has_a_letter_when_it_is_told_and_is_tried_again_by_the_nex
     let report = world.run(pages(["a", "b", "c"]));
     assert_eq!((report.ok, report.unchanged, world.state("b")), (1, 2, Some(State::Stored)));
     assert_eq!(world.dead(), ["b"], "no other one");
+}
+
+#[test]
+fn a_crawl_into_another_connection_than_its_journal_is_of_is_refused() {
+    let world = World::new();
+    for (root, to) in [(root(), "contosoit"), (beta(), "contosohr")] {
+        let (journal, letters) = world.kept();
+        let to = ConnectionId::new(to).unwrap();
+        let made = Crawl::new(root, to, journal, letters, CrawlSettings::default());
+        let why = made.unwrap_err().to_string();
+        let scope = "belongs to https://graph.microsoft.com/v1.0 contosohr";
+        assert!(why.contains(scope), "{why}");
+    }
+    // Unless it is said which one it is of.
+    for (host, is_its) in [("graph.microsoft.com", true), ("graph.example", false)] {
+        let root = format!("https://{host}");
+        let root = ServiceRoot::https(&root, Cloud::Global, Version::V1).unwrap();
+        let (journal, letters) = world.kept();
+        let mut settings = CrawlSettings::default();
+        settings.scope = Some(Scope::new(&root, &connection()));
+        let made = Crawl::new(beta(), connection(), journal, letters, settings);
+        assert_eq!(made.is_ok(), is_its, "{host}");
+    }
+}
+
+fn beta() -> ServiceRoot {
+    ServiceRoot::https("https://graph.microsoft.com", Cloud::Global, Version::Beta).unwrap()
+}
+
+#[test]
+fn a_client_of_another_root_than_the_crawl_s_is_refused_before_anything_is_begun() {
+    let world = World::new();
+    let client = Client::builder(beta(), AccessToken::new("any").unwrap())
+        .build(world.emulator.clone(), VirtualClock::default());
+    let crawl = world.crawl();
+    let why = crawl.over(&client).run(pages(["a"]), |_| {}).unwrap_err();
+    assert!(matches!(why, CrawlError::OtherRoot { .. }), "{why:?}");
+    assert_eq!(
+        why.to_string(),
+        "the client goes to https://graph.microsoft.com/beta, and the crawl to \
+         https://graph.microsoft.com/v1.0; make both for one root"
+    );
+    let letters: [DeadLetter; 0] = [];
+    assert!(crawl.over(&client).replay(letters, Duplicates::Never, |_| {}).is_err());
+    assert_eq!((crawl.journal().last_run(), world.puts()), (None, 0));
 }
 
 #[test]

@@ -137,8 +137,11 @@ mod without_space {
         process::{Command, Output},
     };
 
-    use graphfeed_core::types::{Fault, Rule};
-    use graphfeed_crawl::{CrawlError, Entry, JournalErrorKind, State};
+    use graphfeed_core::{
+        client::StopHandle,
+        types::{Fault, Rule},
+    };
+    use graphfeed_crawl::{CrawlError, CrawlNews, Entry, JournalErrorKind, State};
 
     use crate::world::{World, page, refused};
 
@@ -179,10 +182,18 @@ mod without_space {
         let world = World::within(folder.as_ref());
         let long = Fault::new(Rule::AclRequired, "$.acl", "x".repeat(8_000_000)).into();
         let source = vec![page("a"), Entry::refused("b", long), refused("c")];
-        match world.try_run(source, |_, _| {}) {
+        let mut told = None;
+        let hears = |news: CrawlNews<'_>, _: &StopHandle| {
+            if let CrawlNews::BrokenOff(so_far) = news {
+                told = Some(so_far);
+            }
+        };
+        match world.try_run(source, hears) {
             Err(CrawlError::DeadLetters(_)) => {}
             other => panic!("{other:?}"),
         }
+        // What was counted is not lost with it.
+        assert_eq!(told.map(|so_far| so_far.seen > 0), Some(true));
         assert_ne!(world.state("b"), Some(State::Failed));
     }
 

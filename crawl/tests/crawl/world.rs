@@ -112,11 +112,16 @@ impl World {
         self.folder.path().join("dead.ndjson")
     }
 
-    pub(crate) fn crawl(&self) -> Crawl {
+    /// What is kept on disk, open.
+    pub(crate) fn kept(&self) -> (Journal, DeadLetters) {
         let scope = Scope::new(&root(), &connection());
         let journal = Journal::open(self.journal_path(), &scope).unwrap();
-        let letters = DeadLetters::open(self.letters_path()).unwrap();
-        Crawl::new(root(), connection(), journal, letters, self.settings.clone())
+        (journal, DeadLetters::open(self.letters_path()).unwrap())
+    }
+
+    pub(crate) fn crawl(&self) -> Crawl {
+        let (journal, letters) = self.kept();
+        Crawl::new(root(), connection(), journal, letters, self.settings.clone()).unwrap()
     }
 
     /// A client of the service, or of what stands before it.
