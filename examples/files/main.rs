@@ -243,10 +243,11 @@ fn state(folder: &Path, scope: &Scope) -> PathBuf {
 fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known: &Known) -> String {
     let mut lines = vec![known.report.as_ref().map_or(NOTHING.to_owned(), Report::to_string)];
     if let Some(report) = &known.report {
-        lines.extend(Some(report.sweep.to_string()).filter(|word| {
-            // Who replays letters, or breaks off, did not want it.
-            !word.is_empty() && known.replayed.is_none() && report.ending != Ending::Stopped
-        }));
+        let goes_without_saying = matches!(report.sweep, Sweep::Done | Sweep::Off);
+        // Who replays letters, or breaks off, did not want it.
+        if !goes_without_saying && known.replayed.is_none() && report.ending != Ending::Stopped {
+            lines.push(report.sweep.to_string());
+        }
         if let Sweep::Brake { unseen, known } = report.sweep
             && known > 0
         {

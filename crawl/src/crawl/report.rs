@@ -61,7 +61,8 @@ pub enum Sweep {
 impl fmt::Display for Sweep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done | Self::Off => Ok(()),
+            Self::Done => f.write_str("what the source no longer has is deleted"),
+            Self::Off => f.write_str("what the source no longer has was left where it is"),
             Self::NotComplete => f.write_str(
                 "the source was not seen whole, so nothing was deleted that it no longer has",
             ),

@@ -128,6 +128,20 @@ fn what_cannot_be_deleted_has_a_letter_and_is_tried_again_by_the_next_run() {
 }
 
 #[test]
+fn whatever_became_of_what_the_source_no_longer_has_there_is_a_sentence_for_it() {
+    let brake = Sweep::Brake { unseen: 2, known: 10 };
+    for (sweep, sentence) in [
+        (Sweep::Done, "what the source no longer has is deleted"),
+        (Sweep::Off, "what the source no longer has was left where it is"),
+        (Sweep::NotComplete, "nothing was deleted that it no longer has"),
+        (brake, "the source no longer has 2 of 10 items, and none was deleted"),
+        (Sweep::WouldDelete(3), "3 would be deleted"),
+    ] {
+        assert!(sweep.to_string().contains(sentence), "{sweep}");
+    }
+}
+
+#[test]
 fn what_is_gone_already_counts_as_deleted() {
     let world = &mut World::new();
     world.settings.most_swept = 1.0;
