@@ -212,6 +212,11 @@ impl DeadLetter {
         Self { line, ..Self::refused(refused.key.clone(), time, &refused.why) }
     }
 
+    /// What is there and cannot be read so far that it had a key, in a line or not.
+    pub(crate) fn of_unreadable(line: Option<u64>, why: &BuildError, time: Timestamp) -> Self {
+        Self { line, ..Self::refused(None, time, why) }
+    }
+
     /// A call of which is known only that it was about to be made. Made before it goes out and kept
     /// with the intent, this is the letter if no outcome ever comes.
     pub fn of_intent<T>(key: impl Into<String>, call: &Call<T>, time: Timestamp) -> Self {

@@ -166,7 +166,7 @@ pub(crate) fn look(
             files.take_while(|_| !interrupts.is_interrupted()),
             |complaint| match complaint {
                 Complaint::Key(key, why) => say(format_args!("files: {key}: {why}")),
-                Complaint::Line(refused) => say(format_args!("files: {}", refused.why)),
+                Complaint::Line(_, why) => say(format_args!("files: {why}")),
                 _ => {}
             },
         )?;

@@ -9,7 +9,6 @@ use std::{
 use graphfeed_core::{external::ActivityCounts, machine::Ending, types::BuildError};
 
 use super::{Crawl, CrawlError, Entry, Report, Sweep, job::What, plan::Plan};
-use crate::RefusedLine;
 
 /// Something that would fail.
 #[derive(Debug)]
@@ -17,8 +16,8 @@ use crate::RefusedLine;
 pub enum Complaint<'a> {
     /// Under this key.
     Key(&'a str, &'a BuildError),
-    /// In a line that has no key.
-    Line(&'a RefusedLine),
+    /// In a line that has no key, or in what has not even a line.
+    Line(Option<u64>, &'a BuildError),
 }
 
 impl Crawl {
@@ -41,8 +40,8 @@ impl Crawl {
         for entry in source {
             let Plan { key, known, calls } = match self.plan(entry, |_| None)? {
                 Ok(plan) => plan,
-                Err(Entry::Unreadable { refused }) => {
-                    complain(Complaint::Line(&refused));
+                Err(Entry::Unreadable { line, why }) => {
+                    complain(Complaint::Line(line, &why));
                     unreadable = true;
                     failed += 1;
                     continue;

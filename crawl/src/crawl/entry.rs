@@ -2,10 +2,10 @@
 
 use graphfeed_core::{
     external::{ExternalActivity, ExternalItem},
-    types::BuildError,
+    types::{BuildError, Fault, Rule},
 };
 
-use crate::{ItemLine, RefusedLine};
+use crate::{ItemLine, LineError, RefusedLine};
 
 /// Something that a source has, in the order in which it has it.
 ///
@@ -40,8 +40,10 @@ pub enum Entry {
     /// not complete: it cannot be known what the source no longer has.
     #[non_exhaustive]
     Unreadable {
-        /// The line of which nothing could be made.
-        refused: RefusedLine,
+        /// Its line, from 1, where it is one.
+        line: Option<u64>,
+        /// Why nothing could be made of it.
+        why: BuildError,
     },
     /// What the source no longer has, where it says so.
     #[non_exhaustive]
@@ -75,19 +77,19 @@ impl Entry {
         Self::Refused { key: key.into(), why }
     }
 
-    /// What is there and so broken that not even its key is known: a line, a folder that cannot be
-    /// listed. `line` says how far the source was read, counted from 1.
+    /// What is there and so broken that not even its key is known: a line, which has a number from
+    /// 1, or a folder that cannot be listed, which has none.
     ///
     /// ```
     /// use graphfeed_core::types::{Fault, Rule};
     /// use graphfeed_crawl::Entry;
     ///
-    /// let why = Fault::new(Rule::MemberRequired, "docs/private", "cannot be listed");
-    /// let Entry::Unreadable { refused, .. } = Entry::unreadable(7, why.into()) else { panic!() };
-    /// assert_eq!((refused.line, refused.key), (7, None));
+    /// let why = Fault::new(Rule::Source, "docs/private", "cannot be listed");
+    /// let Entry::Unreadable { line, .. } = Entry::unreadable(None, why.into()) else { panic!() };
+    /// assert_eq!(line, None);
     /// ```
-    pub fn unreadable(line: u64, why: BuildError) -> Self {
-        Self::Unreadable { refused: RefusedLine { line, key: None, why } }
+    pub fn unreadable(line: impl Into<Option<u64>>, why: BuildError) -> Self {
+        Self::Unreadable { line: line.into(), why }
     }
 
     /// What the source no longer has.
@@ -105,9 +107,73 @@ impl From<ItemLine> for Entry {
 
 impl From<RefusedLine> for Entry {
     fn from(refused: RefusedLine) -> Self {
-        match &refused.key {
-            Some(key) => Self::Refused { key: key.clone(), why: refused.why },
-            None => Self::Unreadable { refused },
+        match refused.key {
+            Some(key) => Self::Refused { key, why: refused.why },
+            None => Self::unreadable(refused.line, refused.why),
         }
+    }
+}
+
+/// Where a file cannot be read any further, what comes behind is not known. That is no end of the
+/// source, so nothing is deleted after it.
+impl From<LineError> for Entry {
+    fn from(why: LineError) -> Self {
+        match why {
+            LineError::Refused(refused) => refused.into(),
+            LineError::Io { line, source } => {
+                let detail = format!("cannot be read: {source}; check the file, then run again");
+                Self::unreadable(line, Fault::new(Rule::Source, "$", detail).into())
+            }
+        }
+    }
+}
+
+/// What [`ItemLines`](crate::ItemLines) gives, so that a file of lines is a source.
+///
+/// ```
+/// use graphfeed_core::client::{Client, SendOptions};
+/// use graphfeed_core::protocol::ServiceRoot;
+/// use graphfeed_core::types::{AccessToken, ConnectionId};
+/// use graphfeed_crawl::{
+///     Crawl, CrawlSettings, DeadLetters, Entry, ItemLines, Journal, NdjsonSettings, Scope,
+/// };
+/// use std::{fs, io::BufReader};
+/// # use std::time::Instant;
+/// # struct RealClock(Instant);
+/// # impl graphfeed_core::client::Clock for RealClock {
+/// #     fn now(&self) -> graphfeed_core::machine::Tick {
+/// #         graphfeed_core::machine::Tick::new(self.0.elapsed())
+/// #     }
+/// # }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let clock = RealClock(Instant::now());
+/// # let transport = |_: http::Request<bytes::Bytes>, _: &SendOptions| {
+/// #     Ok(http::Response::new(bytes::Bytes::new()))
+/// # };
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// fs::write(folder.join("wiki.ndjson"), concat!(
+///     r#"{"id":"a/b","acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","#,
+///     r#""accessType":"grant"}],"properties":{"title":"A"}}"#,
+///     "\n",
+///     r#"{"id":"c","acl":[],"properties":{"title":"nobody sees it"}}"#,
+/// ))?;
+/// let (root, connection) = (ServiceRoot::v1(), ConnectionId::new("contosohr")?);
+/// let client = Client::builder(root.clone(), AccessToken::new("token")?).build(transport, clock);
+/// let journal = Journal::open(folder.join("wiki.journal"), &Scope::new(&root, &connection))?;
+/// let letters = DeadLetters::open(folder.join("wiki.dead.ndjson"))?;
+/// let crawl = Crawl::new(root.clone(), connection, journal, letters, CrawlSettings::default())?;
+///
+/// let file = BufReader::new(fs::File::open(folder.join("wiki.ndjson"))?);
+/// let lines = ItemLines::new(file, NdjsonSettings::new(root));
+/// let report = crawl.over(&client).run(lines.map(Entry::from), |_| {})?;
+/// assert_eq!((report.seen, report.ok, report.failed), (2, 1, 1));
+/// # Ok(())
+/// # }
+/// ```
+impl From<Result<ItemLine, LineError>> for Entry {
+    fn from(line: Result<ItemLine, LineError>) -> Self {
+        line.map_or_else(Self::from, Self::from)
     }
 }

@@ -1,7 +1,9 @@
 //! From a file of lines into the service.
 
+use std::io::{self, Read as _};
+
 use graphfeed_core::protocol::ServiceRoot;
-use graphfeed_crawl::{Entry, ItemLines, LineError, NdjsonSettings, Sweep};
+use graphfeed_crawl::{Entry, ItemLines, NdjsonSettings, Sweep};
 
 use crate::world::World;
 
@@ -11,20 +13,44 @@ const FILE: &str = r##"
 {"id":"c","acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","accessType":"grant"}],"properties":{"title":"c"}}
 "##;
 
-fn entries(text: &str) -> Vec<Entry> {
-    let lines = ItemLines::new(text.as_bytes(), NdjsonSettings::new(ServiceRoot::v1()));
-    let entries = lines.map(|line| match line {
-        Ok(line) => line.into(),
-        Err(LineError::Refused(refused)) => refused.into(),
-        Err(other) => panic!("{other}"),
-    });
-    entries.collect()
+fn entries(file: impl io::Read) -> Vec<Entry> {
+    let file = io::BufReader::new(file);
+    let lines = ItemLines::new(file, NdjsonSettings::new(ServiceRoot::v1()));
+    lines.map(Entry::from).collect()
+}
+
+/// A disk that can be read no further.
+struct Broken;
+
+impl io::Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is gone"))
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_deletes_nothing() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(entries(FILE.as_bytes()));
+    let letters = world.letters().len();
+    // Not even where it breaks between two lines.
+    let first = FILE.trim_start().split_inclusive('\n').next().unwrap();
+    for known in [first, &FILE[..FILE.len() - 20], ""] {
+        let report = world.run(entries(known.as_bytes().chain(Broken)));
+        assert_eq!((report.sweep, report.deleted), (Sweep::NotComplete, 0), "{known}");
+        assert_eq!((world.titles().len(), world.deletes()), (2, 0));
+    }
+    let letter = &world.letters()[letters];
+    assert_eq!((letter.key.as_deref(), letter.line), (None, Some(2)));
+    assert_eq!(letter.rule.as_deref(), Some("source"));
+    assert!(letter.cause.contains("the disk is gone"), "{}", letter.cause);
 }
 
 #[test]
 fn the_items_of_a_file_are_stored_with_their_activities_and_refused_lines_have_letters() {
     let world = World::new();
-    let report = world.run(entries(FILE));
+    let report = world.run(entries(FILE.as_bytes()));
     assert_eq!((report.seen, report.ok, report.failed), (3, 2, 1));
     assert_eq!((world.titles()["a/b"].as_str(), world.viewers("a/b")), ("Äpfel", vec![9]));
     let letter = &world.letters()[0];
@@ -32,7 +58,7 @@ fn the_items_of_a_file_are_stored_with_their_activities_and_refused_lines_have_l
         (letter.key.as_deref(), letter.rule.as_deref()),
         (Some("refused"), Some("acl-required"))
     );
-    assert_eq!(world.run(entries(FILE)).unchanged, 2);
+    assert_eq!(world.run(entries(FILE.as_bytes())).unchanged, 2);
     assert_eq!((world.puts(), world.adds()), (2, 1));
 }
 
@@ -40,8 +66,8 @@ fn the_items_of_a_file_are_stored_with_their_activities_and_refused_lines_have_l
 fn a_line_without_a_key_keeps_everything_from_being_deleted() {
     let world = &mut World::new();
     world.settings.most_swept = 1.0;
-    world.run(entries(FILE));
-    let report = world.run(entries("{\"id\":\n"));
+    world.run(entries(FILE.as_bytes()));
+    let report = world.run(entries(&b"{\"id\":\n"[..]));
     assert_eq!((report.failed, report.sweep), (1, Sweep::NotComplete));
     assert_eq!(world.titles().len(), 2);
     let letter = &world.letters()[1];

@@ -191,7 +191,7 @@ impl World {
         let report = crawl.check(source, |complaint| {
             complaints.push(match complaint {
                 Complaint::Key(key, why) => format!("{key}: {}", why.faults()[0].rule),
-                Complaint::Line(line) => format!("line {}", line.line),
+                Complaint::Line(line, _) => format!("line {line:?}"),
                 other => panic!("{other:?}"),
             });
         });

@@ -6,7 +6,7 @@ use graphfeed_core::{protocol::Call, types::BuildError};
 
 use super::{Open, Pass};
 use crate::{
-    Change, DeadLetter, Record, RefusedLine, State,
+    Change, DeadLetter, Record, State,
     crawl::{
         CrawlError, Entry, Job, Written,
         job::What,
@@ -51,9 +51,9 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn take_unreadable(&self, refused: &RefusedLine) -> Result<(), CrawlError> {
+    fn take_unreadable(&self, line: Option<u64>, why: &BuildError) -> Result<(), CrawlError> {
         self.state().unreadable = true;
-        self.is_dead(DeadLetter::of_line(refused, (self.crawl.wall_clock)()))
+        self.is_dead(DeadLetter::of_unreadable(line, why, (self.crawl.wall_clock)()))
     }
 
     /// What the journal cannot have, and never had.
@@ -170,7 +170,7 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
             });
             let taken = match plan {
                 Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
-                Ok(Err(Entry::Unreadable { refused })) => self.pass.take_unreadable(&refused),
+                Ok(Err(Entry::Unreadable { line, why })) => self.pass.take_unreadable(line, &why),
                 Ok(Err(Entry::Refused { key, why })) => self.pass.take_refused(&key, &why),
                 Ok(Err(Entry::Watermark(watermark))) => self.pass.take_watermark(watermark),
                 Ok(Err(_)) => Ok(()),
