@@ -88,9 +88,9 @@ pub struct ItemLines<R> {
 pub struct ItemLine {
     /// The line, from 1.
     pub line: u64,
-    /// The key in the source.
+    /// The key in the source; the id where only the hash of a key is left.
     pub key: String,
-    /// The item.
+    /// The item, with the id that follows from the key.
     pub item: ExternalItem,
     /// How many characters of its text were cut off.
     pub cut: usize,

@@ -126,7 +126,7 @@ fn awkward_keys_are_stored_apart_and_found_again() {
     ids.dedup();
     assert_eq!(ids.len(), keys.len(), "no two share an id");
 
-    // Of the long one only a hash is left, which is no key.
+    // Of the long one only a hash is left, which stands for the key.
     let mut file = Vec::new();
     write_item(&lines[7].item, &mut file).unwrap();
     let text = String::from_utf8(file).unwrap();
@@ -134,6 +134,23 @@ fn awkward_keys_are_stored_apart_and_found_again() {
     let again = read(&text, settings()).remove(0).unwrap();
     assert_eq!(again.item, lines[7].item);
     assert_eq!(again.key, lines[7].item.id().as_str());
+}
+
+#[test]
+fn an_id_in_place_of_a_key_gives_the_key_that_it_was_made_from() {
+    for (id, key) in [("x--eYS9i", "a/b"), ("T1", "T1"), ("x--h", "x--h"), ("x--e!", "x--e!")] {
+        let with_id = |line: String| {
+            line.replacen(r#""id":"a""#, &format!(r#""@graphfeed.itemId":"{id}""#), 1)
+        };
+        // Also where the rest is refused, so that the item is known to be there.
+        let [good, bad] = [r#""n":1"#, r#""n":null"#].map(|rest| with_id(line(rest)));
+        let refused = read(&bad, settings()).remove(0).unwrap_err();
+        assert_eq!(refused.key.as_deref(), Some(key), "{bad}");
+        match read(&good, settings()).remove(0) {
+            Ok(line) => assert_eq!((&*line.key, line.item.id().as_str()), (key, id)),
+            Err(refused) => assert_eq!((refused.why.faults()[0].rule, id), (Rule::ItemId, "x--e!")),
+        }
+    }
 }
 
 #[test]

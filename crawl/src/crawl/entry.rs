@@ -10,10 +10,11 @@ use crate::{ItemLine, LineError, RefusedLine};
 /// Something that a source has, in the order in which it has it.
 ///
 /// The key is the source's own name for a thing: a path, a ticket's number, any text. Things with
-/// different keys are different items, whatever the keys, if each has the id that follows from its
-/// key ([`ItemId::from_key`](graphfeed_core::types::ItemId::from_key)). Two keys with one id are not
-/// told apart: when one of them vanishes, the item is deleted. An item whose id changes is put
-/// under the new one, and stays under the old one, too.
+/// different keys are different items, whatever the keys, for an item has the id that follows from
+/// its key ([`ItemId::from_key`](graphfeed_core::types::ItemId::from_key)). One that has another is
+/// refused: otherwise the item of two keys would be deleted as soon as one of them is gone. Where
+/// only a hash is left of the key, the id itself is the key, as in a line of
+/// [`ItemLines`](crate::ItemLines).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Entry {
@@ -23,7 +24,7 @@ pub enum Entry {
     Item {
         /// Its name in the source.
         key: String,
-        /// The item.
+        /// The item, with the id that follows from the key.
         item: Box<ExternalItem>,
         /// What was done with it, each of which is added once.
         activities: Vec<ExternalActivity>,

@@ -1,6 +1,6 @@
 //! What is to be done about one entry, from what the journal knows. Nothing is done here.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use graphfeed_core::{
     external::{AddActivities, DeleteItem, ExternalActivity, ExternalItem, PutItem},
@@ -40,7 +40,7 @@ impl Crawl {
         key: &str,
         item: ExternalItem,
         mut activities: Vec<ExternalActivity>,
-        is_on_its_way: bool,
+        on_its_way: Option<Option<ItemId>>,
     ) -> Result<Plan, CrawlError> {
         // A PUT with activities in it would add them again each time.
         let (item, inside) = item.split_activities();
@@ -48,12 +48,23 @@ impl Crawl {
         let known = self.journal.record(key)?;
         let mut plan = Plan { key: key.into(), known: known.is_some(), calls: Vec::new() };
         let id = item.id().clone();
-        let fits = self.settings.schema.as_ref().map_or(Ok(()), |schema| schema.check_item(&item));
-        let call = fits
+        let is_on_its_way = on_its_way.is_some();
+        // What never was stored is nowhere.
+        let stored = || known.as_ref().filter(|known| known.hash.is_some()).map(|it| it.id.clone());
+        let there = on_its_way.unwrap_or_else(stored);
+        let is_its_own = self.check_item_of(key, &id, there.as_ref())?;
+        let fits = || self.settings.schema.as_ref().map_or(Ok(()), |it| it.check_item(&item));
+        let call = is_its_own
+            .and_then(|()| fits())
             .and_then(|()| PutItem::new(&self.connection, &item).call_into::<Written>(&self.root));
         let call = match call {
             Ok(call) => call,
             Err(why) => {
+                let own = || match check_id(key, &id) {
+                    Ok(()) => id,
+                    Err(_) => ItemId::from_key(key),
+                };
+                let id = known.map_or_else(own, |known| known.id);
                 plan.calls.push(Planned::new(What::Nothing { id }, Err(why)));
                 return Ok(plan);
             }
@@ -67,6 +78,42 @@ impl Crawl {
         }
         self.plan_activities(&mut plan, &id, activities)?;
         Ok(plan)
+    }
+
+    /// Whether an item may be that of a key, and is no other key's, nor the key's second one.
+    fn check_item_of(
+        &self,
+        key: &str,
+        id: &ItemId,
+        there: Option<&ItemId>,
+    ) -> Result<Result<(), BuildError>, CrawlError> {
+        let refused = |detail| Ok(Err(Fault::new(Rule::ItemId, "key", detail).into()));
+        if let Err(why) = check_id(key, id) {
+            return Ok(Err(why));
+        }
+        if self.is_shared(key, id)? {
+            return refused(format!(
+                "has the item {id}, and that is stored under its id as the key; give one of the \
+                 two keys only"
+            ));
+        }
+        match there {
+            Some(there) if there != id => refused(format!(
+                "has the item {id}, and is stored as {there}; say that it is gone, then give it \
+                 again"
+            )),
+            _ => Ok(Ok(())),
+        }
+    }
+
+    /// Whether the item of a key is another key's, too: of one that is its hash, or in a journal of
+    /// a time when any id was taken.
+    pub(super) fn is_shared(&self, key: &str, id: &ItemId) -> Result<bool, CrawlError> {
+        let other = id.key().unwrap_or(Cow::Borrowed(id.as_str()));
+        if other == key {
+            return Ok(false);
+        }
+        Ok(self.journal.record(&other)?.is_some_and(|other| other.id == *id))
     }
 
     /// Each activity of which nothing is known.
@@ -100,8 +147,12 @@ impl Crawl {
     fn plan_gone(&self, key: &str, on_its_way: Option<Option<ItemId>>) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
         let is_known = known.is_some();
-        let there = on_its_way.unwrap_or_else(|| known.map(|known| known.id));
-        let calls = there.iter().map(|id| self.plan_delete(id)).collect();
+        let mut calls = Vec::new();
+        if let Some(id) = on_its_way.unwrap_or_else(|| known.map(|known| known.id))
+            && !self.is_shared(key, &id)?
+        {
+            calls.push(self.plan_delete(&id));
+        }
         Ok(Plan { key: key.into(), known: is_known, calls })
     }
 
@@ -135,8 +186,8 @@ impl Crawl {
         }
         Ok(Ok(match entry {
             Entry::Item { key, item, activities } => {
-                let is_on_its_way = on_its_way(&key).is_some();
-                self.plan_item(&key, *item, activities, is_on_its_way)?
+                let on_its_way = on_its_way(&key);
+                self.plan_item(&key, *item, activities, on_its_way)?
             }
             Entry::Refused { key, why } => self.plan_refused(&key, why)?,
             Entry::Gone { key } => {
@@ -162,6 +213,23 @@ pub(super) fn check_key(key: &str) -> Result<(), BuildError> {
     Err(Fault::new(Rule::ItemId, "key", detail).into())
 }
 
+/// Whether an item may be that of a key: it has the id that follows from it, or only a hash is left
+/// of its key, and the key is the id itself.
+///
+/// So two keys have one id only where one of them is the hash of the other.
+pub(super) fn check_id(key: &str, id: &ItemId) -> Result<(), BuildError> {
+    let own = ItemId::from_key(key);
+    if *id == own || (key == id.as_str() && id.key().is_none()) {
+        return Ok(());
+    }
+    let other = id.key().unwrap_or(Cow::Borrowed(id.as_str()));
+    let detail = format!(
+        "has an item with the id {id}, and its own is {own}; make the item with \
+         ItemId::from_key(key), or give {other:?} as the key"
+    );
+    Err(Fault::new(Rule::ItemId, "key", detail).into())
+}
+
 /// What a letter needs should nothing more be known of an activity: its item and itself, a line
 /// each.
 pub(super) fn keep(id: &ItemId, activity: &ExternalActivity) -> Vec<u8> {
@@ -177,4 +245,53 @@ pub(super) fn kept(kept: &[u8]) -> Option<(ItemId, &str)> {
 /// No activity refuses to be written.
 fn json(activity: &ExternalActivity) -> Vec<u8> {
     serde_json::to_vec(activity).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_a_key_in_other_letters_is_not_its_own_key() {
+        let id = ItemId::from_key("a/b");
+        assert!(check_id("a/b", &id).is_ok());
+        let why = check_id(id.as_str(), &id).unwrap_err();
+        assert_eq!(
+            why.to_string(),
+            "key: has an item with the id x--eYS9i, and its own is x--eeC0tZVlTOWk; make the item \
+             with ItemId::from_key(key), or give \"a/b\" as the key [item-id]"
+        );
+    }
+
+    /// A key, and another one that may be what becomes of it.
+    fn two_keys() -> impl Strategy<Value = (String, String)> {
+        let key = prop_oneof![any::<String>(), "x--[a-z0-9]{0,70}", "[a/]{90,140}"];
+        let id = |key: String| ItemId::from_key(&key).as_str().to_owned();
+        key.prop_flat_map(move |key| {
+            let derived = [id(key.clone()), id(id(key.clone()))];
+            let other = prop_oneof![proptest::sample::select(derived.to_vec()), any::<String>()];
+            (Just(key), other)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn two_keys_have_one_id_only_where_one_is_the_hash_of_the_other(
+            (one, other) in two_keys(),
+        ) {
+            prop_assert!(check_id(&one, &ItemId::from_key(&one)).is_ok());
+            prop_assume!(one != other);
+            let ids = [&one, &other].map(|key| [Some(ItemId::from_key(key)), ItemId::existing(key).ok()]);
+            for id in ids.into_iter().flatten().flatten() {
+                if check_id(&one, &id).is_ok() && check_id(&other, &id).is_ok() {
+                    let is_hash_of = |hash: &String, key: &String| {
+                        ItemId::from_key(key).as_str() == hash && ItemId::from_key(key).key().is_none()
+                    };
+                    prop_assert!(is_hash_of(&one, &other) || is_hash_of(&other, &one), "{}", id);
+                }
+            }
+        }
+    }
 }

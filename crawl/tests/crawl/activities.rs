@@ -183,13 +183,14 @@ fn what_was_about_to_be_sent_is_sent_again_where_it_may_be_there_twice() {
 #[test]
 fn a_letter_of_what_was_about_to_be_sent_is_for_the_item_that_it_was_for() {
     let world = World::new();
-    let own_id = ItemId::new("TSP228082938").unwrap();
+    // Of its key only this is left.
+    let own_id = ItemId::existing("x--TSP228082938").unwrap();
     let item = ExternalItem::builder(own_id.clone())
         .acl(Acl::everyone(Guid::from(7)))
         .property("title", "a")
         .build()
         .unwrap();
-    let entry = || Entry::item("tickets/1", item.clone()).with_activity(viewed(1));
+    let entry = || Entry::item(own_id.as_str(), item.clone()).with_activity(viewed(1));
     world.die_with(entry());
     world.run(vec![entry()]);
     let path = world.letters()[0].request.clone().unwrap().path;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use graphfeed_core::{
-    external::{Acl, PropertyType, Schema, SchemaProperty},
+    external::{Acl, ExternalItem, PropertyType, Schema, SchemaProperty},
     machine::Ending,
+    protocol::ServiceRoot,
     types::{Guid, ItemId},
 };
-use graphfeed_crawl::{Entry, State, Sweep};
+use graphfeed_crawl::{Change, Digest, Entry, ItemLines, NdjsonSettings, State, Sweep, write_item};
 
-use crate::world::{World, item_for, page, pages, refused, titled};
+use crate::world::{World, item, item_for, page, pages, refused, titled};
 
 fn titles<const N: usize>(known: [(&str, &str); N]) -> BTreeMap<String, String> {
     known.map(|(key, title)| (key.to_owned(), title.to_owned())).into()
@@ -138,14 +139,119 @@ fn a_key_that_comes_and_goes_in_one_run_is_gone() {
 }
 
 #[test]
-fn an_item_that_gets_another_id_is_sent_under_it() {
+fn an_item_whose_id_does_not_follow_from_its_key_is_refused_and_takes_nothing_away() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(pages(["one", "two"]));
+    let stranger = |key| Entry::item(key, item("one", "another"));
+    let (looked, complaints) = world.check(vec![page("one"), stranger("two"), stranger("new")]);
+    assert_eq!((looked.failed, looked.sweep), (2, Sweep::WouldDelete(0)));
+    assert_eq!(complaints, ["two: item-id", "new: item-id"]);
+
+    let report = world.run(vec![page("one"), stranger("two"), stranger("new")]);
+    assert_eq!((report.failed, report.unchanged, report.deleted, world.puts()), (2, 1, 0, 2));
+    assert_eq!(world.titles(), titles([("one", "one"), ("two", "two")]));
+    let (two, new) = (world.record("two").unwrap(), world.record("new").unwrap());
+    assert_eq!((two.state, two.id.as_str()), (State::Failed, "two"));
+    assert_eq!((new.state, new.id.as_str()), (State::Failed, "new"));
+    let letter = &world.letters()[0];
+    assert_eq!((letter.rule.as_deref(), letter.place.as_deref()), (Some("item-id"), Some("key")));
+    assert_eq!(
+        letter.cause,
+        "key: has an item with the id one, and its own is two; make the item with \
+         ItemId::from_key(key), or give \"one\" as the key [item-id]"
+    );
+
+    // When their keys are gone, the item that they claimed is not.
+    world.run(vec![page("one"), Entry::gone("two")]);
+    assert_eq!(world.titles(), titles([("one", "one")]));
+    assert_eq!((world.state("two"), world.state("new")), (None, None));
+}
+
+#[test]
+fn an_item_of_which_only_the_hash_of_its_key_is_left_has_its_id_as_the_key() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    let long = "long/".repeat(30);
+    let lines = || hashed_lines(&long);
+    let Entry::Item { key, item, .. } = &lines()[0] else { panic!() };
+    assert_eq!((item.id(), &**key), (&ItemId::from_key(&long), item.id().as_str()));
+    let number = SchemaProperty::new("number", PropertyType::Int64);
+    world.settings.schema = Some(Schema::new([number]).unwrap());
+    assert_eq!((world.run(lines()).failed, world.record(key).unwrap().id), (1, item.id().clone()));
+    world.settings.schema = None;
+    assert_eq!((world.run(lines()).ok, world.run(lines()).unchanged), (1, 1));
+    assert_eq!((world.run(Vec::new()).deleted, world.emulator.items("contosohr").len()), (1, 0));
+}
+
+/// The line of an item with a key that no line tells.
+fn hashed_lines(key: &str) -> Vec<Entry> {
+    let mut file = Vec::new();
+    write_item(&item(key, "from a line"), &mut file).unwrap();
+    let lines = ItemLines::new(&*file, NdjsonSettings::new(ServiceRoot::v1()));
+    lines.map(Entry::from).collect()
+}
+
+#[test]
+fn a_thing_that_a_source_calls_by_its_key_and_then_by_the_hash_of_it_is_not_lost() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    let long = "long/".repeat(30);
+    let count = || world.emulator.items("contosohr").len();
+    world.run(vec![page(&long)]);
+    // The key is gone, and its item is not.
+    for gone in [Vec::new(), vec![Entry::gone(&long)]] {
+        let source = gone.into_iter().chain(hashed_lines(&long)).collect();
+        let report = world.run(source);
+        assert_eq!((report.failed, report.deleted, count()), (0, 0, 1));
+    }
+    assert_eq!(world.state(&long), None);
+    // Both at a time would be one item with two keys.
+    let both = || hashed_lines(&long).into_iter().chain([page(&long)]).collect();
+    let report = world.run(both());
+    assert_eq!((report.unchanged, report.failed, report.deleted, count()), (1, 1, 0, 1));
+    assert_eq!(world.letters()[0].rule.as_deref(), Some("item-id"));
+    // By the key alone it comes back as soon as the hash is forgotten.
+    world.run(vec![page(&long)]);
+    assert_eq!((world.run(vec![page(&long)]).ok, count()), (1, 1));
+    assert_eq!(world.run(vec![page(&long)]).unchanged, 1);
+}
+
+#[test]
+fn a_journal_in_which_two_keys_have_one_item_does_not_delete_it_with_one_of_them() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(pages(["one"]));
+    let crawl = world.crawl();
+    // Of a time when any id was taken.
+    let (id, hash) = (ItemId::from_key("one"), Digest::of(["?"]));
+    for key in ["swept", "gone"] {
+        let change = Change::Stored { key, id: &id, hash };
+        crawl.journal().apply(change, Default::default()).unwrap();
+    }
+    drop(crawl);
+    let report = world.run(vec![page("one"), Entry::gone("gone")]);
+    assert_eq!((report.failed, report.deleted, world.titles().len()), (0, 0, 1));
+    world.run(pages(["one"]));
+    assert_eq!((world.state("swept"), world.state("gone"), world.titles().len()), (None, None, 1));
+}
+
+#[test]
+fn an_item_that_is_stored_under_another_id_is_not_stored_twice() {
     let world = World::new();
-    world.run(vec![Entry::item("key", item_for("one", "title", Acl::everyone(Guid::from(7))))]);
-    let other = || item_for("two", "title", Acl::everyone(Guid::from(7)));
-    assert_eq!(world.run(vec![Entry::item("key", other())]).ok, 1);
-    assert!(world.titles().contains_key("two"));
-    assert_eq!(world.record("key").unwrap().id, ItemId::from_key("two"));
-    assert_eq!(world.run(vec![Entry::item("key", other())]).unchanged, 1);
+    // A key that reads as a hash is one, or has an id of its own.
+    let with_id = |id| {
+        let item = ExternalItem::builder(id).acl(Acl::everyone(Guid::from(7)));
+        Entry::item("x--z", item.property("title", "z").build().unwrap())
+    };
+    let (as_hash, as_key) = (ItemId::existing("x--z").unwrap(), ItemId::from_key("x--z"));
+    assert_eq!(world.run(vec![with_id(as_hash.clone())]).ok, 1);
+    assert_eq!(world.run(vec![with_id(as_key.clone())]).failed, 1);
+    assert!(world.letters()[0].cause.contains("is stored as x--z"), "{:?}", world.letters()[0]);
+    assert_eq!(world.emulator.items("contosohr").len(), 1);
+    assert_eq!(world.run(vec![Entry::gone("x--z"), with_id(as_key.clone())]).ok, 2);
+    assert!(world.emulator.item("contosohr", as_hash.as_str()).is_none());
+    assert!(world.emulator.item("contosohr", as_key.as_str()).is_some());
 }
 
 #[test]

@@ -469,7 +469,8 @@ fn key_and_id<'a>(
         }
         (None, Some(text)) => {
             let id = faults.part(&place, ItemId::existing(&text));
-            (Some(text), id)
+            let its = id.as_ref().and_then(|id| Some(Cow::Owned(id.key()?.into_owned())));
+            (its.or(Some(text)), id)
         }
         (Some(key), Some(_)) => {
             faults.push(Rule::MemberType, place, "stands beside an id; leave one out");

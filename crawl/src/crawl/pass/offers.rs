@@ -203,25 +203,38 @@ impl Iterator for Unseen<'_> {
     type Item = Offer;
 
     fn next(&mut self) -> Option<Offer> {
-        if self.batch.is_empty() && !self.over {
-            let crawl = self.pass.crawl;
-            let found = crawl.journal.unseen_from(self.after.as_deref(), self.pass.run);
-            let found = found.unwrap_or_else(|why| {
-                self.pass.break_off(why.into());
-                Vec::new()
-            });
-            self.over = found.is_empty();
-            self.after = found.last().map(|(key, _)| key.clone());
-            if let Err(why) = self.pass.intend_to_delete(&found) {
+        while self.batch.is_empty() && !self.over {
+            if let Err(why) = self.read_on() {
                 self.pass.break_off(why);
                 self.over = true;
-                return None;
             }
-            self.batch.extend(found.into_iter().map(|(key, known)| {
-                let Planned { what, call, .. } = crawl.plan_delete(&known.id);
-                (Job { key: key.into(), entry: None, what }, call)
-            }));
         }
         self.batch.pop_front()
+    }
+}
+
+impl Unseen<'_> {
+    fn read_on(&mut self) -> Result<(), CrawlError> {
+        let crawl = self.pass.crawl;
+        let mut found = crawl.journal.unseen_from(self.after.as_deref(), self.pass.run)?;
+        self.over = found.is_empty();
+        self.after = found.last().map(|(key, _)| key.clone());
+        let mut shared = Vec::new();
+        for (key, known) in &found {
+            if crawl.is_shared(key, &known.id)? {
+                shared.push(key.clone());
+            }
+        }
+        // The other key keeps the item.
+        for key in &shared {
+            self.pass.apply(Change::Deleted { key })?;
+        }
+        found.retain(|(key, _)| !shared.contains(key));
+        self.pass.intend_to_delete(&found)?;
+        self.batch.extend(found.into_iter().map(|(key, known)| {
+            let Planned { what, call, .. } = crawl.plan_delete(&known.id);
+            (Job { key: key.into(), entry: None, what }, call)
+        }));
+        Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     crawl::{
         CrawlError, Written,
         job::What,
-        plan::{Plan, Planned, check_key, digest, keep},
+        plan::{Plan, Planned, check_id, check_key, digest, keep},
     },
 };
 
@@ -123,6 +123,7 @@ impl Pass<'_> {
             BuildError::from(Fault::new(Rule::MemberRequired, "$.key", detail))
         })?;
         check_key(&key)?;
+        check_id(&key, &id)?;
         Ok((key, id, call))
     }
 
