@@ -14,13 +14,19 @@ use graphfeed_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::RefusedLine;
+use crate::{RefusedLine, lines::LONGEST};
 
 /// One call that failed or could not be made: what was wanted, what went wrong, and whether it
 /// happened all the same.
 ///
 /// It is one line of JSON. There is no token in it; what is in it is the item itself, so that a file
 /// of letters is as secret as the source.
+///
+/// [Replayed](crate::Pass::replay) can be one with a [request](Self::request), which is made again as
+/// it is, and one with an [item](Self::item), which was refused before it became a request: that goes
+/// through all checks once more, is sent if it was mended, and is refused again otherwise. One with
+/// neither can only be read: the source had nothing that was an item, or a line of more than 7 MiB,
+/// or a key that no journal takes. It is corrected there.
 ///
 /// ```
 /// use graphfeed_core::types::{Fault, Rule, Timestamp};
@@ -45,6 +51,10 @@ use crate::RefusedLine;
 pub struct DeadLetter {
     /// When it ended.
     pub time: Timestamp,
+    /// The run of the journal that it is of, where it is of one. What is known since a later run is
+    /// newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u64>,
     /// The key in the source; none where a line could not be read so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -84,6 +94,10 @@ pub struct DeadLetter {
     /// What was sent or to be sent; none where there was nothing to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<KeptRequest>,
+    /// The item, with its activities, of which no request could be made: as a line of
+    /// [`ItemLines`](crate::ItemLines), to be mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<RawJson>,
 }
 
 /// One of the errors that a failure is made of.
@@ -120,6 +134,7 @@ impl DeadLetter {
     fn new(key: Option<String>, time: Timestamp, cause: String) -> Self {
         Self {
             time,
+            run: None,
             key,
             operation: None,
             cause,
@@ -133,8 +148,12 @@ impl DeadLetter {
             attempts: 0,
             applied: Applied::No,
             request: None,
+            item: None,
         }
     }
+
+    /// The longest item, in bytes, so that what is wrong with it fits in the line, too.
+    pub(crate) const LONGEST_ITEM: usize = LONGEST / 8 * 7;
 
     /// What became of an offer of a bulk run; `None` if it succeeded, also in part: then
     /// [`of_activities`](Self::of_activities) has the letters.
@@ -228,6 +247,8 @@ impl DeadLetter {
     /// The same once more, refused before it was sent. What was known against it is behind that.
     pub(crate) fn refused_again(&self, why: &BuildError) -> Self {
         let mut letter = self.clone();
+        // It is no newer for that.
+        letter.run.get_or_insert(0);
         letter.cause = why.to_string();
         letter.breaks(why);
         let again = &letter.inner[..];
@@ -303,6 +324,7 @@ impl DeadLetter {
     /// The call again, through the same constructors and checks as the first time, for a letter may
     /// have been edited.
     ///
+    /// There is none where all that is kept is an [item](Self::item), which only a crawl replays.
     /// Only calls of [`PutItem`], [`DeleteItem`] and [`AddActivities`] are made, each at its own
     /// address, whatever the path says but for the ids in it. Activities that were or may have been
     /// stored are sent once more only if `duplicates` are allowed, for the service

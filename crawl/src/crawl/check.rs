@@ -92,6 +92,7 @@ impl Crawl {
             failed,
             skipped: unchanged,
             unchanged,
+            overtaken: 0,
             deleted: gone,
             not_deleted: 0,
             activities,

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, sync::Arc};
 use graphfeed_core::{
     external::{AddedActivities, StoredItem},
     protocol::Deleted,
-    types::ItemId,
+    types::{ItemId, RawJson},
 };
 
 use crate::Digest;
@@ -37,6 +37,8 @@ pub(super) enum What {
     /// There is no call; the source has something of which none can be made.
     Nothing {
         id: ItemId,
+        /// As a line has it, where it is an item.
+        item: Option<RawJson>,
     },
 }
 

@@ -5,11 +5,12 @@ use std::{borrow::Cow, collections::HashSet, sync::Arc};
 use graphfeed_core::{
     external::{AddActivities, DeleteItem, ExternalActivity, ExternalItem, PutItem},
     protocol::{Call, Endpoint},
-    types::{BuildError, Fault, ItemId, Rule},
+    types::{BuildError, Fault, ItemId, RawJson, Rule},
 };
+use serde::Serialize;
 
 use super::{Crawl, CrawlError, Entry, Written, job::What};
-use crate::{Digest, Journal, State};
+use crate::{DeadLetter, Digest, Journal, State};
 
 /// What is to be done about a key.
 pub(super) struct Plan {
@@ -65,7 +66,8 @@ impl Crawl {
                     Err(_) => ItemId::from_key(key),
                 };
                 let id = known.map_or_else(own, |known| known.id);
-                plan.calls.push(Planned::new(What::Nothing { id }, Err(why)));
+                let item = line_of(&item, &activities);
+                plan.calls.push(Planned::new(What::Nothing { id, item }, Err(why)));
                 return Ok(plan);
             }
         };
@@ -117,7 +119,7 @@ impl Crawl {
     }
 
     /// Each activity of which nothing is known.
-    fn plan_activities(
+    pub(super) fn plan_activities(
         &self,
         plan: &mut Plan,
         id: &ItemId,
@@ -165,7 +167,7 @@ impl Crawl {
     fn plan_refused(&self, key: &str, why: BuildError) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
         let id = known.as_ref().map_or_else(|| ItemId::from_key(key), |known| known.id.clone());
-        let refused = Planned::new(What::Nothing { id }, Err(why));
+        let refused = Planned::new(What::Nothing { id, item: None }, Err(why));
         Ok(Plan { key: key.into(), known: known.is_some(), calls: vec![refused] })
     }
 
@@ -228,6 +230,21 @@ pub(super) fn check_id(key: &str, id: &ItemId) -> Result<(), BuildError> {
          ItemId::from_key(key), or give {other:?} as the key"
     );
     Err(Fault::new(Rule::ItemId, "key", detail).into())
+}
+
+/// An item as a line of [`ItemLines`](crate::ItemLines) has it, with its activities; none where a
+/// letter would be too long for it.
+fn line_of(item: &ExternalItem, activities: &[ExternalActivity]) -> Option<RawJson> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        #[serde(flatten)]
+        item: &'a ExternalItem,
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        activities: &'a [ExternalActivity],
+    }
+
+    let line = RawJson::new(&Line { item, activities }).ok()?;
+    (line.get().len() <= DeadLetter::LONGEST_ITEM).then_some(line)
 }
 
 /// What a letter needs should nothing more be known of an activity: its item and itself, a line

@@ -17,10 +17,13 @@ pub struct Report {
     pub ok: u64,
     /// How many failed, or some of their activities did. Each has a dead letter.
     pub failed: u64,
-    /// How many were not sent, because they were not changed or the run was ended.
+    /// How many were not sent, because they were not changed or overtaken, or the run was ended.
     pub skipped: u64,
-    /// How many of those skipped were not changed.
+    /// How many of those skipped were not changed; of dead letters, how many are done by now.
     pub unchanged: u64,
+    /// How many of those skipped were dead letters that something newer is known than: the item is
+    /// gone, or stored again after it was to be deleted, or it has failed again since.
+    pub overtaken: u64,
     /// How many items were deleted, because the source said so or no longer had them.
     pub deleted: u64,
     /// How many items could not be deleted at the end. Each has a dead letter.

@@ -99,6 +99,7 @@ impl Crawl {
             failed: 0,
             skipped: 0,
             unchanged: 0,
+            overtaken: 0,
             deleted: 0,
             not_deleted: 0,
             activities: ActivityCounts::default(),
@@ -143,7 +144,7 @@ impl<'a> Pass<'a> {
             What::Put { id, hash } => self.heard_put(job, id, *hash, outcome),
             What::Add { activities } => self.heard_add(job, activities, outcome),
             What::Delete { id } => self.heard_delete(job, id, outcome),
-            What::Nothing { id } => self.heard_nothing(job, id, outcome),
+            What::Nothing { id, .. } => self.heard_nothing(job, id, outcome),
         }?;
         match job.entry {
             Some(entry) => {
@@ -249,7 +250,8 @@ impl<'a> Pass<'a> {
         letters: impl IntoIterator<Item = DeadLetter>,
     ) -> Result<(), CrawlError> {
         let mut file = self.crawl.letters();
-        for letter in letters {
+        for mut letter in letters {
+            letter.run.get_or_insert(self.run);
             file.push(&letter)?;
         }
         Ok(file.sync()?)
@@ -293,7 +295,8 @@ impl<'a> Pass<'a> {
                 AddActivities::chunks(connection, &id, &activities, Duplicates::Never, root);
             let letter = |add: AddActivities<'_>| {
                 let call: Call<Written> = add.call_into(root)?;
-                Ok(DeadLetter::of_intent(key, &call, time))
+                let run = Some(intents[0].run);
+                Ok(DeadLetter { run, ..DeadLetter::of_intent(key, &call, time) })
             };
             chunks.map(letter).collect::<Result<Vec<_>, BuildError>>()
         });

@@ -15,6 +15,11 @@ use crate::{
 };
 
 impl Pass<'_> {
+    /// What is to be done about an entry, with what is on its way.
+    pub(super) fn plan(&self, entry: Entry) -> Result<Result<Plan, Entry>, CrawlError> {
+        self.crawl.plan(entry, |key| self.state().on_its_way.get(key).map(|sent| sent.item.clone()))
+    }
+
     /// Takes up what is to be done about a key of the source.
     pub(super) fn take(&self, plan: Plan, ready: &mut VecDeque<Ready>) -> Result<(), CrawlError> {
         let Plan { key, known, calls } = plan;
@@ -33,7 +38,7 @@ impl Pass<'_> {
         state.open.insert(entry, Open { left: calls.len(), failed: false, unsent: false });
         for Planned { what, call, kept } in calls {
             let item = match &what {
-                What::Put { id, .. } | What::Nothing { id } => Some(Some(id)),
+                What::Put { id, .. } | What::Nothing { id, .. } => Some(Some(id)),
                 What::Delete { .. } => Some(None),
                 What::Add { .. } => None,
             };
@@ -165,10 +170,7 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
                 self.pass.state().whole = true;
                 return None;
             };
-            let plan = self.pass.crawl.plan(entry, |key| {
-                self.pass.state().on_its_way.get(key).map(|sent| sent.item.clone())
-            });
-            let taken = match plan {
+            let taken = match self.pass.plan(entry) {
                 Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
                 Ok(Err(Entry::Unreadable { line, why })) => self.pass.take_unreadable(line, &why),
                 Ok(Err(Entry::Refused { key, why })) => self.pass.take_refused(&key, &why),

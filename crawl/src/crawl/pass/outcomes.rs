@@ -139,7 +139,11 @@ impl Pass<'_> {
         if error.is_some_and(is_for_want_of_permission) {
             self.state().report.not_permitted += 1;
         }
-        self.write_letters(DeadLetter::of(job.key(), outcome, (self.crawl.wall_clock)()))
+        let letter = DeadLetter::of(job.key(), outcome, (self.crawl.wall_clock)());
+        self.write_letters(letter.map(|letter| match &job.what {
+            What::Nothing { item, .. } => DeadLetter { item: item.clone(), ..letter },
+            _ => letter,
+        }))
     }
 
     /// What became of an item is on record.

@@ -1,11 +1,15 @@
 //! Dead letters that are sent once more.
 
-use std::{collections::VecDeque, mem};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::Arc,
+};
 
 use graphfeed_core::{
-    external::{AddActivities, Duplicates, PutItem},
+    external::{AddActivities, Duplicates, ExternalItem, ItemReader, PutItem},
     protocol::{Call, Endpoint},
-    types::{BuildError, Fault, ItemId, Rule},
+    types::{BuildError, Fault, ItemId, RawJson, Rule},
 };
 
 use super::{
@@ -15,7 +19,7 @@ use super::{
 use crate::{
     ActivityState, DeadLetter, State,
     crawl::{
-        CrawlError, Written,
+        CrawlError, Entry, Written,
         job::What,
         plan::{Plan, Planned, check_id, check_key, digest, keep},
     },
@@ -27,80 +31,52 @@ pub struct Replayed<'a, L> {
     pass: &'a Pass<'a>,
     letters: L,
     duplicates: Duplicates,
+    ready: VecDeque<Ready>,
+    // By the keys whose item a letter is about that went out, the run of that letter.
+    went: HashMap<Arc<str>, u64>,
+}
+
+/// What a letter wants done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wanted {
+    Put,
+    Add,
+    Delete,
+}
+
+/// What a letter is beside what is known by now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Standing {
+    Due,
+    Done,
+    Overtaken,
 }
 
 impl Pass<'_> {
-    /// Dead letters as offers of a bulk run, each once more as it is. One whose item was stored
-    /// since is passed over, and so are activities that were added since. One that cannot be sent
-    /// is written to this run's letters as it is, with the reason. A run that replays has not seen
-    /// the source, and deletes nothing that it no longer has.
+    /// Dead letters as offers of a bulk run, each once more as it is. One with an item that was
+    /// refused before it became a request goes through all checks, as an entry of the source does.
+    /// One that cannot be sent is written to this run's letters as it is, with the reason.
     ///
-    /// The letters must not come from the file that failures of this run go to.
+    /// A letter is passed over where it is done by now ([`Report::unchanged`]): its item is stored,
+    /// its activities are added, what it should delete is gone. Of an item that is stored, activities
+    /// in the letter are added all the same. It is passed over as well where
+    /// something newer is known ([`Report::overtaken`]): its item is gone, or was stored again after
+    /// it was to be deleted, or has failed again in a later run, which has a letter of its own. So of
+    /// several letters about an item the newest counts. How old a letter is, its
+    /// [run](DeadLetter::run) says; one without a run of this journal is older than whatever is known.
+    ///
+    /// A run that replays has not seen the source, and deletes nothing that it no longer has. The
+    /// letters must not come from the file that failures of this run go to.
+    ///
+    /// [`Report::unchanged`]: crate::Report::unchanged
+    /// [`Report::overtaken`]: crate::Report::overtaken
     pub fn replay<L: IntoIterator<Item = DeadLetter>>(
         &self,
         letters: L,
         duplicates: Duplicates,
     ) -> Replayed<'_, L::IntoIter> {
-        Replayed { pass: self, letters: letters.into_iter(), duplicates }
-    }
-
-    fn take_letter(
-        &self,
-        letter: &DeadLetter,
-        duplicates: Duplicates,
-    ) -> Result<Option<Ready>, CrawlError> {
-        let (key, id, mut call) = match self.letter_to_call(letter, duplicates) {
-            Ok(found) => found,
-            Err(why) => return self.is_dead(letter.refused_again(&why)).map(|()| None),
-        };
-        let mut kept = Vec::new();
-        let what = if *call.route() == AddActivities::ROUTE {
-            let body = String::from_utf8_lossy(call.request().body());
-            // What was written by a constructor is read by it.
-            let mut activities = AddActivities::read_body(&body).unwrap_or_default();
-            let all = activities.len();
-            let mut digests = Vec::new();
-            for activity in mem::take(&mut activities) {
-                let digest = digest(&activity);
-                // Of others it is on record that they are there, or may be.
-                let goes = match self.crawl.journal.activity(&key, digest)? {
-                    None => true,
-                    Some(ActivityState::Uncertain) => duplicates == Duplicates::Allowed,
-                    Some(ActivityState::Added | ActivityState::Intended { .. }) => false,
-                };
-                if goes {
-                    kept.push(keep(&id, &activity));
-                    digests.push(digest);
-                    activities.push(activity);
-                }
-            }
-            if activities.is_empty() {
-                self.pass_over();
-                return Ok(None);
-            }
-            if activities.len() < all {
-                call = match letter.with_only(&activities).call(&self.crawl.root, duplicates) {
-                    Ok(call) => call,
-                    Err(why) => return self.is_dead(letter.refused_again(&why)).map(|()| None),
-                };
-            }
-            What::Add { activities: digests.into() }
-        } else {
-            let known = self.crawl.journal.record(&key)?;
-            // What this run has stored comes from an earlier letter.
-            if known.is_some_and(|it| it.state == State::Stored && it.run < self.run) {
-                self.pass_over();
-                return Ok(None);
-            }
-            match *call.route() == PutItem::ROUTE {
-                true => What::Put { id, hash: self.crawl.hash(call.request().body()) },
-                false => What::Delete { id },
-            }
-        };
-        let planned = Planned { what, call: Ok(call), kept };
-        let mut ready = VecDeque::new();
-        self.take(Plan { key: key.into(), known: false, calls: vec![planned] }, &mut ready)?;
-        Ok(ready.pop_front())
+        let (letters, ready) = (letters.into_iter(), VecDeque::new());
+        Replayed { pass: self, letters, duplicates, ready, went: HashMap::new() }
     }
 
     /// The call of a letter again, with its key and its item.
@@ -134,6 +110,176 @@ impl Pass<'_> {
         state.report.skipped += 1;
         state.report.unchanged += 1;
     }
+
+    /// Something newer is known.
+    fn pass_over_as_old(&self) {
+        let mut state = self.state();
+        state.report.seen += 1;
+        state.report.skipped += 1;
+        state.report.overtaken += 1;
+    }
+}
+
+impl<L> Replayed<'_, L> {
+    /// One of a run that is yet to come was another journal's.
+    fn run_of(&self, letter: &DeadLetter) -> u64 {
+        letter.run.filter(|run| *run < self.pass.run).unwrap_or_default()
+    }
+
+    /// What is known of the item counts as it was before this run, and after that the letters that
+    /// went out.
+    fn standing(
+        &self,
+        key: &str,
+        letter: &DeadLetter,
+        wanted: Wanted,
+    ) -> Result<Standing, CrawlError> {
+        let run = self.run_of(letter);
+        if let Some(before) = self.went.get(key) {
+            return Ok(match wanted {
+                Wanted::Put | Wanted::Delete if run < *before => Standing::Overtaken,
+                _ => Standing::Due,
+            });
+        }
+        let Some(known) = self.pass.crawl.journal.record(key)? else {
+            return Ok(match wanted {
+                Wanted::Delete => Standing::Done,
+                Wanted::Put | Wanted::Add => Standing::Overtaken,
+            });
+        };
+        Ok(match (wanted, known.state) {
+            (Wanted::Add, _) => Standing::Due,
+            (Wanted::Put, State::Stored) => Standing::Done,
+            (Wanted::Delete, State::Stored) => Standing::Overtaken,
+            _ if run < known.run => Standing::Overtaken,
+            _ => Standing::Due,
+        })
+    }
+
+    fn take(&mut self, letter: &DeadLetter) -> Result<(), CrawlError> {
+        let taken = match (&letter.request, &letter.item) {
+            (None, Some(item)) => {
+                let found = letter_to_item(letter, item);
+                found.map(|(key, item)| self.take_item(letter, &key, item))
+            }
+            _ => {
+                let found = self.pass.letter_to_call(letter, self.duplicates);
+                found.map(|(key, id, call)| self.take_call(letter, key, id, call))
+            }
+        };
+        taken.unwrap_or_else(|why| self.pass.is_dead(letter.refused_again(&why)))
+    }
+
+    fn take_item(
+        &mut self,
+        letter: &DeadLetter,
+        key: &str,
+        item: ExternalItem,
+    ) -> Result<(), CrawlError> {
+        let crawl = self.pass.crawl;
+        // The source has not been looked at, so it is not seen.
+        let mut plan = Plan { key: key.into(), known: false, calls: Vec::new() };
+        match (self.standing(key, letter, Wanted::Put)?, crawl.journal.record(key)?) {
+            (Standing::Overtaken, _) => {
+                self.pass.pass_over_as_old();
+                return Ok(());
+            }
+            // Of the item as it is by now, its activities are not, or not all.
+            (Standing::Done, Some(known)) => {
+                crawl.plan_activities(&mut plan, &known.id, item.split_activities().1)?;
+            }
+            _ => {
+                self.went.insert(key.into(), self.run_of(letter));
+                if let Ok(found) = self.pass.plan(Entry::item(key, item))? {
+                    plan.calls = found.calls;
+                }
+            }
+        }
+        self.pass.take(plan, &mut self.ready)
+    }
+
+    fn take_call(
+        &mut self,
+        letter: &DeadLetter,
+        key: String,
+        id: ItemId,
+        mut call: Call<Written>,
+    ) -> Result<(), CrawlError> {
+        let (pass, duplicates) = (self.pass, self.duplicates);
+        let wanted = match *call.route() {
+            route if route == PutItem::ROUTE => Wanted::Put,
+            route if route == AddActivities::ROUTE => Wanted::Add,
+            _ => Wanted::Delete,
+        };
+        let standing = match pass.crawl.is_shared(&key, &id)? {
+            true => Standing::Overtaken,
+            false => self.standing(&key, letter, wanted)?,
+        };
+        match standing {
+            Standing::Done => {
+                pass.pass_over();
+                return Ok(());
+            }
+            Standing::Overtaken => {
+                pass.pass_over_as_old();
+                return Ok(());
+            }
+            Standing::Due if wanted == Wanted::Add => {}
+            Standing::Due => drop(self.went.insert((*key).into(), self.run_of(letter))),
+        }
+        let mut kept = Vec::new();
+        let what = match wanted {
+            Wanted::Put => What::Put { id, hash: pass.crawl.hash(call.request().body()) },
+            Wanted::Delete => What::Delete { id },
+            Wanted::Add => {
+                let body = String::from_utf8_lossy(call.request().body());
+                // What was written by a constructor is read by it.
+                let mut activities = AddActivities::read_body(&body).unwrap_or_default();
+                let all = activities.len();
+                let mut digests = Vec::new();
+                for activity in mem::take(&mut activities) {
+                    let digest = digest(&activity);
+                    // Of others it is on record that they are there, or may be.
+                    let goes = match pass.crawl.journal.activity(&key, digest)? {
+                        None => true,
+                        Some(ActivityState::Uncertain) => duplicates == Duplicates::Allowed,
+                        Some(ActivityState::Added | ActivityState::Intended { .. }) => false,
+                    };
+                    if goes {
+                        kept.push(keep(&id, &activity));
+                        digests.push(digest);
+                        activities.push(activity);
+                    }
+                }
+                if activities.is_empty() {
+                    pass.pass_over();
+                    return Ok(());
+                }
+                if activities.len() < all {
+                    call = match letter.with_only(&activities).call(&pass.crawl.root, duplicates) {
+                        Ok(call) => call,
+                        Err(why) => return pass.is_dead(letter.refused_again(&why)),
+                    };
+                }
+                What::Add { activities: digests.into() }
+            }
+        };
+        let planned = Planned { what, call: Ok(call), kept };
+        let plan = Plan { key: key.into(), known: false, calls: vec![planned] };
+        pass.take(plan, &mut self.ready)
+    }
+}
+
+/// The item that a letter keeps, with its key.
+fn letter_to_item(
+    letter: &DeadLetter,
+    item: &RawJson,
+) -> Result<(String, ExternalItem), BuildError> {
+    let read = ItemReader::default().read(item.get());
+    let item = read.item.map_err(|why| why.at("$.item"))?;
+    let key = letter.key.clone().or(read.key).unwrap_or_default();
+    check_key(&key)?;
+    Ok((key, item))
 }
 
 /// The item that a call is about.
@@ -148,11 +294,12 @@ impl<L: Iterator<Item = DeadLetter>> Iterator for Replayed<'_, L> {
 
     fn next(&mut self) -> Option<Offer> {
         while !self.pass.is_broken() {
+            if let Some(ready) = self.ready.pop_front() {
+                return self.pass.go_out(ready);
+            }
             let letter = self.letters.next()?;
-            match self.pass.take_letter(&letter, self.duplicates) {
-                Ok(Some(ready)) => return self.pass.go_out(ready),
-                Ok(None) => {}
-                Err(why) => self.pass.break_off(why),
+            if let Err(why) = self.take(&letter) {
+                self.pass.break_off(why);
             }
         }
         None
