@@ -1,6 +1,7 @@
 //! The source: a folder, each file of which is an item.
 
 use std::{
+    error::Error,
     ffi::OsStr,
     fmt::Display,
     fs::{self, File},
@@ -81,9 +82,7 @@ impl Folder {
 
     /// Without this folder in it.
     pub(crate) fn except(self, folder: &Path) -> Self {
-        // Where there is none yet, there is nothing in it either.
-        let except = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        Self { except, ..self }
+        Self { except: folder.to_owned(), ..self }
     }
 
     /// How many files it has, as far as it can be listed.
@@ -98,11 +97,12 @@ impl Folder {
 
     /// What is hidden is left out, and what a `.gitignore` names, whether git is there or not.
     fn walk(&self) -> Walk {
-        let except = self.except.clone();
+        // It may have been made only now. Where there is none, there is nothing in it either.
+        let except = self.except.canonicalize().ok();
         WalkBuilder::new(&self.path)
             .require_git(false)
             .sort_by_file_name(OsStr::cmp)
-            .filter_entry(move |found| found.path() != except)
+            .filter_entry(move |found| Some(found.path()) != except.as_deref())
             .build()
     }
 }
@@ -136,11 +136,11 @@ impl Iterator for Entries<'_> {
                     }
                 }
                 Ok(_) => {}
-                Err(why) if why.io_error().is_some_and(is_gone) => {}
                 // What is in there is not known, so nothing may be said to be gone.
                 Err(why) => {
-                    let fault = Fault::new(Rule::MemberRequired, "folder", format!("{why}; {FIX}"));
-                    return Some(Entry::unreadable(self.number, fault.into()));
+                    if let Some(why) = self.files.cannot_list(&why) {
+                        return Some(Entry::unreadable(self.number, why));
+                    }
                 }
             }
         }
@@ -178,6 +178,22 @@ impl Files<'_> {
                 Err(why) => Entry::refused(key, why),
             }),
         }
+    }
+
+    /// What keeps a folder from being listed; nothing if it is gone by now.
+    fn cannot_list(&self, why: &ignore::Error) -> Option<BuildError> {
+        let path = path_of(why).unwrap_or(&self.folder.path);
+        let inside = path.strip_prefix(&self.folder.path).unwrap_or(path);
+        // Without the folder itself, nothing is known of what was in it.
+        let is_all = inside.as_os_str().is_empty();
+        if !is_all && why.io_error().is_some_and(is_gone) {
+            return None;
+        }
+        let place = match is_all {
+            true => path.display().to_string(),
+            false => key(inside).unwrap_or_else(|| format!("{inside:?}")),
+        };
+        Some(unreadable(&place, format!("cannot be listed: {}; {FIX}", in_words(why))))
     }
 
     fn item(
@@ -249,8 +265,27 @@ fn read(path: &Path, limit: usize) -> io::Result<Content> {
     })
 }
 
+/// What an error of a walk is about.
+fn path_of(why: &ignore::Error) -> Option<&Path> {
+    match why {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } => path_of(err),
+        _ => None,
+    }
+}
+
+/// In the system's own words. What stands around them only names the path.
+fn in_words(why: &ignore::Error) -> String {
+    let Some(first) = why.io_error() else { return why.to_string() };
+    let mut last: &dyn Error = first;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
 fn unreadable(key: &str, why: impl Display) -> BuildError {
-    Fault::new(Rule::MemberRequired, key.to_owned(), why.to_string()).into()
+    Fault::new(Rule::Source, key.to_owned(), why.to_string()).into()
 }
 
 fn is_file(found: &DirEntry) -> bool {

@@ -137,14 +137,19 @@ fn an_emulator_that_was_killed_with_the_program_is_begun_anew_and_that_is_said()
 #[test]
 fn what_is_hidden_or_ignored_is_left_out_and_so_is_the_programs_own_folder() {
     let (folder, (emulator, server)) = (Folder::new(), service());
-    for key in [".hidden/a", "a.txt", "b/c.txt", "b/c.log", "state/x", "target/y"] {
+    for key in [".hidden/a", "a.txt", "b/c.txt", "b/c.log", "target/y"] {
         folder.write(key, "x");
     }
     folder.write(".gitignore", "*.log\n/target\n");
-    let mut program = support::example("files");
-    program.current_dir(&folder.path).args([".", "--state", "state", "--service", server.url()]);
-    ends(&mut program, 0, "seen 2, ok 2, failed 0, skipped 0, deleted 0");
-    assert_eq!(items(&emulator).keys().collect::<Vec<_>>(), ["a.txt", "b/c.txt"]);
+    // The first run makes its folder, and the second finds it.
+    for (state, ok) in [("b/../state", 2), ("state", 0)] {
+        let mut program = support::example("files");
+        program.current_dir(&folder.path).args([".", "--state", state, "--service", server.url()]);
+        let counts = format!("seen 2, ok {ok}, failed 0, skipped {}, deleted 0", 2 - ok);
+        ends(&mut program, 0, &counts);
+        assert!(folder.path.join("state/journal").is_file());
+        assert_eq!(items(&emulator).keys().collect::<Vec<_>>(), ["a.txt", "b/c.txt"]);
+    }
 }
 
 #[test]
@@ -509,6 +514,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
     let letters = folder.letters();
     assert_eq!(letters[0].key.as_deref(), Some(r#""no\xFFname""#));
     assert_eq!(letters[0].place.as_deref(), Some(r#""no\xFFname""#));
+    assert_eq!(letters[0].rule.as_deref(), Some("source"));
     let (_, said) = ends(
         folder
             .program(Some(server.url()))
@@ -548,7 +554,11 @@ fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
     ends(&mut program(), 3, "seen 21, ok 0, failed 1, skipped 20, deleted 1");
     let letter = folder.letters().pop().unwrap();
     assert_eq!((letter.key.as_deref(), letter.place.as_deref()), (Some("secret"), Some("secret")));
-    assert!(letter.cause.contains("cannot be read: "), "{letter:?}");
+    assert_eq!(
+        letter.cause,
+        "secret: cannot be read: Permission denied (os error 13); check its rights, or name it in \
+         a .gitignore [source]"
+    );
 
     // What is in a folder that cannot be listed is not said to have vanished.
     fs::set_permissions(folder.path.join("notes"), fs::Permissions::from_mode(0o0)).unwrap();
@@ -559,6 +569,13 @@ fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
     );
     assert!(text.contains("the source was not seen whole, so nothing was deleted"), "{text}");
     assert_eq!(items(&emulator).len(), 20);
+    let letters = folder.letters();
+    let letter = letters.iter().find(|letter| letter.key.is_none()).unwrap();
+    assert_eq!(
+        letter.cause,
+        "notes: cannot be listed: Permission denied (os error 13); check its rights, or name it in \
+         a .gitignore [source]"
+    );
     fs::set_permissions(folder.path.join("notes"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
