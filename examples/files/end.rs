@@ -1,6 +1,6 @@
 //! How the program ends: with which status, and with what it has to say of that.
 
-use std::fmt;
+use std::{fmt, io, path::Path};
 
 use graphfeed_core::{
     machine::Ending,
@@ -75,6 +75,11 @@ impl Stop {
 
     pub(crate) fn failure(why: impl fmt::Display) -> Self {
         Self { status: Status::Failure, why: why.to_string() }
+    }
+
+    /// Of a file that this program keeps.
+    pub(crate) fn in_file(file: &Path, why: &io::Error) -> Self {
+        Self::failure(format_args!("{}: {why}; check rights and free space", file.display()))
     }
 
     pub(crate) fn interrupted() -> Self {

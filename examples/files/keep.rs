@@ -1,18 +1,21 @@
-//! What is kept from one run to the next, in a folder: the journal, the dead letters and, where
-//! the emulator is in this program, what that holds.
+//! What is kept from one run to the next, in a folder: the journal, the [dead letters](Letters)
+//! and, where the emulator is in this program, what that holds.
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, BufReader, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use graphfeed_crawl::{DeadLetter, DeadLetterLines, DeadLetters, Journal, Scope};
+use graphfeed_crawl::{DeadLetters, Journal, Scope};
 use graphfeed_emulator::Emulator;
 use graphfeed_examples::progress::say;
 use tempfile::TempDir;
 
-use crate::end::Stop;
+use crate::{
+    end::Stop,
+    letters::{self, Letters, remove},
+};
 
 /// A folder for what is kept.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Kept {
     pub(crate) journal: Journal,
     /// What failed.
     pub(crate) letters: DeadLetters,
+    /// Whether those that are sent again are the folder's own.
+    pub(crate) is_own: bool,
     /// A copy, of which nothing is kept.
     _copy: Option<TempDir>,
 }
@@ -46,9 +51,9 @@ impl Keep {
         &self.folder
     }
 
-    /// The file of dead letters.
-    pub(crate) fn letters(&self) -> PathBuf {
-        self.folder.join("dead-letters.ndjson")
+    /// The dead letters.
+    pub(crate) fn letters(&self) -> Letters {
+        Letters::of(&self.folder)
     }
 
     fn journal(&self) -> PathBuf {
@@ -64,12 +69,11 @@ impl Keep {
         self.folder.join("emulator.running")
     }
 
-    /// Opens it, or makes it. With dead letters to be sent again, those of the folder itself are
-    /// moved away first, to the path that this gives for them.
+    /// Opens it, or makes it, with the dead letters that are to be sent again.
     ///
     /// # Errors
     /// When something in it cannot be opened, is damaged, another program's or not of this scope.
-    pub(crate) fn open(&self, scope: &Scope, replay: Option<&mut PathBuf>) -> Result<Kept, Stop> {
+    pub(crate) fn open(&self, scope: &Scope, replay: Option<&Path>) -> Result<Kept, Stop> {
         fs::create_dir_all(&self.folder).map_err(|why| {
             Stop::invalid(format!("cannot make {}: {why}; name another", self.folder.display()))
         })?;
@@ -79,32 +83,25 @@ impl Keep {
             say(format_args!("files: {ANEW}"));
             drop(journal);
             for file in [self.journal(), self.emulator()] {
-                remove(&file).map_err(|why| in_file(&file, &why))?;
+                remove(&file).map_err(|why| Stop::in_file(&file, &why))?;
             }
             journal = Journal::open(self.journal(), scope)?;
         }
-        let letters = self.letters();
-        let open = || DeadLetters::open(&letters).map_err(|why| letters_error(&letters, &why));
-        if let Some(replay) = replay {
-            // A torn last line is repaired before it is read.
-            let is_own = replay
-                .canonicalize()
-                .is_ok_and(|it| letters.canonicalize().is_ok_and(|own| it == own));
-            if is_own {
-                drop(open()?);
-            }
-            check(replay)?;
-            if is_own {
-                *replay = move_away(&letters).map_err(|why| in_file(&letters, &why))?;
-                say(format_args!("files: the dead letters are now {}", replay.display()));
+        let own = self.letters();
+        own.join()?;
+        let is_own = replay.is_some_and(|file| own.is(file));
+        let letters = if is_own { own.open_again() } else { own.open() }?;
+        if let Some(file) = replay {
+            let tell = |why: &_| say(format_args!("files: {}: {why}", file.display()));
+            let empty = letters::check(file, tell)?;
+            if empty > 0 {
+                say(format_args!(
+                    "files: left out: {empty} letters with nothing to send; a run without \
+                     --replay looks at their files again"
+                ));
             }
         }
-        let letters = open()?;
-        if letters.cut_off() > 0 {
-            let (file, bytes) = (self.letters(), letters.cut_off());
-            say(format_args!("files: {}: cut off {bytes} bytes of a torn line", file.display()));
-        }
-        Ok(Kept { journal, letters, _copy: None })
+        Ok(Kept { journal, letters, is_own, _copy: None })
     }
 
     /// A copy of what there is, so that nothing is written here.
@@ -117,14 +114,14 @@ impl Keep {
         let (file, to) = (self.journal(), copy.path().join("journal"));
         match File::open(&file) {
             Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-            Err(why) => return Err(in_file(&file, &why)),
+            Err(why) => return Err(Stop::in_file(&file, &why)),
             Ok(mut found) => {
                 if let Err(TryLockError::WouldBlock) = found.try_lock_shared() {
                     let why = "is in use by another process; wait until that has ended";
                     return Err(Stop::invalid(format!("the journal {} {why}", file.display())));
                 }
                 let copied = File::create(&to).and_then(|mut to| io::copy(&mut found, &mut to));
-                copied.map_err(|why| in_file(&file, &why))?;
+                copied.map_err(|why| Stop::in_file(&file, &why))?;
             }
         }
         let open = |copy| {
@@ -138,9 +135,8 @@ impl Keep {
             say(format_args!("files: {ANEW}"));
             journal = open(copy.path().join("anew"))?;
         }
-        let letters = copy.path().join("dead-letters.ndjson");
-        let letters = DeadLetters::open(&letters).map_err(|why| letters_error(&letters, &why))?;
-        Ok(Kept { journal, letters, _copy: Some(copy) })
+        let letters = Letters::of(copy.path()).open()?;
+        Ok(Kept { journal, letters, is_own: false, _copy: Some(copy) })
     }
 
     /// Whether the journal tells of what no emulator holds.
@@ -162,10 +158,12 @@ impl Keep {
                 Stop::invalid(format!("{}: {why}; {fix}", file.display()))
             })?,
             Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-            Err(why) => return Err(in_file(&file, &why)),
+            Err(why) => return Err(Stop::in_file(&file, &why)),
         }
         let marker = self.marker();
-        File::create(&marker).and_then(|it| it.sync_all()).map_err(|why| in_file(&marker, &why))
+        File::create(&marker)
+            .and_then(|it| it.sync_all())
+            .map_err(|why| Stop::in_file(&marker, &why))
     }
 
     /// Puts what the emulator in this program holds on disk.
@@ -182,78 +180,6 @@ impl Keep {
             fs::rename(&beside, &file)?;
             remove(&self.marker())
         };
-        save().map_err(|why: io::Error| in_file(&file, &why))
+        save().map_err(|why: io::Error| Stop::in_file(&file, &why))
     }
-}
-
-/// The letters of a file that was [checked](Keep::open). Those with nothing to send are left out:
-/// whether their files are any better now, a crawl finds out.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn letters_in(file: &Path) -> Result<impl Iterator<Item = DeadLetter> + Send, Stop> {
-    let open = File::open(file).map_err(|why| in_file(file, &why))?;
-    let letters = DeadLetterLines::new(BufReader::new(open));
-    Ok(letters
-        .map_while(Result::ok)
-        .map(|(_, letter)| letter)
-        .filter(|letter| letter.request.is_some()))
-}
-
-/// Tells every line that is no letter, and how many letters have nothing to send.
-fn check(file: &Path) -> Result<(), Stop> {
-    let open =
-        File::open(file).map_err(|why| Stop::invalid(format!("{}: {why}", file.display())))?;
-    let (mut bad, mut empty) = (0, 0);
-    for line in DeadLetterLines::new(BufReader::new(open)) {
-        match line {
-            Ok((_, letter)) => empty += u64::from(letter.request.is_none()),
-            Err(why) => {
-                say(format_args!("files: {}: {why}", file.display()));
-                bad += 1;
-            }
-        }
-    }
-    if empty > 0 {
-        say(format_args!(
-            "files: left out: {empty} letters with nothing to send; a run without --replay looks \
-             at their files again"
-        ));
-    }
-    match bad {
-        0 => Ok(()),
-        bad => Err(Stop::invalid(format!("{bad} lines of {} are bad", file.display()))),
-    }
-}
-
-/// To the first name that is free.
-fn move_away(letters: &Path) -> io::Result<PathBuf> {
-    let mut number = 1;
-    loop {
-        let to = letters.with_extension(format!("{number}.ndjson"));
-        if !to.try_exists()? {
-            fs::rename(letters, &to)?;
-            return Ok(to);
-        }
-        number += 1;
-    }
-}
-
-fn remove(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
-        _ => Ok(()),
-    }
-}
-
-fn letters_error(file: &Path, why: &io::Error) -> Stop {
-    match why.kind() {
-        // They name the file.
-        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidData => Stop::invalid(why),
-        _ => in_file(file, why),
-    }
-}
-
-fn in_file(file: &Path, why: &io::Error) -> Stop {
-    Stop::failure(format!("{}: {why}; check rights and free space", file.display()))
 }

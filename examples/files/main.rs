@@ -8,11 +8,13 @@
 //!
 //! Lives here: the command line and the last words. From the source to the end, by file: `folder`
 //! (what is there, and what an item of it is), `place` (where it goes, and as whom), `keep` (what
-//! is kept for the next run), `run` (the order of things), `end` (how it can end).
+//! is kept for the next run), `letters` (the dead letters of that), `run` (the order of things),
+//! `end` (how it can end).
 
 mod end;
 mod folder;
 mod keep;
+mod letters;
 mod place;
 mod run;
 
@@ -58,8 +60,9 @@ Options:
                         is deleted [10]
   --duplicates          an activity may be there twice rather than not at all,
                         where it is not known whether it was added
-  --replay FILE         sends the dead letters of a file again, and no others;
-                        if they are this folder's own, they are moved away first
+  --replay FILE         sends the dead letters of a file again, and no files; if
+                        they are this folder's own, they are put aside when that
+                        is done
   --state DIR           where journal, dead letters and the emulator's state are
                         [target/files/, one folder in it for each PATH and
                         place]
@@ -245,7 +248,7 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
     if let Some(report) = &known.report {
         let goes_without_saying = matches!(report.sweep, Sweep::Done | Sweep::Off);
         // Who replays letters, or breaks off, did not want it.
-        if !goes_without_saying && known.replayed.is_none() && report.ending != Ending::Stopped {
+        if !goes_without_saying && arguments.replay.is_none() && report.ending != Ending::Stopped {
             lines.push(report.sweep.to_string());
         }
         if let Sweep::Brake { unseen, known } = report.sweep
@@ -255,6 +258,9 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
             lines.push(format!("to allow it, after a look at the folder: --most-deleted {share}"));
         }
         match report.ending {
+            Ending::Stopped if arguments.dry_run => {
+                lines.push("interrupted: the folder was not seen whole".to_owned());
+            }
             Ending::FailuresInARow(many) => {
                 lines.push(format!("ended early: {many} calls failed one after the other"));
             }
@@ -271,8 +277,12 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
         }
         let has_letters = report.failed + report.not_deleted + unknown > 0 && !arguments.dry_run;
         if let (true, Some(keep)) = (has_letters, keep) {
-            lines.push(format!("what failed and why: {}", keep.letters().display()));
+            lines.push(format!("what failed and why: {}", keep.letters().file().display()));
         }
+    }
+    if let (true, Some(file)) = (known.unread.lines() > 0, &arguments.replay) {
+        let (count, file) = (known.unread.lines(), file.display());
+        lines.push(format!("lines that are no letters: {count}; correct them in {file}"));
     }
     if known.cut() > 0 {
         lines.push(format!("texts that were cut, to fit in a body: {}", known.cut()));
@@ -300,8 +310,8 @@ fn command(arguments: &Arguments, status: Status, known: &Known) -> String {
     };
     option("--most-deleted", arguments.most_deleted.map(|percent| percent.to_string()));
     // Letters that were not sent are sent; others were, and the files go on.
-    let were_sent = matches!(status, Status::Stored | Status::Partly | Status::Brake);
-    let letters = known.replayed.as_ref().filter(|_| !were_sent);
+    let is_over = known.is_replayed && status != Status::NotPermitted;
+    let letters = arguments.replay.as_ref().filter(|_| !is_over);
     option("--replay", letters.map(|file| file.display().to_string()));
     option("--state", arguments.state.as_ref().map(|state| state.display().to_string()));
     option("--service", arguments.service.clone());

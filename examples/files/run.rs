@@ -2,8 +2,10 @@
 
 use std::{
     convert::Infallible,
+    fs::File,
+    io::BufReader,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc,
@@ -17,9 +19,10 @@ use graphfeed_core::{
     external::{
         Duplicates, EnsureConnection, EnsureSchema, ExternalConnection, GetConnection, Schema,
     },
+    machine::Ending,
     types::{BuildError, ConnectionId},
 };
-use graphfeed_crawl::{Complaint, Crawl, CrawlNews, CrawlSettings, Report, Scope};
+use graphfeed_crawl::{Complaint, Crawl, CrawlNews, CrawlSettings, Report, Scope, Sweep};
 use graphfeed_emulator::Limit;
 use graphfeed_examples::{
     interrupt::Interrupts,
@@ -29,7 +32,8 @@ use graphfeed_examples::{
 use crate::{
     end::{Status, Stop},
     folder::{self, Folder},
-    keep::{Keep, Kept, letters_in},
+    keep::{Keep, Kept},
+    letters::{Unread, letters_in},
     place::{Place, Target},
 };
 
@@ -58,8 +62,10 @@ pub(crate) struct Known {
     pub(crate) report: Option<Report>,
     /// How many texts were cut.
     pub(crate) cut: AtomicU64,
-    /// Where the dead letters are that were to be sent again.
-    pub(crate) replayed: Option<PathBuf>,
+    /// Whether all dead letters that were to be sent again were, or have a new letter.
+    pub(crate) is_replayed: bool,
+    /// How much of their file could not be read.
+    pub(crate) unread: Unread,
 }
 
 /// The connection that this program makes.
@@ -83,8 +89,30 @@ pub(crate) fn run(
     interrupts: &Interrupts,
     known: &mut Known,
 ) -> Result<Status, Stop> {
-    known.replayed.clone_from(&wanted.replay);
-    let kept = keep.open(&scope(&place)?, known.replayed.as_mut())?;
+    let kept = keep.open(&scope(&place)?, wanted.replay.as_deref())?;
+    let is_own = kept.is_own;
+    let result = go(place, folder, keep, kept, wanted, interrupts, known);
+    if is_own {
+        let letters = keep.letters();
+        if known.is_replayed {
+            let aside = letters.put_aside()?;
+            say(format_args!("files: the old dead letters are now {}", aside.display()));
+        } else {
+            letters.join()?;
+        }
+    }
+    result
+}
+
+fn go(
+    place: Place,
+    folder: &Folder,
+    keep: &Keep,
+    kept: Kept,
+    wanted: &Wanted,
+    interrupts: &Interrupts,
+    known: &mut Known,
+) -> Result<Status, Stop> {
     let mut mapping = place.mapping();
     let target = place.go(wanted.limits.clone())?;
     mapping.root = target.client.root().clone();
@@ -112,14 +140,16 @@ fn crawl(
     let in_journal = kept.journal.len()?;
     phases.run("connection and schema", |_| set_up(target, &schema, in_journal, interrupts))?;
 
-    let (crawl, letters) = (made(mapping, schema, kept, wanted)?, known.replayed.as_deref());
-    let letters = letters.map(letters_in).transpose()?;
-    let of = match letters {
+    let crawl = made(mapping, schema, kept, wanted)?;
+    let replay = wanted.replay.as_deref();
+    let of = match replay {
         Some(_) => None,
         None => Some(phases.run("listing", |_| Ok::<_, Infallible>(folder.count())).unwrap_or(0)),
     };
-    let Known { report, cut, .. } = known;
-    let done = phases.run("files", |progress| {
+    let letters = replay.map(|file| File::open(file).map_err(|why| Stop::in_file(file, &why)));
+    let letters = letters.transpose()?.map(BufReader::new);
+    let Known { report, cut, unread, .. } = known;
+    let mut done = phases.run("files", |progress| {
         let run = crawl.over(&target.client);
         let stop = run.stop_handle();
         interrupts.then(move || {
@@ -136,13 +166,31 @@ fn crawl(
             }
         };
         match letters {
-            Some(letters) => run.replay(letters, wanted.duplicates, tell),
+            Some(file) => {
+                let name = replay.unwrap_or(Path::new("")).display();
+                let letters = letters_in(file, unread, |why| {
+                    progress.say(format_args!("files: {name}: {why}"))
+                });
+                run.replay(letters, wanted.duplicates, tell)
+            }
             None => run.run(folder.files(mapping, cut), tell),
         }
     })?;
+    done.seen += unread.lines();
+    done.failed += unread.lines();
     let status = Status::of(&done);
+    known.is_replayed = replay.is_some()
+        && done.ending == Ending::Complete
+        && done.skipped == done.unchanged
+        && !known.unread.is_any();
     known.report = Some(done);
-    Ok(status)
+    match replay {
+        Some(file) if known.unread.rest() => Err(Stop::failure(format_args!(
+            "{} could not be read to its end; look after the disk",
+            file.display()
+        ))),
+        _ => Ok(status),
+    }
 }
 
 /// What [`run`] would do, of which nothing is done.
@@ -160,20 +208,27 @@ pub(crate) fn look(
     let kept = keep.look(&scope(place)?)?;
     let mapping = place.mapping();
     let crawl = made(&mapping, folder::schema()?, kept, wanted)?;
+    let mut phases = Phases::default();
+    let of = phases.run("listing", |_| Ok::<_, Infallible>(folder.count())).unwrap_or(0);
     let files = folder.files(&mapping, &known.cut).into_iter();
-    let report =
-        crawl.check(
-            files.take_while(|_| !interrupts.is_interrupted()),
-            |complaint| match complaint {
-                Complaint::Key(key, why) => say(format_args!("files: {key}: {why}")),
-                Complaint::Line(_, why) => say(format_args!("files: {why}")),
-                _ => {}
-            },
-        )?;
-    let status = match interrupts.is_interrupted() {
-        true => Status::Interrupted,
-        false => Status::of(&report),
-    };
+    // Only what ends before the source does has not seen it whole.
+    let mut is_whole = true;
+    let mut report = phases.run("files", |progress| {
+        let files = files.enumerate().take_while(|(number, _)| {
+            progress.at(*number, of);
+            is_whole = !interrupts.is_interrupted();
+            is_whole
+        });
+        crawl.check(files.map(|(_, entry)| entry), |complaint| match complaint {
+            Complaint::Key(key, why) => progress.say(format_args!("files: {key}: {why}")),
+            Complaint::Line(_, why) => progress.say(format_args!("files: {why}")),
+            _ => {}
+        })
+    })?;
+    if !is_whole {
+        (report.ending, report.sweep) = (Ending::Stopped, Sweep::NotComplete);
+    }
+    let status = Status::of(&report);
     known.report = Some(report);
     Ok(status)
 }

@@ -24,6 +24,8 @@ const NOTHING: &str = "seen 0, ok 0, failed 0, skipped 0, deleted 0, throttled 0
 fn run(program: &mut Command) -> (i32, String, String) {
     let (status, text, errors) = outcome(program);
     assert_eq!(text.lines().filter(|line| line.starts_with("seen ")).count(), 1, "{text}{errors}");
+    // There is no terminal, so nothing is drawn.
+    assert!(!errors.contains(['\x1b', '\r']), "{errors:?}");
     assert!(text.lines().last().unwrap().contains(": /"), "the last line is a command: {text}");
     (status.unwrap(), text, errors)
 }
@@ -268,6 +270,7 @@ fn a_file_that_is_refused_has_a_dead_letter_and_is_stored_when_that_is_replayed(
     assert_eq!((items(&emulator).len(), folder.letters().len()), (20, 0));
     ends(&mut program(), 0, "seen 20, ok 0, failed 0, skipped 20, deleted 0");
     ends(program().arg("--replay").arg(&moved), 0, "seen 2, ok 0, failed 0, skipped 2, deleted 0");
+    assert!(moved.is_file(), "only the folder's own are put aside");
     assert!(items(&emulator).values().all(|item| item.activities.len() == 1));
 
     fs::write(&moved, "{}\n").unwrap();
@@ -276,6 +279,167 @@ fn a_file_that_is_refused_has_a_dead_letter_and_is_stored_when_that_is_replayed(
         assert_eq!((status, text.lines().next()), (2, Some(NOTHING)), "{said}");
         assert!(said.contains(&odd.display().to_string()), "{said}");
     }
+}
+
+/// A folder, none of whose files was taken, with a letter for each item and each activity.
+fn refused() -> (Folder, Emulator, Server) {
+    let (folder, (emulator, server)) = (twenty(), service());
+    emulator.script("PUT item: 400").unwrap();
+    let none = "seen 20, ok 0, failed 20, skipped 0, deleted 0";
+    ends(&mut folder.program(Some(server.url())), 3, none);
+    assert_eq!(folder.letters().len(), 40);
+    emulator.clear_faults();
+    (folder, emulator, server)
+}
+
+/// The program, which is to send the folder's own letters again.
+fn replay(folder: &Folder, url: &str) -> Command {
+    let mut program = folder.program(Some(url));
+    program.arg("--replay").arg(folder.state.join("dead-letters.ndjson"));
+    program
+}
+
+/// All files are stored, each with its activity, and no letter is left.
+fn assert_all_is_done(folder: &Folder, emulator: &Emulator) {
+    let items = items(emulator);
+    assert_eq!(items.len(), 20);
+    for (key, item) in items {
+        assert_eq!(item.activities.len(), 1, "{key}");
+        assert_eq!(item.content.unwrap().value, fs::read_to_string(folder.path.join(key)).unwrap());
+    }
+    assert_eq!(folder.letters(), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn letters_that_nobody_took_are_all_sent_by_the_same_command_again() {
+    let (folder, emulator, server) = refused();
+    let url = server.url().to_owned();
+    let file = folder.state.join("dead-letters.ndjson");
+    let before = fs::read(&file).unwrap();
+    // It ends by an error.
+    emulator.script("GET connection: 401").unwrap();
+    let (status, text, said) = run(&mut replay(&folder, &url));
+    assert_eq!((status, text.lines().next()), (4, Some(NOTHING)), "{said}");
+    assert!(fs::read(&file).unwrap() == before);
+    emulator.clear_faults();
+    // Nobody is there.
+    drop(server);
+    let mut program = replay(&folder, &url);
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = interrupt_when(program, |line| line.contains("waiting for answers"));
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), text.lines().next()), (Some(130), Some(NOTHING)));
+    assert!(fs::read(&file).unwrap() == before);
+    let resume = text.lines().last().unwrap();
+    assert!(resume.contains(&format!(" --replay {} ", file.display())), "{text}");
+
+    let _server = Server::start(emulator.clone(), url.strip_prefix("http://").unwrap()).unwrap();
+    let (_, said) =
+        ends(&mut replay(&folder, &url), 0, "seen 40, ok 40, failed 0, skipped 0, deleted 0");
+    assert!(said.contains("dead-letters.1.ndjson"), "{said}");
+    assert_all_is_done(&folder, &emulator);
+    assert!(fs::read(folder.state.join("dead-letters.1.ndjson")).unwrap() == before);
+}
+
+/// Starts a replay of which the first calls are refused, the next ones are taken and the others
+/// wait for their answers; and waits until it has come there.
+fn half_replayed(folder: &Folder, emulator: &Emulator, url: &str) -> std::process::Child {
+    let before = emulator.count("PUT item");
+    emulator.script("PUT item: 400 times=3").unwrap();
+    emulator.script("PUT item: pass latency=3 from=5").unwrap();
+    let mut program = replay(folder, url);
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    support::wait_until("some wait for their answers", || emulator.count("PUT item") >= before + 8);
+    child
+}
+
+#[test]
+fn letters_whose_replay_is_killed_are_all_sent_or_told_of_by_the_same_command_again() {
+    let (folder, emulator, server) = refused();
+    let url = server.url();
+    for _ in 0..3 {
+        let mut child = half_replayed(&folder, &emulator, url);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        emulator.clear_faults();
+    }
+    let (status, text, said) = run(&mut replay(&folder, url));
+    let items = items(&emulator);
+    assert_eq!(items.len(), 20, "{text}{said}");
+    // Of an activity that was out each time it is known that it may be there.
+    let letters = folder.letters();
+    assert_eq!(status, if letters.is_empty() { 0 } else { 3 }, "{text}{said}");
+    assert!(letters.iter().all(|letter| letter.applied == Applied::Maybe), "{letters:?}");
+    for (key, item) in items {
+        let told = letters.iter().filter(|letter| letter.key.as_ref() == Some(&key)).count();
+        assert!(told <= 1 && item.activities.len() <= 1, "{key}: {letters:?}");
+        assert!(told + item.activities.len() >= 1, "{key}: {letters:?}");
+    }
+    let names = fs::read_dir(&folder.state).unwrap().map(|it| it.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["dead-letters.1.ndjson", "dead-letters.ndjson", "journal"], "{said}");
+    ends(&mut folder.program(Some(url)), 0, "seen 20, ok 0, failed 0, skipped 20, deleted 0");
+}
+
+#[cfg(unix)]
+#[test]
+fn letters_whose_replay_is_interrupted_are_all_sent_by_the_command_that_it_prints() {
+    let (folder, emulator, server) = refused();
+    let child = half_replayed(&folder, &emulator, server.url());
+    interrupt(&child);
+    emulator.clear_faults();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    // None is there twice, and none is missing.
+    let mut letters: Vec<_> = folder
+        .letters()
+        .into_iter()
+        .map(|letter| (letter.key.unwrap(), letter.operation.unwrap()))
+        .collect();
+    letters.sort();
+    letters.dedup();
+    assert_eq!((letters.len(), folder.letters().len()), (40, 40));
+
+    let command = text.lines().last().unwrap().strip_prefix("to resume: ").unwrap();
+    let (status, text, said) = run(Command::new("sh").arg("-c").arg(command).env_remove("CARGO"));
+    assert_eq!(status, 0, "{text}{said}");
+    assert!(text.starts_with("seen 40, ") && text.contains(" failed 0, "), "{text}{said}");
+    assert_all_is_done(&folder, &emulator);
+}
+
+#[test]
+fn a_line_that_is_no_letter_is_told_and_kept_and_the_others_are_sent() {
+    let (folder, emulator, server) = refused();
+    let file = folder.state.join("dead-letters.ndjson");
+    let mut lines: Vec<_> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    // Not an item, without which there is nothing to add to.
+    let bad = 1 + lines[1..].iter().position(|line| line.contains("Add activities")).unwrap();
+    let whole = lines[bad].clone();
+    lines[bad].truncate(50);
+    fs::write(&file, lines.join("\n") + "\n").unwrap();
+    let (status, text, said) = run(&mut replay(&folder, server.url()));
+    assert_eq!(status, 3, "{text}{said}");
+    assert!(text.starts_with("seen 40, ") && text.contains(" failed 1, "), "{text}{said}");
+    let told = format!("files: {}: line {}: $: is no dead letter: ", file.display(), bad + 1);
+    assert!(said.contains(&told), "{told}\n{said}");
+    let last = format!("\nlines that are no letters: 1; correct them in {}\n", file.display());
+    assert!(text.contains(&last), "{text}");
+    assert!(text.lines().last().unwrap().contains(" --replay "), "{text}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), lines.join("\n") + "\n");
+
+    lines[bad] = whole;
+    fs::write(&file, lines.join("\n") + "\n").unwrap();
+    let (text, said) = {
+        let (status, text, said) = run(&mut replay(&folder, server.url()));
+        assert_eq!(status, 0, "{text}{said}");
+        (text, said)
+    };
+    assert!(text.starts_with("seen 40, ok 1, failed 0, skipped 39, "), "{text}{said}");
+    assert_all_is_done(&folder, &emulator);
 }
 
 #[test]
@@ -481,11 +645,42 @@ fn interrupt_when(mut program: Command, said: impl Fn(&str) -> bool) -> std::pro
     let mut child = program.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| said(&line.unwrap())), "it never said it");
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupted.unwrap().success());
+    interrupt(&child);
     // It may go on talking.
     std::thread::spawn(move || lines.for_each(drop));
     child
+}
+
+/// Sends it a Ctrl-C.
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_dry_run_does_not_say_what_would_be_deleted() {
+    let (folder, (_, server)) = (Folder::new(), service());
+    folder.write("a", "x");
+    ends(
+        &mut folder.program(Some(server.url())),
+        0,
+        "seen 1, ok 1, failed 0, skipped 0, deleted 0",
+    );
+    fs::remove_file(folder.path.join("a")).unwrap();
+    // As much to read as takes some seconds, and takes no place.
+    for number in 0..500 {
+        File::create(folder.path.join(number.to_string())).unwrap().set_len(1 << 22).unwrap();
+    }
+    let mut program = folder.program(Some(server.url()));
+    program.arg("--dry-run").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = interrupt_when(program, |line| line.starts_with("listing: "));
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(!text.contains("would be deleted") && !text.contains("no longer has"), "{text}");
+    assert!(text.contains("\ninterrupted: the folder was not seen whole\n"), "{text}");
 }
 
 #[cfg(unix)]
