@@ -2,8 +2,9 @@
 
 use std::{env, io, time::Duration};
 
+use bytes::Bytes;
 use graphfeed_core::{
-    client::{Client, ClientBuilder},
+    client::{Client, Failure, SendOptions, Transport},
     protocol::{Cloud, ServiceRoot, Version},
     types::AccessToken,
 };
@@ -14,6 +15,7 @@ use graphfeed_examples::{
     way::{Tokens, Ureq, Way as _},
 };
 use graphfeed_ureq::{SystemClock, UreqTransport, seed};
+use http::{HeaderValue, Request, Response, Uri, header::HOST, uri::Authority};
 
 use crate::{end::Stop, folder::Mapping};
 
@@ -22,13 +24,36 @@ const TENANT: u128 = 0x0a5e_c0de_0000_4000_8000_0000_0000_0001;
 const AUTHOR: u128 = 0x0a5e_c0de_0000_4000_8000_0000_0000_0002;
 /// The emulator in this program listens on another port each time, and is the same one all the same.
 const HERE: &str = "http://127.0.0.1";
+const HERE_HOST: &str = "127.0.0.1";
 
 /// The emulator takes a second to register a schema.
 const EMULATOR_PATIENCE: Duration = Duration::from_secs(30);
 /// Microsoft says: 5 to 15 minutes.
 const TENANT_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
-type Transport = UreqTransport;
+/// Over blocking sockets; to the emulator in this program at the port that it has this time, which
+/// is nobody's business but this.
+#[derive(Clone, Debug)]
+pub(crate) struct Sockets {
+    transport: UreqTransport,
+    here: Option<Authority>,
+}
+
+impl Transport for Sockets {
+    fn send(
+        &self,
+        mut request: Request<Bytes>,
+        options: &SendOptions,
+    ) -> Result<Response<Bytes>, Failure> {
+        if let Some(here) = &self.here {
+            request.headers_mut().insert(HOST, HeaderValue::from_static(HERE_HOST));
+            let mut to = request.uri().clone().into_parts();
+            to.authority = Some(here.clone());
+            *request.uri_mut() = Uri::from_parts(to).expect("only its port is another one");
+        }
+        self.transport.send(request, options)
+    }
+}
 
 /// Where a run goes.
 #[derive(Debug)]
@@ -38,13 +63,13 @@ pub(crate) enum Place {
     /// An emulator elsewhere.
     Service(ServiceRoot),
     /// A tenant.
-    Tenant(Box<Settings<Transport>>),
+    Tenant(Box<Settings<UreqTransport>>),
 }
 
 /// What makes the calls.
 pub(crate) struct Target {
     /// Over blocking sockets.
-    pub(crate) client: Client<Transport>,
+    pub(crate) client: Client<Sockets>,
     /// How long the registration of the schema may take.
     pub(crate) patience: Duration,
     /// The emulator, if it is in this program.
@@ -109,12 +134,14 @@ impl Place {
     /// # Errors
     /// When the emulator has no port to listen on.
     pub(crate) fn go(self, limits: Vec<Limit>) -> Result<Target, Stop> {
-        let (builder, patience, here) = match self {
+        let root = self.root();
+        let here = match self {
             Self::Tenant(settings) => {
-                let Settings { root, application, signs, transport, login, .. } = *settings;
+                let Settings { application, signs, transport, login, .. } = *settings;
                 let tokens: Tokens<Ureq> = settings::tokens::<Ureq>(application, signs, &login);
+                let sockets = Sockets { transport, here: None };
                 let client = Client::builder(root, tokens).seed(seed());
-                let client = client.build(transport, Ureq::clock());
+                let client = client.build(sockets, Ureq::clock());
                 return Ok(Target { client, patience: TENANT_PATIENCE, here: None });
             }
             Self::Here => {
@@ -123,15 +150,18 @@ impl Place {
                 let loopback = started.map_err(|why: io::Error| {
                     Stop::failure(format!("the emulator in this program did not start: {why}"))
                 })?;
-                (loopback.client_builder(), EMULATOR_PATIENCE, Some(loopback))
+                Some(loopback)
             }
-            Self::Service(root) => {
-                let token = AccessToken::new("any-token-will-do").map_err(Stop::failure)?;
-                (Client::builder(root, token).seed(seed()), EMULATOR_PATIENCE, None)
-            }
+            Self::Service(_) => None,
         };
-        let builder: ClientBuilder<AccessToken> = builder;
-        let client = builder.build(UreqTransport::danger_plain_http(), SystemClock::new());
-        Ok(Target { client, patience, here })
+        let address = here.as_ref().map(|here| here.root().to_string().parse::<Uri>());
+        let address = address.transpose().map_err(Stop::failure)?;
+        let sockets = Sockets {
+            transport: UreqTransport::danger_plain_http(),
+            here: address.and_then(|address| address.authority().cloned()),
+        };
+        let token = AccessToken::new("any-token-will-do").map_err(Stop::failure)?;
+        let client = Client::builder(root, token).seed(seed()).build(sockets, SystemClock::new());
+        Ok(Target { client, patience: EMULATOR_PATIENCE, here })
     }
 }
