@@ -19,6 +19,7 @@ use graphfeed_core::{
     types::{BuildError, Fault, Guid, ItemId, Rule, Timestamp},
 };
 use graphfeed_crawl::Entry;
+use graphfeed_examples::interrupt::Interrupts;
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 /// The properties of a file.
@@ -80,14 +81,16 @@ impl Folder {
         &self.path
     }
 
-    /// Without this folder in it.
-    pub(crate) fn except(self, folder: &Path) -> Self {
-        Self { except: folder.to_owned(), ..self }
+    /// Without this folder in it, which is another one; it may not be there yet.
+    pub(crate) fn except(self, folder: &Path) -> Option<Self> {
+        let is_other = folder.canonicalize().map_or(true, |folder| folder != self.path);
+        is_other.then(|| Self { except: folder.to_owned(), ..self })
     }
 
-    /// How many files it has, as far as it can be listed.
-    pub(crate) fn count(&self) -> usize {
-        self.walk().filter(|found| found.as_ref().is_ok_and(is_file)).count()
+    /// How many files it has, as far as it can be listed and nobody interrupts.
+    pub(crate) fn count(&self, interrupts: &Interrupts) -> usize {
+        let walk = self.walk().take_while(|_| !interrupts.is_interrupted());
+        walk.filter(|found| found.as_ref().is_ok_and(is_file)).count()
     }
 
     /// Its files as entries of a crawl. Texts that are too long are cut, and counted.

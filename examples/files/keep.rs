@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use graphfeed_crawl::{DeadLetters, Journal, Scope};
+use graphfeed_crawl::{DeadLetters, Journal, JournalErrorKind, Scope};
 use graphfeed_emulator::Emulator;
 use graphfeed_examples::progress::say;
 use tempfile::TempDir;
@@ -102,6 +102,28 @@ impl Keep {
             }
         }
         Ok(Kept { journal, letters, is_own, _copy: None })
+    }
+
+    /// What becomes of the folder's own dead letters after they were sent again, all of them or
+    /// not.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written. Nothing is lost then, and the next run does it.
+    pub(crate) fn settle(&self, scope: &Scope, is_done: bool) -> Result<(), Stop> {
+        let letters = self.letters();
+        let _journal = match Journal::open(self.journal(), scope) {
+            Ok(journal) => journal,
+            // Who has the journal has the letters, too, and has brought them together.
+            Err(why) if matches!(why.kind, JournalErrorKind::InUse) => return Ok(()),
+            Err(why) => return Err(why.into()),
+        };
+        if !is_done {
+            return letters.join();
+        }
+        if let Some(aside) = letters.put_aside()? {
+            say(format_args!("files: the old dead letters are now {}", aside.display()));
+        }
+        Ok(())
     }
 
     /// A copy of what there is, so that nothing is written here.

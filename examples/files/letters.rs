@@ -71,16 +71,20 @@ impl Letters {
         open(&self.again())
     }
 
-    /// All of them were sent again, or have a new letter. Gives where the old ones are now.
+    /// All of them were sent again, or have a new letter. Gives where the old ones are now, if
+    /// there were any.
     ///
     /// # Errors
     /// When they cannot be put aside.
-    pub(crate) fn put_aside(&self) -> Result<PathBuf, Stop> {
+    pub(crate) fn put_aside(&self) -> Result<Option<PathBuf>, Stop> {
+        if self.file.metadata().is_ok_and(|found| found.len() == 0) {
+            return self.join().map(|()| None);
+        }
         let aside = self.free_name().map_err(|why| Stop::in_file(&self.file, &why))?;
         let moved = fs::rename(&self.file, &aside);
         moved.map_err(|why| Stop::in_file(&self.file, &why))?;
         self.join()?;
-        Ok(aside)
+        Ok(Some(aside))
     }
 
     /// The first that is free.
@@ -307,9 +311,15 @@ mod tests {
         letters.join().unwrap();
         assert_eq!(fs::read_to_string(letters.file()).unwrap(), new);
         assert!(!letters.again().exists());
-        let aside = letters.put_aside().unwrap();
+        let aside = letters.put_aside().unwrap().unwrap();
         assert_eq!(aside, letters.file().with_extension("2.ndjson"));
         assert_eq!(fs::read_to_string(aside).unwrap(), new);
+
+        // Where there was none, there is nothing to put aside.
+        fs::write(letters.file(), "").unwrap();
+        fs::write(letters.again(), &new).unwrap();
+        assert_eq!(letters.put_aside().unwrap(), None);
+        assert_eq!(fs::read_to_string(letters.file()).unwrap(), new);
     }
 
     #[test]

@@ -21,7 +21,8 @@ mod run;
 use std::{
     env,
     error::Error,
-    fmt::Display,
+    ffi::{OsStr, OsString},
+    fmt::Write as _,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -73,9 +74,9 @@ Options:
   -h, --help            print this
 
 Exit status: 0 all stored, 1 it could not go on (disk, or no service), 2 invalid
-input: usage, PATH, or a journal that is damaged or not this folder's; or the
-service does not take the schema. 3 partly failed, 4 not permitted, 6 too much
-would have been deleted, and nothing was, 130 interrupted.
+input: usage, PATH, FILE, or a journal that is damaged or not this folder's; or
+the service does not take the schema. 3 partly failed, 4 not permitted, 6 too
+much would have been deleted, and nothing was, 130 interrupted.
 
 Interrupted, killed or ended by an error: the same command goes on from there.
 If the emulator in this program is killed, what it held is gone, and the next
@@ -149,15 +150,17 @@ fn arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
             }
             Long("duplicates") => arguments.duplicates = true,
             Long("replay") => {
-                once("--replay", &mut arguments.replay, PathBuf::from(parser.value()?))?;
+                once("--replay", &mut arguments.replay, path("--replay", parser.value()?)?)?;
             }
-            Long("state") => once("--state", &mut arguments.state, parser.value()?.into())?,
+            Long("state") => {
+                once("--state", &mut arguments.state, path("--state", parser.value()?)?)?;
+            }
             Long("service") => {
                 once("--service", &mut arguments.service, parser.value()?.string()?)?;
             }
             Long("throttle") => arguments.throttle = true,
             Short('h') | Long("help") => return Ok(None),
-            Value(path) => once("PATH", &mut arguments.path, path.into())?,
+            Value(value) => once("PATH", &mut arguments.path, path("PATH", value)?)?,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -165,6 +168,14 @@ fn arguments() -> Result<Option<Arguments>, Box<dyn Error>> {
         return Err("--dry-run is for files; leave it out, or --replay".into());
     }
     Ok(Some(arguments))
+}
+
+/// What may be the name of something.
+fn path(name: &str, value: OsString) -> Result<PathBuf, String> {
+    match value.is_empty() {
+        true => Err(format!("{name} is empty; name something, or leave it out")),
+        false => Ok(value.into()),
+    }
 }
 
 /// Sets what can be said only once.
@@ -204,7 +215,9 @@ fn begin(
     let scope = run::scope(&place)?;
     let state = arguments.state.clone().unwrap_or_else(|| state(folder.path(), &scope));
     let keep = keep.insert(Keep::new(state, matches!(place, Place::Here)));
-    let folder = folder.except(keep.folder());
+    let folder = folder.except(keep.folder()).ok_or_else(|| {
+        Stop::invalid("--state is PATH itself; name a folder in it, or another one")
+    })?;
     let limits = match arguments.throttle {
         true => vec![THROTTLE.parse::<Limit>().map_err(Stop::failure)?],
         false => Vec::new(),
@@ -301,36 +314,43 @@ fn command(arguments: &Arguments, status: Status, known: &Known) -> String {
     let mut words: Vec<String> = Vec::new();
     let program = env::current_exe().unwrap_or_else(|_| "files".into());
     match (env::var_os("CARGO"), cfg!(debug_assertions)) {
-        (None, _) => words.push(quoted(program.display())),
+        (None, _) => words.push(quoted(program.as_os_str())),
         (Some(_), true) => words.push("cargo run --example files --".to_owned()),
         (Some(_), false) => words.push("cargo run --release --example files --".to_owned()),
     }
-    let mut option = |name: &str, value: Option<String>| {
+    let mut option = |name: &str, value: Option<&OsStr>| {
         words.extend(value.map(|value| format!("{name} {}", quoted(value))));
     };
-    option("--most-deleted", arguments.most_deleted.map(|percent| percent.to_string()));
+    let percent = arguments.most_deleted.map(|percent| percent.to_string());
+    option("--most-deleted", percent.as_deref().map(OsStr::new));
     // Letters that were not sent are sent; others were, and the files go on.
     let is_over = known.is_replayed && status != Status::NotPermitted;
     let letters = arguments.replay.as_ref().filter(|_| !is_over);
-    option("--replay", letters.map(|file| file.display().to_string()));
-    option("--state", arguments.state.as_ref().map(|state| state.display().to_string()));
-    option("--service", arguments.service.clone());
+    option("--replay", letters.map(|file| file.as_os_str()));
+    option("--state", arguments.state.as_ref().map(|state| state.as_os_str()));
+    option("--service", arguments.service.as_deref().map(OsStr::new));
     for (name, is_set) in
         [("--duplicates", arguments.duplicates), ("--throttle", arguments.throttle)]
     {
         words.extend(is_set.then(|| name.to_owned()));
     }
-    words.extend(arguments.path.as_ref().map(|path| quoted(path.display())));
+    words.extend(arguments.path.as_ref().map(|path| quoted(path.as_os_str())));
     words.join(" ")
 }
 
-/// As a shell reads it.
-fn quoted(word: impl Display) -> String {
-    let word = word.to_string();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=,@%+".contains(&byte);
-    match !word.is_empty() && word.bytes().all(is_plain) {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+/// As a shell reads it, also where it is no Unicode.
+fn quoted(word: &OsStr) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=,@%+".contains(byte);
+    match word.to_str() {
+        Some(word) if !word.is_empty() && word.as_bytes().iter().all(is_plain) => word.to_owned(),
+        Some(word) => format!("'{}'", word.replace('\'', r"'\''")),
+        None => {
+            let mut bytes = String::new();
+            for byte in word.as_encoded_bytes() {
+                let _ = write!(bytes, r"\{byte:03o}");
+            }
+            format!("\"$(printf '{bytes}')\"")
+        }
     }
 }
 

@@ -89,19 +89,15 @@ pub(crate) fn run(
     interrupts: &Interrupts,
     known: &mut Known,
 ) -> Result<Status, Stop> {
-    let kept = keep.open(&scope(&place)?, wanted.replay.as_deref())?;
+    let scope = scope(&place)?;
+    let kept = keep.open(&scope, wanted.replay.as_deref())?;
     let is_own = kept.is_own;
     let result = go(place, folder, keep, kept, wanted, interrupts, known);
-    if is_own {
-        let letters = keep.letters();
-        if known.is_replayed {
-            let aside = letters.put_aside()?;
-            say(format_args!("files: the old dead letters are now {}", aside.display()));
-        } else {
-            letters.join()?;
-        }
-    }
-    result
+    let settled = match is_own {
+        true => keep.settle(&scope, known.is_replayed),
+        false => Ok(()),
+    };
+    result.and_then(|status| settled.map(|()| status))
 }
 
 fn go(
@@ -113,9 +109,8 @@ fn go(
     interrupts: &Interrupts,
     known: &mut Known,
 ) -> Result<Status, Stop> {
-    let mut mapping = place.mapping();
+    let mapping = place.mapping();
     let target = place.go(wanted.limits.clone())?;
-    mapping.root = target.client.root().clone();
     let Some(here) = &target.here else {
         return crawl(&target, kept, folder, &mapping, wanted, interrupts, known);
     };
@@ -144,7 +139,9 @@ fn crawl(
     let replay = wanted.replay.as_deref();
     let of = match replay {
         Some(_) => None,
-        None => Some(phases.run("listing", |_| Ok::<_, Infallible>(folder.count())).unwrap_or(0)),
+        None => Some(
+            phases.run("listing", |_| Ok::<_, Infallible>(folder.count(interrupts))).unwrap_or(0),
+        ),
     };
     let letters = replay.map(|file| File::open(file).map_err(|why| Stop::in_file(file, &why)));
     let letters = letters.transpose()?.map(BufReader::new);
@@ -209,7 +206,7 @@ pub(crate) fn look(
     let mapping = place.mapping();
     let crawl = made(&mapping, folder::schema()?, kept, wanted)?;
     let mut phases = Phases::default();
-    let of = phases.run("listing", |_| Ok::<_, Infallible>(folder.count())).unwrap_or(0);
+    let of = phases.run("listing", |_| Ok::<_, Infallible>(folder.count(interrupts))).unwrap_or(0);
     let files = folder.files(&mapping, &known.cut).into_iter();
     // Only what ends before the source does has not seen it whole.
     let mut is_whole = true;
@@ -220,6 +217,10 @@ pub(crate) fn look(
             is_whole
         });
         crawl.check(files.map(|(_, entry)| entry), |complaint| match complaint {
+            // What cannot be read has its key as the place.
+            Complaint::Key(key, why) if why.faults()[0].place == key => {
+                progress.say(format_args!("files: {why}"));
+            }
             Complaint::Key(key, why) => progress.say(format_args!("files: {key}: {why}")),
             Complaint::Line(_, why) => progress.say(format_args!("files: {why}")),
             _ => {}

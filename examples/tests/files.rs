@@ -545,6 +545,9 @@ fn what_is_no_good_is_told_before_anything_is_sent() {
     for (path, why) in [("no/such/folder", "name a folder"), (file!(), "name a folder")] {
         invalid(support::example("files").arg(path), why);
     }
+    let mut program = support::example("files");
+    invalid(program.arg("--state").args([&folder.path; 2]), "--state is PATH itself");
+    assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 1, "nothing was written there");
     // Another process has it.
     fs::create_dir(&folder.state).unwrap();
     let journal = folder.state.join("journal");
@@ -700,7 +703,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_stored() {
         3,
         "seen 21, ok 20, failed 1, skipped 0, deleted 0",
     );
-    assert!(said.contains(r#""no\xFFname": has a name that is no Unicode"#), "{said}");
+    assert!(said.contains("files: \"no\\xFFname\": has a name that is no Unicode"), "{said}");
     ends(
         &mut folder.program(Some(server.url())),
         3,
@@ -804,6 +807,26 @@ fn files_with_any_name_are_all_stored_and_found_again_by_it() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_that_it_prints_goes_on_whatever_the_folder_is_called() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let both = tempfile::tempdir().unwrap();
+    for name in [&b"it's 50%"[..], b"no\xff%s\\n'name", "größer".as_bytes()] {
+        let folder = both.path().join(std::ffi::OsStr::from_bytes(name));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("a"), "x").unwrap();
+        let mut program = support::example("files");
+        let program = program.arg("--state").arg(folder.join("state")).arg(folder);
+        let (text, _) = ends(program, 0, "seen 1, ok 1, failed 0, skipped 0, deleted 0");
+        let command = text.lines().last().unwrap().strip_prefix("to resume: ").unwrap();
+        let mut resumed = Command::new("sh");
+        let resumed = resumed.arg("-c").arg(command).env_remove("CARGO");
+        ends(resumed, 0, "seen 1, ok 0, failed 0, skipped 1, deleted 0");
+    }
+}
+
 #[test]
 fn the_command_line_is_explained_and_mistakes_are_told() {
     for help in ["--help", "-h"] {
@@ -832,6 +855,8 @@ fn the_command_line_is_explained_and_mistakes_are_told() {
         (&["--service", "http://graph.example"], "an emulator on this machine"),
         (&["--service", "http://127.0.0.1:9", "--throttle"], "--throttle is for the emulator"),
         (&["--dry-run", "--replay", "x"], "--replay"),
+        (&[""], "PATH is empty"),
+        (&["--state", ""], "--state is empty"),
     ] {
         let (status, text, errors) = outcome(support::example("files").args(arguments));
         assert_eq!((status, &*text), (Some(2), ""));
