@@ -13,6 +13,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
+use graphfeed_core::types::RawJson;
 use graphfeed_crawl::{DeadLetter, DeadLetterLines, DeadLetters, Digest, LineError};
 use graphfeed_examples::progress::say;
 
@@ -162,9 +163,12 @@ fn lines(file: &Path) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>>> {
 /// What the letter in a line wants to be sent, if there is one and it does.
 fn request_of(line: &[u8]) -> Option<Digest> {
     let letter: DeadLetter = serde_json::from_slice(line).ok()?;
-    let request = letter.request?;
-    let body = request.body.as_ref().map_or("", |body| body.get());
-    Some(Digest::of([letter.key.as_deref().unwrap_or(""), &request.method, &request.path, body]))
+    let key = letter.key.as_deref().unwrap_or("");
+    let text = |json: &Option<RawJson>| json.as_ref().map_or("", RawJson::get).to_owned();
+    match &letter.request {
+        Some(it) => Some(Digest::of([key, &it.method, &it.path, &text(&it.body)])),
+        None => letter.item.is_some().then(|| Digest::of([key, &text(&letter.item)])),
+    }
 }
 
 /// The letters that a file has, and something to send with them. What cannot be read is told and
@@ -187,7 +191,11 @@ pub(crate) fn letters_in<R: BufRead>(
             None
         }
     });
-    letters.filter(|letter| letter.request.is_some())
+    letters.filter(has_something_to_send)
+}
+
+fn has_something_to_send(letter: &DeadLetter) -> bool {
+    letter.request.is_some() || letter.item.is_some()
 }
 
 /// Whether there are letters in a file, and how many of them have nothing to send: whether what
@@ -203,7 +211,7 @@ pub(crate) fn check(file: &Path, tell: impl Fn(&LineError)) -> Result<u64, Stop>
         match line {
             Ok((_, letter)) => {
                 letters += 1;
-                empty += u64::from(letter.request.is_none());
+                empty += u64::from(!has_something_to_send(&letter));
                 // They are told when it is read again.
                 bad = Vec::new();
             }
@@ -298,6 +306,23 @@ mod tests {
         assert_eq!(joined(&own, ""), own);
         assert_eq!(joined("", &again), again);
         assert_eq!(joined(&own, &again[..again.len() / 2]), own, "a torn line is none");
+    }
+
+    #[test]
+    fn a_letter_that_has_only_an_item_is_one_to_send() {
+        let of_item = |cause: &str, text: &str| {
+            let letter = json!({
+                "time": "2021-04-06T18:04:31Z", "key": "a", "cause": cause, "applied": "no",
+                "item": {"content": text},
+            });
+            let letter: DeadLetter = serde_json::from_value(letter).unwrap();
+            serde_json::to_string(&letter).unwrap() + "\n"
+        };
+        let [one, two, again] =
+            [of_item("first", "1"), of_item("first", "2"), of_item("second", "1")];
+        assert_eq!(joined(&(one.clone() + &two), &again), again + &two);
+        let unread = Unread::default();
+        assert_eq!(letters_in(one.as_bytes(), &unread, |_| {}).count(), 1);
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn crawl(
     let status = Status::of(&done);
     known.is_replayed = replay.is_some()
         && done.ending == Ending::Complete
-        && done.skipped == done.unchanged
+        && done.skipped == done.unchanged + done.overtaken
         && !known.unread.is_any();
     known.report = Some(done);
     match replay {
