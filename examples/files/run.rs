@@ -245,8 +245,6 @@ fn made(
     settings.duplicates = wanted.duplicates;
     settings.most_swept = wanted.most_deleted;
     let Kept { journal, letters, .. } = kept;
-    // It was opened as the place's own, and the emulator in this program has no address of its own.
-    settings.scope = Some(journal.scope().clone());
     Ok(Crawl::new(mapping.root.clone(), ConnectionId::new(ID)?, journal, letters, settings)?)
 }
 

@@ -55,23 +55,13 @@ pub struct CrawlSettings {
     /// The greatest share of all items that is deleted so: 0.1 by default. If it were more, none
     /// is.
     pub most_swept: f64,
-    /// What the journal belongs to, where that is known by another address than the crawl's root:
-    /// an emulator that listens on another port each time. By default root and connection say it.
-    pub scope: Option<Scope>,
 }
 
 impl Default for CrawlSettings {
     fn default() -> Self {
         let mut ingest = IngestSettings::default();
         ingest.after_failure = AfterFailure::SkipUnlessPartly;
-        Self {
-            ingest,
-            schema: None,
-            duplicates: Duplicates::Never,
-            sweep: true,
-            most_swept: 0.1,
-            scope: None,
-        }
+        Self { ingest, schema: None, duplicates: Duplicates::Never, sweep: true, most_swept: 0.1 }
     }
 }
 
@@ -149,8 +139,7 @@ pub struct Crawl {
 }
 
 impl Crawl {
-    /// A crawl into `connection` under `root`, which are those of the journal's scope unless the
-    /// settings [say otherwise](CrawlSettings::scope).
+    /// A crawl into `connection` under `root`, which are those of the journal's scope.
     ///
     /// # Errors
     /// [`JournalErrorKind::OtherScope`] when they are not.
@@ -161,8 +150,7 @@ impl Crawl {
         letters: DeadLetters,
         mut settings: CrawlSettings,
     ) -> Result<Self, JournalError> {
-        let own = || Scope::new(&root, &connection);
-        if *journal.scope() != settings.scope.clone().unwrap_or_else(own) {
+        if *journal.scope() != Scope::new(&root, &connection) {
             let kind = JournalErrorKind::OtherScope(journal.scope().as_str().into());
             return Err(JournalError { path: journal.path().into(), kind });
         }

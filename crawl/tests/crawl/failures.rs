@@ -13,10 +13,10 @@ use graphfeed_core::{
     types::{AccessToken, ConnectionId},
 };
 use graphfeed_crawl::{
-    Crawl, CrawlError, CrawlNews, CrawlSettings, DeadLetter, Entry, Scope, State, Sweep,
+    Crawl, CrawlError, CrawlNews, CrawlSettings, DeadLetter, Entry, State, Sweep,
 };
 
-use crate::world::{World, before, connection, page, pages, root, titled, viewed_page};
+use crate::world::{World, before, page, pages, root, titled, viewed_page};
 
 #[test]
 fn an_item_that_fails_has_a_letter_when_it_is_told_and_is_tried_again_by_the_next_run() {
@@ -52,16 +52,6 @@ fn a_crawl_into_another_connection_than_its_journal_is_of_is_refused() {
         let why = made.unwrap_err().to_string();
         let scope = "belongs to https://graph.microsoft.com/v1.0 contosohr";
         assert!(why.contains(scope), "{why}");
-    }
-    // Unless it is said which one it is of.
-    for (host, is_its) in [("graph.microsoft.com", true), ("graph.example", false)] {
-        let root = format!("https://{host}");
-        let root = ServiceRoot::https(&root, Cloud::Global, Version::V1).unwrap();
-        let (journal, letters) = world.kept();
-        let mut settings = CrawlSettings::default();
-        settings.scope = Some(Scope::new(&root, &connection()));
-        let made = Crawl::new(beta(), connection(), journal, letters, settings);
-        assert_eq!(made.is_ok(), is_its, "{host}");
     }
 }
 
