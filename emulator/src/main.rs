@@ -12,6 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(feature = "tls")]
+use graphfeed_emulator::server::TestCertificate;
 use graphfeed_emulator::{Authorization, Behaviour, Emulator, Options, server::Server};
 use lexopt::prelude::*;
 use tokio::sync::Notify;
@@ -30,6 +32,8 @@ Options:
   --listen ADDRESS    where to listen, port 0 for a free one [127.0.0.1:0]
   --seed NUMBER       where the generators of ids and of chance start [0]
   --set NAME=VALUE    set a switch; may be given more than once
+  --tls FILE          https instead of http, as `localhost`; the certificate to trust, made anew
+                      each time, is written to FILE as PEM. Only if built with the feature `tls`
   --state FILE        begin with what the file has, if it is there, and write it at the end: what
                       is stored, and no tokens, faults or limits
   --help              print this
@@ -99,7 +103,13 @@ struct Arguments {
     listen: Vec<SocketAddr>,
     emulator: Emulator,
     state: Option<PathBuf>,
+    /// For TLS.
+    certificate: Option<TestCertificate>,
 }
+
+/// Without the feature `tls` there is none.
+#[cfg(not(feature = "tls"))]
+enum TestCertificate {}
 
 fn main() -> ExitCode {
     let done = match read_arguments() {
@@ -137,6 +147,7 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
     let mut authorization = Authorization::default();
     let mut checks_tokens = false;
     let mut state = None;
+    let mut certificate_file = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
@@ -174,6 +185,7 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
             Long("control") => options.control = true,
             Long("journal") => options.journal = parser.value()?.parse()?,
             Long("state") => state = Some(PathBuf::from(parser.value()?)),
+            Long("tls") => certificate_file = Some(PathBuf::from(parser.value()?)),
             // What stands alone may be a secret that lost its option.
             Value(_) => return Err("every argument belongs to an option".into()),
             Long("help") => {
@@ -203,7 +215,22 @@ fn read_arguments() -> Result<Wanted, Box<dyn Error>> {
         begin(&emulator, file)
             .map_err(|why| format!("cannot begin with the state in {}: {why}", file.display()))?;
     }
-    Ok(Wanted::Service(Box::new(Arguments { address, listen, emulator, state })))
+    let certificate = certificate_file.as_deref().map(certificate).transpose()?;
+    Ok(Wanted::Service(Box::new(Arguments { address, listen, emulator, state, certificate })))
+}
+
+/// Makes a certificate and writes it to a file, for clients to trust.
+#[cfg(feature = "tls")]
+fn certificate(file: &Path) -> Result<TestCertificate, String> {
+    let certificate = TestCertificate::new();
+    fs::write(file, certificate.pem())
+        .map_err(|why| format!("cannot write the certificate to {}: {why}", file.display()))?;
+    Ok(certificate)
+}
+
+#[cfg(not(feature = "tls"))]
+fn certificate(_: &Path) -> Result<TestCertificate, String> {
+    Err("--tls needs a program that is built with --features tls".to_owned())
 }
 
 /// Begins with what is in the file. If it is not there it is made, to learn now and not at the end
@@ -246,12 +273,12 @@ fn switches() -> String {
 }
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let Arguments { address, listen, emulator, state } = arguments;
+    let Arguments { address, listen, emulator, state, certificate } = arguments;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the line is printed: who has read it may send the signal.
     let interrupted = Arc::new(Notify::new());
     runtime.block_on(listen_for_signals(&interrupted))?;
-    let server = Server::start(emulator.clone(), &*listen).map_err(|error| {
+    let server = start(&emulator, &listen, certificate.as_ref()).map_err(|error| {
         format!(
             "cannot listen on {address}: {error}; choose another port, or let the system choose \
              a free one with --listen 127.0.0.1:0"
@@ -287,6 +314,20 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             .map_err(|why| format!("cannot write the state to {}: {why}", file.display()))?;
     }
     Ok(())
+}
+
+fn start(
+    emulator: &Emulator,
+    listen: &[SocketAddr],
+    certificate: Option<&TestCertificate>,
+) -> io::Result<Server> {
+    match certificate {
+        None => Server::start(emulator.clone(), listen),
+        #[cfg(feature = "tls")]
+        Some(certificate) => Server::start_tls(emulator.clone(), listen, certificate),
+        #[cfg(not(feature = "tls"))]
+        Some(never) => match *never {},
+    }
 }
 
 /// What has come to a list since `told` of it were told. Of many, only the last are kept; after a

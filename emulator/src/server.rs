@@ -19,7 +19,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, Uri, header,
+    uri::{Authority, Scheme},
+};
 use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as _, Frame, Incoming, SizeHint},
@@ -222,6 +225,7 @@ async fn accept(
     let seats = Arc::new(Semaphore::new(patience.connections));
     let handler = Handler {
         emulator,
+        scheme: if door.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
         body_time: patience.body,
         large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
     };
@@ -272,8 +276,22 @@ where
 #[derive(Clone)]
 struct Handler {
     emulator: Emulator,
+    scheme: Scheme,
     body_time: Duration,
     large: Arc<Semaphore>,
+}
+
+/// A target as the client meant it: its scheme stands nowhere in the request (RFC 9112, 3.3), and
+/// an answer has to link to it. One that cannot be completed stays as it is.
+fn whole(uri: Uri, headers: &HeaderMap, scheme: &Scheme) -> Uri {
+    let host = headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let Some(host) = host.filter(|_| uri.authority().is_none()) else {
+        return uri;
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = Some(scheme.clone());
+    parts.authority = Some(host);
+    Uri::from_parts(parts).unwrap_or(uri)
 }
 
 /// What is left of a body.
@@ -333,7 +351,8 @@ impl Handler {
     /// The body did not arrive, or not in time, or a fault leaves no answer: the connection is
     /// closed.
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Sent>, io::Error> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        head.uri = whole(head.uri, &head.headers, &self.scheme);
         let read = tokio::time::timeout(self.body_time, self.read(body))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

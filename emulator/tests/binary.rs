@@ -415,6 +415,15 @@ fn an_address_that_others_reach_is_warned_of() {
     }
 }
 
+#[cfg(not(feature = "tls"))]
+#[test]
+fn whoever_wants_tls_of_a_build_without_it_is_told_how_to_get_it() {
+    let output = output(&["--tls", "certificate.pem"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--features tls") && said.ends_with("\nTry --help.\n"), "{said}");
+}
+
 #[test]
 fn help_names_every_switch_with_its_default() {
     let output = output(&["--help"]);
