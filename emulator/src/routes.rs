@@ -272,7 +272,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::tables::{GRAPH, rows};
+    use crate::tables::{GRAPH, document, rows};
 
     /// What wraps operations is none itself.
     const BATCH: &str = "/$batch";
@@ -317,7 +317,7 @@ mod tests {
                 (request, (versions, set(delegated), set(application)))
             })
             .collect();
-        let listed: BTreeMap<String, _> = rows(GRAPH, "operation")
+        let listed: BTreeMap<String, _> = rows(&GRAPH, "operation")
             .into_iter()
             .map(|row| {
                 // What a personal account may do, one of work or school may do, too.
@@ -344,10 +344,9 @@ mod tests {
 
     #[test]
     fn the_table_of_the_project_says_yes_for_what_is_here() {
-        let said: Vec<_> = rows(include_str!("../../README.md"), "operation")
-            .into_iter()
-            .map(|row| (row[1].to_owned(), row[3]))
-            .collect();
+        let readme = document("README.md");
+        let said: Vec<_> =
+            rows(&readme, "operation").into_iter().map(|row| (row[1].to_owned(), row[3])).collect();
         let mut here = operations();
         // In no table of the documents' operations, for it wraps them.
         let batch = ROUTES.iter().find(|route| route.path == BATCH).expect("a route");

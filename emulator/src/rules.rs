@@ -196,11 +196,12 @@ impl fmt::Display for Rule {
 #[cfg(test)]
 mod tests {
     use super::Rule;
+    use crate::tables::document;
 
     #[test]
     fn the_list_is_that_of_the_rules_document() {
-        let document = include_str!("../../docs/rules.md");
-        let mut theirs: Vec<&str> = document
+        let rules = document("docs/rules.md");
+        let mut theirs: Vec<&str> = rules
             .lines()
             .filter_map(|line| {
                 let cells: Vec<&str> = line.split(" | ").collect();

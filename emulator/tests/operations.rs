@@ -159,7 +159,7 @@ const VERSIONS: [&str; 2] = ["v1.0", "beta"];
 
 #[test]
 fn each_operation_answers_with_the_statuses_of_its_row_and_only_in_its_versions() {
-    for row in rows(GRAPH, "operation") {
+    for row in rows(&GRAPH, "operation") {
         for version in VERSIONS {
             let answers = answers(row[0], row[1], version);
             let what = format!("{} in {version}", row[0]);
@@ -188,7 +188,7 @@ fn collect(kind: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Strin
         let elements = json.as_array().map(Vec::as_slice).unwrap_or_default();
         return elements.iter().for_each(|json| collect(element, json, found));
     }
-    let types = rows(GRAPH, "type");
+    let types = rows(&GRAPH, "type");
     let members: BTreeMap<&str, &str> = types
         .iter()
         .filter(|row| row[0] == kind)
@@ -208,7 +208,7 @@ fn collect(kind: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Strin
 /// The members that the answers in this version have, by type.
 fn answered(version: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
-    for row in rows(GRAPH, "operation") {
+    for row in rows(&GRAPH, "operation") {
         if !["both", version].contains(&row[4]) {
             continue;
         }
@@ -256,7 +256,7 @@ fn an_answer_has_every_member_that_its_type_has_in_the_version_and_no_other() {
     let unseen = BTreeSet::from(["externalActivity", "principal"]);
     for version in VERSIONS {
         let mut listed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for row in rows(GRAPH, "type") {
+        for row in rows(&GRAPH, "type") {
             let member = row[1].trim_end_matches('!');
             if (version == "beta" || row[4] != "beta")
                 && !never.contains(&*format!("{}.{member}", row[0]))

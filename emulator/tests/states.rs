@@ -64,7 +64,7 @@ fn each_operation_is_allowed_or_refused_as_the_table_of_states_says() {
         (Obsolete, "connection \"contosohr\" is obsolete; delete it and make another one"),
         (LimitExceeded, "connection \"contosohr\" is limitExceeded; delete items to make room"),
     ];
-    let listed: BTreeMap<&str, Vec<bool>> = rows(GRAPH, "what")
+    let listed: BTreeMap<&str, Vec<bool>> = rows(&GRAPH, "what")
         .into_iter()
         .map(|row| (row[0], row[1..].iter().map(|cell| *cell == "yes").collect()))
         .collect();

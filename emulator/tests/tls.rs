@@ -52,8 +52,7 @@ fn a_link_to_the_next_page_leads_back_here_over_tls() {
         bench.expect(201, "PUT", &format!("/v1.0/me/activities/{id}"), user_activity(id, ""));
     }
     let certificate = TestCertificate::new();
-    let server =
-        Server::start_tls(bench.emulator.clone(), "127.0.0.1:0", &certificate).expect("a server");
+    let server = Server::start_tls(bench.emulator, "127.0.0.1:0", &certificate).expect("a server");
     let port = server.address().port();
     let get = |target: &str| get(port, certificate.pem(), target);
 

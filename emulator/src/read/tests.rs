@@ -91,7 +91,7 @@ fn need(Member(_, need, _): &Member) -> (&'static str, &'static str) {
 #[test]
 fn every_type_has_the_members_of_the_table_set_by_whom_it_says() {
     let mut listed: BTreeMap<&str, BTreeMap<&str, _>> = BTreeMap::new();
-    for row in rows(GRAPH, "type") {
+    for row in rows(&GRAPH, "type") {
         let member = row[1].trim_end_matches('!');
         let need = match (row[3], row[4]) {
             ("server", _) if is_apart(row[0], member) => ("apart", "any"),
@@ -118,8 +118,8 @@ fn every_type_has_the_members_of_the_table_set_by_whom_it_says() {
 
 #[test]
 fn every_member_that_a_client_sets_has_the_form_of_its_type() {
-    let words: BTreeSet<&str> = rows(GRAPH, "enumeration").iter().map(|row| row[0]).collect();
-    let types: BTreeMap<(&str, &str), &str> = rows(GRAPH, "type")
+    let words: BTreeSet<&str> = rows(&GRAPH, "enumeration").iter().map(|row| row[0]).collect();
+    let types: BTreeMap<(&str, &str), &str> = rows(&GRAPH, "type")
         .iter()
         .map(|row| ((row[0], row[1].trim_end_matches('!')), row[2]))
         .collect();
@@ -149,7 +149,7 @@ fn every_member_that_a_client_sets_has_the_form_of_its_type() {
 /// The members of each enumeration in the order of the table, with their values if it has any.
 fn enumerations() -> BTreeMap<&'static str, Vec<(&'static str, Option<u8>)>> {
     let mut listed: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for row in rows(GRAPH, "enumeration") {
+    for row in rows(&GRAPH, "enumeration") {
         let members = row[1].split(", ").map(|member| match member.split_once(' ') {
             Some((name, value)) => (name, Some(value.parse().expect("a value"))),
             None => (member, None),
