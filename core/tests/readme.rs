@@ -1,5 +1,5 @@
-//! The README's table of operations says what the code says. That the emulator has them, too, is
-//! tested there.
+//! The README's table of operations says what the code says, and so does the guide for
+//! contributors. That the emulator has them, too, is tested there.
 
 use graphfeed_core::{
     ROUTES,
@@ -43,4 +43,13 @@ fn the_table_of_operations_is_that_of_the_code() {
         .take_while(|line| line.starts_with('|'))
         .collect();
     assert_eq!(found, expected, "the table should be:\n{}\n", expected.join("\n"));
+}
+
+#[test]
+fn the_operation_in_the_guide_for_contributors_is_that_of_the_code() {
+    let guide = include_str!("../../CONTRIBUTING.md");
+    let (_, rest) = guide.split_once("```rust\n").expect("an example");
+    let (example, _) = rest.split_once("```\n").expect("its end");
+    assert!(example.starts_with("impl Endpoint for "), "{example}");
+    assert!(include_str!("../src/external/connection/quota.rs").contains(example), "{example}");
 }
