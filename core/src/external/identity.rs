@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{
-    BuildError, ExternalGroupId, FaultList, Guid, RawJson, Rule, open_enum, quote, resource,
-};
+#[cfg(doc)]
+use crate::types::Rule;
+use crate::types::{BuildError, ExternalGroupId, FaultList, Guid, RawJson, open_enum, resource};
 
 open_enum! {
     /// What an identity is.
@@ -97,19 +97,19 @@ impl TryFrom<Written> for Identity {
 
     fn try_from(Written { kind, id }: Written) -> Result<Self, BuildError> {
         let mut faults = FaultList::default();
+        if let IdentityType::Other(word) = &kind {
+            faults.unknown_word("$.type", word.as_str(), IdentityType::KNOWN);
+        }
+        faults.require("$.id", &id);
         let identity = match kind {
+            _ if id.is_empty() => None,
             IdentityType::User => faults.part("$.id", Guid::new(&id)).map(Self::user),
             IdentityType::Group => faults.part("$.id", Guid::new(&id)).map(Self::group),
             IdentityType::ExternalGroup => {
                 let id = faults.part("$.id", ExternalGroupId::new(id));
                 id.map(|id| Self::external_group(&id))
             }
-            IdentityType::Other(_) => {
-                let known = IdentityType::KNOWN.join(", ");
-                let detail = format!("{} is none of {known}", quote(kind.as_str()));
-                faults.push(Rule::MemberType, "$.type", detail);
-                None
-            }
+            IdentityType::Other(_) => None,
         };
         faults.finish()?;
         Ok(identity.expect("what is no identity has a fault"))
@@ -138,16 +138,12 @@ impl TryFrom<&StoredIdentity> for Identity {
     /// has it, it is taken for that.
     ///
     /// # Errors
-    /// [`Rule::MemberRequired`] without an id or a type, [`Rule::MemberType`] for a type that is
-    /// not known, [`Rule::Guid`] and [`Rule::ExternalGroupId`] for an id that the type cannot
-    /// have.
+    /// [`Rule::MemberRequired`] without an id or a type, [`Rule::EnumValue`] and
+    /// [`Rule::UnknownFutureValue`] for a type that cannot be written, [`Rule::Guid`] and
+    /// [`Rule::ExternalGroupId`] for an id that the type cannot have.
     fn try_from(stored: &StoredIdentity) -> Result<Self, BuildError> {
         let kind = stored.kind.as_ref().map_or("", IdentityType::as_str);
         let id = stored.id.as_deref().unwrap_or_default();
-        let mut faults = FaultList::default();
-        faults.require("$.type", kind);
-        faults.require("$.id", id);
-        faults.finish()?;
         let source = stored.other.get("identitySource").map(RawJson::get);
         let kind = match IdentityType::from(kind) {
             IdentityType::Group if source == Some("\"external\"") => IdentityType::ExternalGroup,
@@ -160,6 +156,7 @@ impl TryFrom<&StoredIdentity> for Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Rule;
 
     #[test]
     fn what_the_service_answers_with_is_an_identity_or_told_why_not() {
@@ -187,7 +184,7 @@ mod tests {
         for (json, rules) in [
             ("{}", &[(Rule::MemberRequired, "$.type"), (Rule::MemberRequired, "$.id")][..]),
             (r#"{"id":null,"type":"user"}"#, &[(Rule::MemberRequired, "$.id")]),
-            (r#"{"id":"r2","type":"robot"}"#, &[(Rule::MemberType, "$.type")]),
+            (r#"{"id":"r2","type":"robot"}"#, &[(Rule::EnumValue, "$.type")]),
         ] {
             let refused = stored(json).unwrap_err();
             let found: Vec<_> =
@@ -230,7 +227,7 @@ mod tests {
             (r#"{"type":"user","id":"john@contoso.com"}"#, Rule::Guid),
             (r#"{"type":"group","id":"teamx"}"#, Rule::Guid),
             (r#"{"type":"externalGroup","id":"../x"}"#, Rule::ExternalGroupId),
-            (r#"{"type":"robot","id":"r2"}"#, Rule::MemberType),
+            (r#"{"type":"robot","id":"r2"}"#, Rule::EnumValue),
         ] {
             let refused = serde_json::from_str::<Identity>(json).unwrap_err().to_string();
             assert!(refused.contains(&format!("[{rule}]")), "{refused}");

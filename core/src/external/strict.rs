@@ -26,6 +26,12 @@ pub(super) struct Object<'a> {
 impl<'a> Object<'a> {
     /// Takes a text apart that is one object.
     pub(super) fn parse(json: &'a str, faults: &mut FaultList) -> Option<Self> {
+        // What is carried as it stands is not looked into by the reader.
+        if has_lone_surrogate(json) {
+            let detail = "is no JSON: half of a character is escaped; escape the other half, too";
+            faults.push(Rule::BodyJson, "$", detail);
+            return None;
+        }
         if json.trim_ascii_start().starts_with('{') {
             return Self::members(json, "$".to_owned(), faults);
         }
@@ -77,6 +83,10 @@ impl<'a> Object<'a> {
         member(&self.place, name)
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|(known, _)| known == name)
+    }
+
     pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.members.iter().position(|(known, _)| known == name)?;
         Some(self.members.remove(at).1)
@@ -123,7 +133,8 @@ impl<'a> Object<'a> {
 
     /// Refuses an `@odata.type` of another type.
     pub(super) fn check_type(&mut self, type_name: &str, faults: &mut FaultList) {
-        let Some(says) = self.text("@odata.type", faults) else { return };
+        let Some(json) = self.take("@odata.type") else { return };
+        let says = text(json).unwrap_or_else(|| found(json));
         let name = says.strip_prefix('#').unwrap_or(&says);
         if name.strip_prefix("microsoft.graph.externalConnectors.") != Some(type_name) {
             let detail = format!(
@@ -218,8 +229,41 @@ pub(super) fn member(place: &str, name: &str) -> String {
     } else {
         // A name over the rule's length is cut, for an error is no place for a document.
         let cut = name.char_indices().nth(64).map_or(name, |(end, _)| &name[..end]);
-        format!("{place}['{}']", cut.replace('\\', "\\\\").replace('\'', "\\'"))
+        let mut name = String::with_capacity(cut.len());
+        for character in cut.chars() {
+            match character {
+                '\\' | '\'' => name.extend(['\\', character]),
+                control if control.is_ascii_control() => {
+                    name.push_str(&format!("\\u{:04x}", u32::from(control)));
+                }
+                other => name.push(other),
+            }
+        }
+        format!("{place}['{name}']")
     }
+}
+
+/// Whether an escape is half of a character, and the other half does not follow or came not before.
+fn has_lone_surrogate(json: &str) -> bool {
+    let unit = |escape: &str| {
+        let digits = escape.strip_prefix("\\u")?.get(..4)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at..];
+        let length = match unit(rest) {
+            Some(0xD800..=0xDBFF) => match unit(&rest[6..]) {
+                Some(0xDC00..=0xDFFF) => 12,
+                _ => return true,
+            },
+            Some(0xDC00..=0xDFFF) => return true,
+            Some(_) => 6,
+            None => 2,
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    false
 }
 
 /// The reader's words, without its line: every text is the only one of its own.

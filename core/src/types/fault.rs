@@ -59,6 +59,8 @@ rules! {
     PathSegment = "path-segment",
     /// An item has at least one acl entry.
     AclRequired = "acl-required",
+    /// An acl entry says `external` of a group only.
+    IdentitySource = "identity-source",
     /// An item has at least one property.
     PropertyRequired = "property-required",
     /// A property name is 1 to 32 ASCII letters and digits.
@@ -77,6 +79,8 @@ rules! {
     AnnotationCollection = "annotation-collection",
     /// An annotation names the type of what it stands at.
     AnnotationType = "annotation-type",
+    /// Content has a type `text` or `html` and a text.
+    ItemContent = "item-content",
     /// One call adds 1 to 20 activities.
     ActivityCount = "activity-count",
     /// What may have been appended is appended again only where duplicates are allowed.
@@ -123,6 +127,8 @@ rules! {
     MemberType = "member-type",
     /// A member is one that the type has.
     MemberUnknown = "member-unknown",
+    /// A word of an enumeration is one that can be written.
+    EnumValue = "enum-value",
     /// `unknownFutureValue` is only ever read.
     UnknownFutureValue = "unknown-future-value",
     /// A date is ISO 8601 with an offset, in the years 1 to 9999.
@@ -350,6 +356,22 @@ impl FaultList {
         }
     }
 
+    /// Refuses a word that none of the known members is, where no other can be written.
+    pub(crate) fn unknown_word(
+        &mut self,
+        place: impl Into<Cow<'static, str>>,
+        word: &str,
+        known: &[&str],
+    ) {
+        let place = place.into();
+        let told = self.0.len();
+        self.check_word(place.clone(), word);
+        if self.0.len() == told {
+            let detail = format!("{} is none of {}", quote(word), known.join(", "));
+            self.push(Rule::EnumValue, place, detail);
+        }
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -358,6 +380,21 @@ impl FaultList {
     /// A part that stands at `place`, or its faults, which are told as being there.
     pub(crate) fn part<T>(&mut self, place: &str, part: Result<T, BuildError>) -> Option<T> {
         part.map_err(|why| self.0.extend(why.at(place).faults)).ok()
+    }
+
+    /// As [`part`](Self::part), without what is said again of a place of which something was told
+    /// after the first `told` faults.
+    pub(crate) fn part_since<T>(
+        &mut self,
+        told: usize,
+        place: &str,
+        part: Result<T, BuildError>,
+    ) -> Option<T> {
+        let before: Vec<_> = self.0[told..].iter().map(|fault| fault.place.clone()).collect();
+        let more = |why: BuildError| {
+            self.0.extend(why.at(place).faults.into_iter().filter(|it| !before.contains(&it.place)))
+        };
+        part.map_err(more).ok()
     }
 
     /// Takes over the faults of a part.

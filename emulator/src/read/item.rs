@@ -220,9 +220,10 @@ impl Reader<'_> {
                 self.word(&kind, &place.name("type"), &CONTENT_TYPE);
                 None
             }
-            Some(kind) if CONTENT_TYPE.find_in_any_case(&kind).is_some() => self
-                .word(&kind, &place.name("type"), &CONTENT_TYPE)
-                .then(|| CONTENT_TYPE.find_in_any_case(&kind))?,
+            Some(kind) if CONTENT_TYPE.find_in_any_case(&kind).is_some() => {
+                let is_taken = self.word(&kind, &place.name("type"), &CONTENT_TYPE);
+                CONTENT_TYPE.find_in_any_case(&kind).filter(|_| is_taken)
+            }
             other => {
                 let found = other.as_deref().map_or("missing".to_owned(), shown);
                 let message = format!("the type is {found}; it is text or html");
@@ -299,7 +300,8 @@ impl Reader<'_> {
         if self.findings.is_clean() {
             Ok(verdicts)
         } else {
-            let Findings { faults, .. } = std::mem::take(&mut self.findings);
+            let Findings { mut faults, .. } = std::mem::take(&mut self.findings);
+            faults.extend(verdicts.into_iter().filter_map(|each| each.result.err()).flatten());
             Err(Refusal::of(faults))
         }
     }
@@ -310,17 +312,21 @@ impl Reader<'_> {
             return;
         }
         let place = path.name("@odata.type");
-        let message = match json.member("@odata.type") {
-            None => format!("the activity has no @odata.type; send {WANTED}"),
+        let (rule, message) = match json.member("@odata.type") {
+            None => {
+                let message = format!("the activity has no @odata.type; send {WANTED}");
+                (Rule::ActivityOdataType, message)
+            }
             Some(value) => {
                 let text = value.text().unwrap_or_else(|| value.raw().into());
                 if text == WANTED || text == WANTED[1..] {
                     return;
                 }
-                format!("the @odata.type is {}; send {WANTED}", shown(&text))
+                let message = format!("the @odata.type is {}; send {WANTED}", shown(&text));
+                (Rule::AnnotationType, message)
             }
         };
-        self.refuse(Rule::ActivityOdataType, place, message);
+        self.refuse(rule, place, message);
     }
 
     fn activity(&mut self, json: Json<'_>, path: &Path<'_>) -> Option<ItemActivity> {

@@ -71,8 +71,8 @@ pub(crate) fn is_before_the_sentinel(label: &str) -> bool {
     LABEL.known.iter().position(|known| *known == label).is_some_and(|at| at < 9)
 }
 
-/// The types that a label goes with. None: no source says. That those of persons go with
-/// principals, too, is assumed.
+/// The types that a label goes with. None: no source says. Those of people's profiles are
+/// documented; that the others of persons go with principals, too, is assumed.
 pub(super) fn types_of(label: &str) -> Option<&'static [PropertyType]> {
     use PropertyType::{DateTime, Principal, PrincipalCollection, String, StringCollection};
     Some(match label {
@@ -81,6 +81,25 @@ pub(super) fn types_of(label: &str) -> Option<&'static [PropertyType]> {
         "createdBy" | "lastModifiedBy" => &[String, Principal],
         "authors" => &[String, StringCollection, Principal, PrincipalCollection],
         "createdDateTime" | "lastModifiedDateTime" => &[DateTime],
+        "personAccount"
+        | "personName"
+        | "personCurrentPosition"
+        | "personNote"
+        | "personWebSite" => &[String],
+        "personEmails"
+        | "personAddresses"
+        | "personPhones"
+        | "personAnniversaries"
+        | "personAwards"
+        | "personCertifications"
+        | "personEducationalActivities"
+        | "personInterests"
+        | "personLanguages"
+        | "personPatents"
+        | "personProjects"
+        | "personPublications"
+        | "personSkills"
+        | "personWebAccounts" => &[StringCollection],
         _ => return None,
     })
 }

@@ -364,6 +364,11 @@ impl<'o> Reader<'o> {
         if words.find(word).is_some() {
             return true;
         }
+        if word.is_empty() {
+            let message = format!("it is empty; send one of {}", words.known.join(", "));
+            self.refuse(Rule::MemberRequired, place, message);
+            return false;
+        }
         if word.eq_ignore_ascii_case("unknownFutureValue") {
             let message = format!(
                 "unknownFutureValue is only ever read; send one of {}",

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap};
 
 use super::{Form, Found, Member, Need, Reader, Shape};
 use crate::{
-    check::{self, shown},
+    check::{self, cut, shown},
     json::{Json, Kind},
     model::{Declaration, Property, PropertyType, Schema},
     path::Path,
@@ -69,12 +69,19 @@ impl Reader<'_> {
             self.refuse(Rule::PropertyRequired, path, message);
         }
         let mut properties = Vec::with_capacity(order.len());
+        let mut names: HashMap<String, &str> = HashMap::with_capacity(order.len());
         for name in &order {
             let Some(pair) = pairs.get(name) else {
                 continue;
             };
+            if let Some(other) = names.insert(name.to_ascii_lowercase(), name) {
+                let message =
+                    format!("the item has {} already; letter case makes no other name", cut(other));
+                self.refuse(Rule::PropertyTwice, path.name(name), message);
+            }
             let Some(declaration) = schema.find(name) else {
-                self.undeclared(name, &path, schema, |other| pairs.contains_key(other));
+                self.property_name(name, &path.name(name));
+                self.undeclared(name, &path, schema);
                 continue;
             };
             self.pair(declaration, pair, &path);
@@ -99,22 +106,11 @@ impl Reader<'_> {
         }
     }
 
-    fn undeclared(
-        &mut self,
-        name: &str,
-        path: &Path<'_>,
-        schema: &Schema,
-        is_sent: impl Fn(&str) -> bool,
-    ) {
+    fn undeclared(&mut self, name: &str, path: &Path<'_>, schema: &Schema) {
         let mut declared = schema.properties.iter().map(|declaration| &*declaration.name);
         let near = declared.find(|declared| declared.eq_ignore_ascii_case(name));
         let place = path.name(name);
         match near {
-            Some(near) if is_sent(near) => {
-                let message =
-                    format!("the item has {near} already; letter case makes no other name");
-                self.refuse(Rule::PropertyTwice, place, message);
-            }
             Some(near) => {
                 let message = format!("the schema declares it as {near}; write it so");
                 self.refuse(Rule::PropertyUndeclared, place, message);
@@ -134,23 +130,19 @@ impl Reader<'_> {
         let (name, kind) = (&declaration.name, declaration.kind);
         let annotation_name = format!("{name}{SUFFIX}");
         let (place, annotation_place) = (path.name(name), path.name(&annotation_name));
+        if let Some((_, annotation)) = pair.annotation {
+            self.annotation(annotation, kind, &annotation_place);
+        }
         let Some((value_index, value)) = pair.value else {
             let message = format!("{annotation_name} stands without a value; send {name}, too");
             self.refuse(Rule::MemberRequired, place, message);
             return;
         };
-        if let Some((index, annotation)) = pair.annotation {
-            self.annotation(annotation, kind, &annotation_place);
-            if index > value_index {
-                let verdict = self.behaviour.annotation_order;
-                self.findings.judge(
-                    verdict,
-                    "annotation-order",
-                    Rule::AnnotationOrder,
-                    annotation_place,
-                    || format!("{annotation_name} stands after {name}; write it before"),
-                );
-            }
+        if pair.annotation.is_some_and(|(index, _)| index > value_index) {
+            let (verdict, rule) = (self.behaviour.annotation_order, Rule::AnnotationOrder);
+            self.findings.judge(verdict, "annotation-order", rule, annotation_place, || {
+                format!("{annotation_name} stands after {name}; write it before")
+            });
         }
         if value.is_null() {
             let verdict = self.behaviour.null_property;

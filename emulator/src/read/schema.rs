@@ -79,6 +79,8 @@ pub(super) const RANKING_HINT: Shape = Shape {
 struct Declared {
     index: usize,
     declaration: Declaration,
+    /// Where each of its labels stands among those that were sent.
+    labels: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -114,7 +116,7 @@ impl Reader<'_> {
         let mut declared = Vec::with_capacity(properties.len().min(most));
         for (index, property) in properties.iter().enumerate() {
             let place = place.index(index);
-            if let Some(declaration) = self.declaration(*property, &place) {
+            if let Some((declaration, labels)) = self.declaration(*property, &place) {
                 match names.entry(declaration.name.to_ascii_lowercase()) {
                     Entry::Vacant(free) => drop(free.insert(declaration.name.clone())),
                     Entry::Occupied(other) => {
@@ -125,7 +127,7 @@ impl Reader<'_> {
                         self.refuse(Rule::PropertyTwice, place.name("name"), message);
                     }
                 }
-                declared.push(Declared { index, declaration });
+                declared.push(Declared { index, declaration, labels });
             }
         }
         self.labels(&declared, &place);
@@ -136,21 +138,31 @@ impl Reader<'_> {
         schema
     }
 
-    fn declaration(&mut self, json: Json<'_>, path: &Path<'_>) -> Option<Declaration> {
+    /// A property, and where each of its labels stands.
+    fn declaration(
+        &mut self,
+        json: Json<'_>,
+        path: &Path<'_>,
+    ) -> Option<(Declaration, Vec<usize>)> {
         let found = self.members(json, path, &DECLARATION)?;
         let name = found.text("name");
         if let Some(name) = &name {
             self.property_name(name, &path.name("name"));
         }
-        let (mut aliases, mut labels) = (Vec::new(), Vec::new());
+        let (mut aliases, mut labels, mut places) = (Vec::new(), Vec::new(), Vec::new());
         self.texts(found.get("aliases"), &path.name("aliases"), |reader, text, place| {
             reader.property_name(text, place);
             aliases.push(text.to_owned());
         });
+        let mut index = 0;
         self.texts(found.get("labels"), &path.name("labels"), |reader, text, place| {
-            if reader.word(text, place, &LABEL) {
-                labels.extend(LABEL.find_in_any_case(text));
+            if reader.word(text, place, &LABEL)
+                && let Some(label) = LABEL.find_in_any_case(text)
+            {
+                labels.push(label);
+                places.push(index);
             }
+            index += 1;
         });
         if let Some(description) = found.text("description") {
             let length = description.chars().count();
@@ -172,7 +184,7 @@ impl Reader<'_> {
             members: found.raw_except(&["name", "type", "labels", "aliases"]),
         };
         self.attributes(&declaration, &found, path);
-        Some(declaration)
+        Some((declaration, places))
     }
 
     /// What a property is for, and whether its type is good for that.
@@ -251,17 +263,17 @@ impl Reader<'_> {
         let all = || declared.iter().flat_map(|each| &each.declaration.labels);
         let is_people = all().any(|label| is_of_people(label));
         let mut seen = HashSet::new();
-        for Declared { index, declaration } in declared {
+        for Declared { index, declaration, labels: places } in declared {
             let property = path.index(*index);
             let labels = property.name("labels");
-            for (index, label) in declaration.labels.iter().enumerate() {
+            for (label, index) in declaration.labels.iter().zip(places) {
                 if !seen.insert(label) {
                     let message = format!("the label {label} stands on another property already");
-                    self.refuse(Rule::LabelTwice, labels.index(index), message);
+                    self.refuse(Rule::LabelTwice, labels.index(*index), message);
                 }
                 if RELATIONS.contains(label) {
                     let message = format!("a people connector cannot have {label}; leave it out");
-                    self.refuse(Rule::PeopleSchema, labels.index(index), message);
+                    self.refuse(Rule::PeopleSchema, labels.index(*index), message);
                 }
             }
             let kind = declaration.kind;
@@ -304,7 +316,7 @@ impl Reader<'_> {
             );
             self.refuse(Rule::SchemaUpdate, path, message);
         }
-        for Declared { index, declaration } in declared {
+        for Declared { index, declaration, .. } in declared {
             let place = path.index(*index);
             let Some(old) = registered.find(&declaration.name) else {
                 continue;
@@ -324,7 +336,7 @@ impl Reader<'_> {
         }
     }
 
-    fn property_name(&mut self, name: &str, place: &Path<'_>) {
+    pub(super) fn property_name(&mut self, name: &str, place: &Path<'_>) {
         let good =
             (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric());
         if !good {

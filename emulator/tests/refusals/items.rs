@@ -118,12 +118,24 @@ pub(super) fn cases() -> Vec<Case> {
             "property-undeclared",
             "$.properties.additionalData",
         ),
-        property(
-            r#""title":"a","odd name":"b""#,
-            "property-undeclared",
-            "$.properties['odd name']",
+        case(
+            "PUT",
+            ITEM,
+            item(r#""title":"a","odd name":"b""#),
+            &[
+                ("property-name", "$.properties['odd name']"),
+                ("property-undeclared", "$.properties['odd name']"),
+            ],
         ),
-        property(r#""title":"a","TITLE":"b""#, "property-twice", "$.properties.TITLE"),
+        case(
+            "PUT",
+            ITEM,
+            item(r#""title":"a","TITLE":"b""#),
+            &[
+                ("property-twice", "$.properties.TITLE"),
+                ("property-undeclared", "$.properties.TITLE"),
+            ],
+        ),
         property(r#""title":"a","title":"b""#, "body-json", "$.properties.title"),
         // The types of their values.
         property(r#""title":1"#, "property-type", "$.properties.title"),

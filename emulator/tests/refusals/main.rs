@@ -228,8 +228,10 @@ fn a_message_says_what_to_write_instead() {
     let day = refused(item(r#""due":"2026-01-02""#), "date-time", "$.properties.due");
     assert!(day.ends_with("it has no time; append T00:00:00Z for midnight in UTC"), "{day}");
     bench.expect(200, "PUT", ITEM, item(r#""due":"2026-01-02T00:00:00Z""#));
+    let twice =
+        [("property-twice", "$.properties.TITLE"), ("property-undeclared", "$.properties.TITLE")];
     assert_eq!(
-        refused(item(r#""title":"a","TITLE":"b""#), "property-twice", "$.properties.TITLE"),
+        bench.refused("PUT", ITEM, item(r#""title":"a","TITLE":"b""#), &twice).cause(),
         "the item has title already; letter case makes no other name"
     );
 

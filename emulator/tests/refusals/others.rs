@@ -34,7 +34,7 @@ pub(super) fn activities_on_items() -> Vec<Case> {
             "POST",
             ADD,
             activities(&[good().replacen("externalActivity", "activity", 1)]),
-            &[("activity-odata-type", "$.activities[0]['@odata.type']")],
+            &[("annotation-type", "$.activities[0]['@odata.type']")],
         ),
     ]
 }

@@ -71,7 +71,7 @@ fn connections() -> Vec<Case> {
             "enum-value",
             "$.enabledContentExperiences",
         ),
-        beta(r#""enabledContentExperiences":"""#, "enum-value", "$.enabledContentExperiences"),
+        beta(r#""enabledContentExperiences":"""#, "member-required", "$.enabledContentExperiences"),
         beta(
             r#""enabledContentExperiences":["search"]"#,
             "member-type",

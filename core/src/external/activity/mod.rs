@@ -231,6 +231,9 @@ impl AddActivities<'_> {
         let mut faults = FaultList::default();
         let mut read = Vec::new();
         if let Some(mut object) = Object::parse(json, &mut faults) {
+            if !object.has("activities") {
+                faults.missing("$.activities");
+            }
             read = activities(&mut object, &mut faults);
             object.finish("addActivities", &mut faults);
         }

@@ -119,15 +119,31 @@ impl ItemIdResolver {
             Some(ITEM_ID_RESOLVER) => {}
             // A kind that came later goes back as it came.
             Some(_) => return,
-            None => faults.missing(format!("{place}['@odata.type']")),
+            None => {
+                let detail = format!("is missing; write {ITEM_ID_RESOLVER}");
+                faults.push(Rule::AnnotationType, format!("{place}['@odata.type']"), detail);
+            }
         }
-        let url = self.url_match_info.as_ref();
-        let base_urls = url.and_then(|url| url.base_urls.as_deref()).unwrap_or_default();
+        if self.priority.is_none() {
+            faults.missing(format!("{place}.priority"));
+        }
+        let item_id = self.item_id.as_deref().filter(|item_id| !item_id.is_empty());
+        if item_id.is_none() {
+            faults.missing(format!("{place}.itemId"));
+        }
+        let Some(url) = &self.url_match_info else {
+            return faults.missing(format!("{place}.urlMatchInfo"));
+        };
         let at = format!("{place}.urlMatchInfo.baseUrls");
-        if base_urls.is_empty() {
-            faults.missing(at.clone());
+        match url.base_urls.as_deref() {
+            None => faults.missing(at.clone()),
+            Some([]) => {
+                let detail = "is empty; say what the URLs begin with";
+                faults.push(Rule::UrlResolver, at.clone(), detail);
+            }
+            Some(_) => {}
         }
-        for (index, base) in base_urls.iter().enumerate() {
+        for (index, base) in url.base_urls.iter().flatten().enumerate() {
             if !is_web_address(base) {
                 let detail = format!(
                     "{} is no web address; write it like https://help.contoso.com",
@@ -136,19 +152,12 @@ impl ItemIdResolver {
                 faults.push(Rule::UrlResolver, format!("{at}[{index}]"), detail);
             }
         }
-        if self.priority.is_none() {
-            faults.missing(format!("{place}.priority"));
-        }
-        let pattern = url.and_then(|url| url.url_pattern.as_deref());
-        let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) else {
+        let Some(pattern) = url.url_pattern.as_deref().filter(|pattern| !pattern.is_empty()) else {
             return faults.missing(format!("{place}.urlMatchInfo.urlPattern"));
-        };
-        let Some(item_id) = self.item_id.as_deref().filter(|item_id| !item_id.is_empty()) else {
-            return faults.missing(format!("{place}.itemId"));
         };
         match named_groups(pattern) {
             Ok(groups) => {
-                if let Err(why) = check_braces(item_id, &groups) {
+                if let Some(Err(why)) = item_id.map(|item_id| check_braces(item_id, &groups)) {
                     faults.push(Rule::UrlResolver, format!("{place}.itemId"), why);
                 }
             }
@@ -307,17 +316,23 @@ mod tests {
             places,
             [
                 at(0, "['@odata.type']"),
-                at(0, ".urlMatchInfo.baseUrls"),
                 at(0, ".priority"),
-                at(0, ".urlMatchInfo.urlPattern"),
+                at(0, ".itemId"),
+                at(0, ".urlMatchInfo"),
                 at(1, ".urlMatchInfo.baseUrls[0]"),
                 at(1, ".urlMatchInfo.baseUrls[1]"),
                 at(1, ".urlMatchInfo.baseUrls[2]"),
-                at(2, ".urlMatchInfo.baseUrls"),
                 at(2, ".priority"),
+                at(2, ".itemId"),
+                at(2, ".urlMatchInfo.baseUrls"),
                 at(2, ".urlMatchInfo.urlPattern"),
             ]
         );
+        assert!(
+            all[0].ends_with("[annotation-type]") && all[9].ends_with("[url-resolver]"),
+            "{all:?}"
+        );
+        assert!(all[3].ends_with("[member-required]"), "{all:?}");
     }
 
     #[test]

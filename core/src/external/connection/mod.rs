@@ -766,7 +766,7 @@ mod tests {
                 ),
                 (
                     Rule::ComplianceTemplate,
-                    "$.complianceSettings.eDiscoveryResultTemplates[0].layout"
+                    "$.complianceSettings.eDiscoveryResultTemplates[0].layout.version"
                 ),
                 (Rule::UnknownFutureValue, "$.contentCategory"),
             ]

@@ -146,10 +146,9 @@ impl ComplianceSettings {
         let templates = self.e_discovery_result_templates.as_deref().unwrap_or_default();
         check_templates(templates, &place, faults);
         for (index, template) in templates.iter().enumerate() {
-            let Some(layout) = &template.layout else { continue };
-            if let Err(why) = check_for_compliance(layout) {
-                let place = format!("{place}[{index}].layout");
-                faults.push(Rule::ComplianceTemplate, place, why);
+            // What is no card is refused as that.
+            if let Some(layout) = template.layout.as_ref().filter(|it| is_adaptive_card(it)) {
+                check_for_compliance(layout, &format!("{place}[{index}].layout"), faults);
             }
         }
     }
@@ -167,21 +166,25 @@ impl DisplayTemplate {
     }
 
     fn check(&self, place: &str, faults: &mut FaultList) {
+        for (member, is_there) in [
+            ("id", self.id.is_some()),
+            ("priority", self.priority.is_some()),
+            ("layout", self.layout.is_some()),
+        ] {
+            if !is_there {
+                faults.missing(format!("{place}.{member}"));
+            }
+        }
         let mut refuse = |member: &str, why: String| {
             faults.push(Rule::DisplayTemplate, format!("{place}.{member}"), why);
         };
-        let id = self.id.as_deref().unwrap_or_default();
-        if !(1..=16).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if let Some(id) = self.id.as_deref().filter(|id| !is_template_id(id)) {
             refuse("id", format!("{} is not 1 to 16 ASCII letters and digits", quote(id)));
         }
-        match self.priority {
-            Some(priority) if priority > 0 => {}
-            Some(priority) => {
-                refuse("priority", format!("{priority} is not above 0; begin with 1"))
-            }
-            None => refuse("priority", "is missing; give it a rank above 0".to_owned()),
+        if let Some(priority) = self.priority.filter(|priority| *priority < 1) {
+            refuse("priority", format!("{priority} is not above 0; begin with 1"));
         }
-        if !self.layout.as_ref().is_some_and(is_adaptive_card) {
+        if self.layout.as_ref().is_some_and(|layout| !is_adaptive_card(layout)) {
             let why = r#"is no Adaptive Card, an object with "type":"AdaptiveCard""#;
             refuse("layout", why.to_owned());
         }
@@ -224,10 +227,15 @@ impl PropertyRule {
     }
 }
 
+fn is_template_id(id: &str) -> bool {
+    (1..=16).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn check_templates(templates: &[DisplayTemplate], place: &str, faults: &mut FaultList) {
     for (index, template) in templates.iter().enumerate() {
         template.check(&format!("{place}[{index}]"), faults);
-        if templates[..index].iter().any(|before| before.id == template.id) {
+        let is_known = templates[..index].iter().any(|before| before.id == template.id);
+        if is_known && template.id.as_deref().is_some_and(is_template_id) {
             let detail = "another template has this id; choose another";
             faults.push(Rule::DisplayTemplate, format!("{place}[{index}].id"), detail);
         }
@@ -246,19 +254,26 @@ fn is_adaptive_card(layout: &RawJson) -> bool {
 }
 
 /// What compliance search cannot show. That the text has no Markdown is left to the caller.
-fn check_for_compliance(layout: &RawJson) -> Result<(), String> {
-    let card: Value = layout.read().map_err(|error| error.to_string())?;
+fn check_for_compliance(layout: &RawJson, place: &str, faults: &mut FaultList) {
+    let mut refuse = |place: &str, why: String| {
+        faults.push(Rule::ComplianceTemplate, place.to_owned(), why);
+    };
+    let card: Value = match layout.read() {
+        Ok(card) => card,
+        Err(why) => return refuse(place, why.to_string()),
+    };
     if has_template(&card) {
-        return Err("has ${...}; write {name} for a property".to_owned());
+        refuse(place, "has ${...}; write {name} for a property".to_owned());
     }
     let number = |part: &str| part.parse::<u32>().ok();
     let version = card["version"].as_str().and_then(|version| version.split_once('.'));
     let version = version.and_then(|(major, minor)| number(major).zip(number(minor)));
     match version {
-        Some(version) if version <= (1, 2) => Ok(()),
+        Some(version) if version <= (1, 2) => {}
         _ => {
             let found = quote(&card["version"].to_string());
-            Err(format!("says version {found}; write one as a text, \"1.2\" at most"))
+            let why = format!("says version {found}; write one as a text, \"1.2\" at most");
+            refuse(&format!("{place}.version"), why);
         }
     }
 }
@@ -364,7 +379,10 @@ mod tests {
             let template = DisplayTemplate::new("a", 1, card(version, text));
             let settings = ComplianceSettings::new([template]);
             let expected: Vec<_> = why
-                .map(|why| format!("{place}: {why} [compliance-template]"))
+                .map(|why| {
+                    let member = if why.starts_with("says") { ".version" } else { "" };
+                    format!("{place}{member}: {why} [compliance-template]")
+                })
                 .into_iter()
                 .collect();
             assert_eq!(told(|faults| settings.check("$.complianceSettings", faults)), expected);

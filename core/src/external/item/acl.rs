@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     protocol::Version,
-    types::{BuildError, ExternalGroupId, FaultList, Guid, Rule, open_enum, quote, resource},
+    types::{BuildError, ExternalGroupId, FaultList, Guid, Rule, open_enum, resource},
 };
 
 open_enum! {
@@ -208,17 +208,29 @@ impl TryFrom<&StoredAcl> for Acl {
     type Error = BuildError;
 
     /// # Errors
-    /// [`Rule::MemberRequired`], [`Rule::MemberType`], [`Rule::Guid`] or
-    /// [`Rule::ExternalGroupId`]: all that keeps it from being an entry that this version writes.
+    /// [`Rule::MemberRequired`], [`Rule::EnumValue`], [`Rule::UnknownFutureValue`],
+    /// [`Rule::IdentitySource`], [`Rule::Guid`] or [`Rule::ExternalGroupId`]: all that keeps it from
+    /// being an entry that this version writes.
     fn try_from(stored: &StoredAcl) -> Result<Self, BuildError> {
         let mut faults = FaultList::default();
-        let unknown = |place: &'static str, word: &str, faults: &mut FaultList| {
-            faults.push(Rule::MemberType, place, format!("{} is not known here", quote(word)));
-        };
         let value = stored.value.as_deref().unwrap_or_default();
         faults.require("$.value", value);
-        if let Some(IdentitySource::Other(word)) = &stored.identity_source {
-            unknown("$.identitySource", word.as_str(), &mut faults);
+        let misplaced = match (&stored.identity_source, &stored.kind) {
+            (Some(IdentitySource::Other(word)), _) => {
+                faults.unknown_word("$.identitySource", word.as_str(), IdentitySource::KNOWN);
+                false
+            }
+            (Some(IdentitySource::External), Some(kind)) => {
+                !matches!(kind, AclType::Group | AclType::ExternalGroup | AclType::Other(_))
+            }
+            (Some(IdentitySource::AzureActiveDirectory), kind) => {
+                *kind == Some(AclType::ExternalGroup)
+            }
+            _ => false,
+        };
+        if misplaced {
+            let detail = "external goes with a group and with nothing else; correct it";
+            faults.push(Rule::IdentitySource, "$.identitySource", detail);
         }
         let external = stored.identity_source == Some(IdentitySource::External)
             && stored.kind == Some(AclType::Group);
@@ -228,7 +240,7 @@ impl TryFrom<&StoredAcl> for Acl {
                 None
             }
             (Some(AclType::Other(word)), _) => {
-                unknown("$.type", word.as_str(), &mut faults);
+                faults.unknown_word("$.type", word.as_str(), AclType::KNOWN);
                 None
             }
             (Some(_), "") => None,
@@ -249,7 +261,7 @@ impl TryFrom<&StoredAcl> for Acl {
             Some(AccessType::Grant) => false,
             Some(AccessType::Deny) => true,
             Some(AccessType::Other(word)) => {
-                unknown("$.accessType", word.as_str(), &mut faults);
+                faults.unknown_word("$.accessType", word.as_str(), AccessType::KNOWN);
                 false
             }
             None => {
@@ -329,8 +341,25 @@ mod tests {
             (json!({"type": "user", "value": id}), Rule::MemberRequired, "$.accessType"),
             (
                 json!({"type": "planet", "value": id, "accessType": "grant"}),
-                Rule::MemberType,
+                Rule::EnumValue,
                 "$.type",
+            ),
+            (
+                json!({"type": "user", "value": id, "accessType": "unknownFutureValue"}),
+                Rule::UnknownFutureValue,
+                "$.accessType",
+            ),
+            (
+                json!({"type": "user", "value": id, "accessType": "grant",
+                    "identitySource": "external"}),
+                Rule::IdentitySource,
+                "$.identitySource",
+            ),
+            (
+                json!({"type": "externalGroup", "value": "teamx", "accessType": "grant",
+                    "identitySource": "azureActiveDirectory"}),
+                Rule::IdentitySource,
+                "$.identitySource",
             ),
             (json!({"type": "user", "value": "a", "accessType": "grant"}), Rule::Guid, "$.value"),
         ] {

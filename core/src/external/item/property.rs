@@ -12,7 +12,7 @@ use serde::{
     ser::SerializeMap,
 };
 
-use crate::types::{FaultList, RawJson, Rule, Timestamp, quote, resource};
+use crate::types::{FaultList, Guid, RawJson, Rule, Timestamp, quote, resource};
 use crate::{
     external::{PropertyType, strict},
     protocol::ServiceRoot,
@@ -57,7 +57,7 @@ pub enum PropertyValue {
 resource! {
     /// A person or group as the value of a property
     /// ([principal](https://learn.microsoft.com/graph/api/resources/externalconnectors-principal)).
-    /// At least one member has a value.
+    /// At least one member has a value, and an Entra id or tenant is a GUID.
     pub struct Principal {
         optional {
             /// Mail address.
@@ -82,7 +82,7 @@ pub(super) const PRINCIPAL: &str = "#microsoft.graph.externalConnectors.principa
 
 impl Principal {
     /// An Entra user or group.
-    pub fn entra(object_id: crate::types::Guid) -> Self {
+    pub fn entra(object_id: Guid) -> Self {
         Self { entra_id: Some(object_id.to_string()), ..Self::default() }
     }
 
@@ -116,6 +116,22 @@ impl Principal {
             ("tenantId", &mut self.tenant_id),
             ("upn", &mut self.upn),
         ]
+    }
+
+    /// Refuses one that names nobody, if all that it has could be read, and ids that are none.
+    pub(super) fn check(&self, place: &str, is_whole: bool, faults: &mut FaultList) {
+        let is_nobody =
+            self.members().iter().all(|(_, it)| it.as_deref().is_none_or(str::is_empty));
+        if is_nobody && is_whole {
+            let detail = "names nobody; give it an Entra id, a upn or an external id";
+            faults.push(Rule::PrincipalEmpty, place.to_owned(), detail);
+            return;
+        }
+        for (member, id) in [("entraId", &self.entra_id), ("tenantId", &self.tenant_id)] {
+            if let Some(id) = id {
+                faults.part(&format!("{place}.{member}"), Guid::new(id));
+            }
+        }
     }
 
     fn members(&self) -> [(&'static str, &Option<String>); 7] {
@@ -229,16 +245,6 @@ impl PropertyValue {
                 faults.push(Rule::PropertyFinite, place, detail);
             }
         };
-        let somebody = |place: String, principal: &Principal, faults: &mut FaultList| {
-            if principal
-                .members()
-                .iter()
-                .all(|(_, member)| member.as_deref().is_none_or(str::is_empty))
-            {
-                let detail = "names nobody; give it an Entra id, a upn or an external id";
-                faults.push(Rule::PrincipalEmpty, place, detail);
-            }
-        };
         match self {
             Self::Double(number) => finite(place(name), *number, faults),
             Self::DoubleCollection(numbers) => {
@@ -246,10 +252,10 @@ impl PropertyValue {
                     finite(format!("{}[{index}]", place(name)), *number, faults);
                 }
             }
-            Self::Principal(principal) => somebody(place(name), principal, faults),
+            Self::Principal(principal) => principal.check(&place(name), true, faults),
             Self::PrincipalCollection(principals) => {
                 for (index, principal) in principals.iter().enumerate() {
-                    somebody(format!("{}[{index}]", place(name)), principal, faults);
+                    principal.check(&format!("{}[{index}]", place(name)), true, faults);
                 }
             }
             _ => {}

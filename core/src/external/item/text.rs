@@ -19,11 +19,13 @@ use super::{
 use crate::{
     external::{
         Acl, ExternalActivity, ExternalActivityType, ExternalItem, ExternalItemContent,
-        ExternalItemContentType, Identity, IdentityType, Principal, PropertyType, PropertyValue,
-        Schema, StoredAcl, StoredIdentity,
+        ExternalItemContentType, Identity, Principal, PropertyType, PropertyValue, Schema,
+        StoredAcl, StoredIdentity,
         strict::{MOST, Object, elements, found, text, wanted},
     },
-    types::{BuildError, Change, FaultList, Guid, ItemId, Rule, Timestamp, quote},
+    types::{
+        BuildError, Change, FaultList, Guid, ItemId, Rule, Timestamp, UNKNOWN_FUTURE_VALUE, quote,
+    },
 };
 
 /// What stands in place of `id` where only a hash is left of the key.
@@ -85,7 +87,8 @@ pub struct ReadItem {
     /// [`ExternalItemBuilder::build`](crate::external::ExternalItemBuilder::build) and of
     /// [`Schema::check_item`], [`Rule::BodyJson`] for a text that is no JSON or a member that is
     /// there twice, [`Rule::MemberRequired`], [`Rule::MemberType`], [`Rule::MemberUnknown`],
-    /// [`Rule::Guid`], [`Rule::ExternalGroupId`], [`Rule::ItemId`], [`Rule::UnknownFutureValue`],
+    /// [`Rule::ItemContent`], [`Rule::Guid`], [`Rule::ExternalGroupId`], [`Rule::ItemId`],
+    /// [`Rule::EnumValue`], [`Rule::IdentitySource`], [`Rule::UnknownFutureValue`],
     /// [`Rule::DateTime`], [`Rule::AnnotationType`] and [`Rule::AnnotationCollection`].
     pub item: Result<ExternalItem, BuildError>,
 }
@@ -138,14 +141,19 @@ impl<'a> ItemReader<'a> {
             None if faults.len() == told => property::none(faults),
             None => {}
         }
-        if let Some(json) = object.object("content", faults) {
-            read.content = content(json, faults).map_or(Change::Leave, Change::Set);
+        if let Some(json) = object.take("content") {
+            let content = content(json, object.place_of("content"), faults);
+            read.content = content.map_or(Change::Leave, Change::Set);
         }
         if let Some(mut label) = object.object("informationProtectionLabel", faults) {
-            if let Some(id) = required_text(&mut label, "sensitivityLabelId", faults)
-                && let Some(id) = faults.part(&label.place_of("sensitivityLabelId"), Guid::new(&id))
-            {
-                read.sensitivity_label = Change::Set(id);
+            let place = label.place_of("sensitivityLabelId");
+            match required_text(&mut label, "sensitivityLabelId", faults) {
+                Some(id) if id.is_empty() => faults.missing(place),
+                Some(id) => {
+                    let id = faults.part(&place, Guid::new(&id));
+                    read.sensitivity_label = id.map_or(Change::Leave, Change::Set);
+                }
+                None => {}
             }
             label.finish("externalItemInformationProtectionLabel", faults);
         }
@@ -182,7 +190,6 @@ impl<'a> ItemReader<'a> {
                 check::check_one(name, value.as_ref(), declared, faults);
             }
             if let Some(value) = value {
-                value.check(name, faults);
                 read.properties.push(name, value);
             }
         }
@@ -201,7 +208,7 @@ impl<'a> ItemReader<'a> {
         let Some(json) = annotation else { return declared };
         let place = place(&format!("{name}{ODATA_TYPE}"));
         let Some(word) = text(json) else {
-            faults.push(Rule::MemberType, place, wanted(json, "a text"));
+            faults.push(Rule::AnnotationType, place, wanted(json, "the name of a type"));
             return declared;
         };
         let Some(annotated) = annotated(&word) else {
@@ -419,10 +426,14 @@ impl Reading<'_> {
         }
         let mut object = Object::read(json, place.to_owned(), self.faults)?;
         let mut principal = Principal::default();
+        let told = self.faults.len();
         for (name, member) in principal.members_mut() {
             *member = object.text(name, self.faults).map(Cow::into_owned);
         }
+        let is_whole = self.faults.len() == told;
         object.finish("principal", self.faults);
+        // Here and not with the whole property, of which another value may not be read.
+        principal.check(place, is_whole, self.faults);
         Some(principal)
     }
 
@@ -505,11 +516,7 @@ fn acl(mut entry: Object<'_>, faults: &mut FaultList) -> Option<Acl> {
     let access_type = entry.text("accessType", faults);
     let identity_source = entry.text("identitySource", faults);
     let place = entry.place().to_owned();
-    let is_read = faults.len() == told;
     entry.finish("acl", faults);
-    if !is_read {
-        return None;
-    }
     let stored = StoredAcl {
         kind: kind.map(|word| (&*word).into()),
         value: value.map(Cow::into_owned),
@@ -517,22 +524,42 @@ fn acl(mut entry: Object<'_>, faults: &mut FaultList) -> Option<Acl> {
         identity_source: identity_source.map(|word| (&*word).into()),
         ..StoredAcl::default()
     };
-    faults.part(&place, Acl::try_from(&stored))
+    faults.part_since(told, &place, Acl::try_from(&stored))
 }
 
-fn content(mut object: Object<'_>, faults: &mut FaultList) -> Option<ExternalItemContent> {
-    let kind = required_text(&mut object, "type", faults);
-    let value = required_text(&mut object, "value", faults);
+fn content(json: &RawValue, place: String, faults: &mut FaultList) -> Option<ExternalItemContent> {
+    if !json.get().starts_with('{') {
+        faults.push(Rule::ItemContent, place, wanted(json, "an object"));
+        return None;
+    }
+    let mut object = Object::read(json, place, faults)?;
+    let mut required = |name: &str, what: &str| {
+        let json = object.take(name);
+        let read = json.and_then(text);
+        if read.is_none() {
+            let detail = match json {
+                Some(json) => wanted(json, what),
+                None => format!("is missing; write {what}, or leave out the content"),
+            };
+            faults.push(Rule::ItemContent, object.place_of(name), detail);
+        }
+        read
+    };
+    let (kind, value) = (required("type", "text or html"), required("value", "a text"));
     let place = object.place_of("type");
     object.finish("externalItemContent", faults);
     let kind = kind?;
     match ExternalItemContentType::from(&*kind) {
         ExternalItemContentType::Text => value.map(ExternalItemContent::text),
         ExternalItemContentType::Html => value.map(ExternalItemContent::html),
+        ExternalItemContentType::Other(word) if word.as_str() == UNKNOWN_FUTURE_VALUE => {
+            faults.check_word(place, &kind);
+            None
+        }
         ExternalItemContentType::Other(_) => {
             let known = ExternalItemContentType::KNOWN.join(", ");
             let detail = format!("{} is none of {known}", quote(&kind));
-            faults.push(Rule::MemberType, place, detail);
+            faults.push(Rule::ItemContent, place, detail);
             None
         }
     }
@@ -572,16 +599,17 @@ fn activity(mut object: Object<'_>, faults: &mut FaultList) -> Option<ExternalAc
 }
 
 fn identity(mut object: Object<'_>, faults: &mut FaultList) -> Option<Identity> {
-    let kind = required_text(&mut object, "type", faults);
-    let id = required_text(&mut object, "id", faults);
+    let told = faults.len();
+    let kind = object.text("type", faults);
+    let id = object.text("id", faults);
     let place = object.place().to_owned();
     object.finish("identity", faults);
     let stored = StoredIdentity {
-        id: Some(id?.into_owned()),
-        kind: Some(IdentityType::from(&*kind?)),
+        id: id.map(Cow::into_owned),
+        kind: kind.map(|word| (&*word).into()),
         ..StoredIdentity::default()
     };
-    faults.part(&place, Identity::try_from(&stored))
+    faults.part_since(told, &place, Identity::try_from(&stored))
 }
 
 #[cfg(test)]
@@ -629,6 +657,23 @@ mod tests {
             assert_eq!(read.key.as_deref(), key, "{json}");
             assert!(read.item.is_err());
         }
+    }
+
+    #[test]
+    fn an_entra_id_and_a_tenant_of_a_principal_are_guids() {
+        const TYPE: &str = "#microsoft.graph.externalConnectors.principal";
+        let json = format!(
+            r#"{{"id":"a",{ACL},"properties":{{"p":{{"@odata.type":"{TYPE}","entraId":"ann","tenantId":""}}}}}}"#
+        );
+        let refused = ItemReader::default().read(&json).item.unwrap_err();
+        let places = ["$.properties.p.entraId", "$.properties.p.tenantId"];
+        assert_eq!(found(&refused), places.map(|place| (Rule::Guid, place)));
+        let ann = Principal { entra_id: Some("ann".to_owned()), ..Principal::default() };
+        let built = ExternalItem::builder(ItemId::new("a").unwrap())
+            .acl(Acl::everyone(Guid::from(1)))
+            .property("p", ann)
+            .build();
+        assert_eq!(found(&built.unwrap_err()), [(Rule::Guid, "$.properties.p.entraId")]);
     }
 
     #[test]

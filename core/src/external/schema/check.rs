@@ -80,8 +80,9 @@ fn check_names(
 ) {
     let mut look = |place: String, name: &str, may_repeat: bool| {
         if let Err(why) = check_name(name) {
-            faults.push(Rule::PropertyName, place, why);
-        } else if !names.insert(name.to_ascii_lowercase()) && !may_repeat {
+            faults.push(Rule::PropertyName, place.clone(), why);
+        }
+        if !names.insert(name.to_ascii_lowercase()) && !may_repeat {
             let detail = format!(
                 "{name} is there twice among names and aliases, for letter case makes no \
                  difference; leave one out"
