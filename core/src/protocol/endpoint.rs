@@ -249,7 +249,10 @@ fn check_availability(route: &Route, root: &ServiceRoot, faults: &mut FaultList)
 /// [`Rule::MemberType`] when the value refuses to be written as JSON: a map whose keys are no
 /// texts, say. No value of this crate does.
 pub fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), BuildError> {
-    serde_json::to_writer(out, value).map_err(|error| {
-        Fault::new(Rule::MemberType, "$", format!("cannot be written as JSON: {error}")).into()
-    })
+    serde_json::to_writer(out, value).map_err(not_written)
+}
+
+/// Why a value was not written as JSON.
+pub(crate) fn not_written(error: serde_json::Error) -> BuildError {
+    Fault::new(Rule::MemberType, "$", format!("cannot be written as JSON: {error}")).into()
 }

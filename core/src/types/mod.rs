@@ -25,5 +25,6 @@ pub use timestamp::Timestamp;
 pub use token_claims::{TokenClaims, TokenKind};
 
 pub(crate) use fault::{FaultList, quote};
+pub(crate) use json::{JsonObject, write_text};
 pub(crate) use open_enum::{UNKNOWN_FUTURE_VALUE, open_enum};
 pub(crate) use resource::{Key, Lenient, default_if_optional, lenient_as_strict, read, resource};

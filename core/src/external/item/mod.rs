@@ -25,9 +25,12 @@ use crate::{
     },
     protocol::{
         Answer, DecodeError, DecodeKind, Deleted, Endpoint, Lane, OnlyIn, PathArgs, Repeat, Route,
-        ServiceRoot, Version, check_size, write_json,
+        ServiceRoot, Version, check_size, not_written,
     },
-    types::{BuildError, Change, ConnectionId, FaultList, Guid, ItemId, Rule, open_enum, resource},
+    types::{
+        BuildError, Change, ConnectionId, FaultList, Guid, ItemId, JsonObject, Rule, open_enum,
+        resource, write_text,
+    },
 };
 
 /// An item that is to be created or replaced: whole, for a PUT overwrites what is there.
@@ -435,7 +438,8 @@ impl Members {
             OnlyIn::Commercial.check(to, place, "a sensitivity label", &mut faults);
         }
         faults.finish()?;
-        write_json(&MembersIn { said: self, version: to.version(), line_of: None }, out)
+        let members = MembersIn { said: self, version: to.version(), line_of: None };
+        members.body(out).map_err(not_written)
     }
 }
 
@@ -461,6 +465,37 @@ impl Serialize for ExternalItem {
 
 impl Serialize for MembersIn<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut members = to.serialize_struct("externalItem", 6)?;
+        self.write(&mut members, |members, content| members.serialize_field("content", content))?;
+        members.end()
+    }
+}
+
+impl MembersIn<'_> {
+    /// As a body, in the same bytes as by serde.
+    fn body(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        // Mostly the text, and some more.
+        let text = self.said.content.set().map_or(0, |content| content.value.len());
+        out.reserve(text + 1024);
+        let mut members = JsonObject::begin(out);
+        self.write(&mut members, |members, content| match content.set() {
+            Some(ExternalItemContent { value, kind }) => {
+                let mut content = JsonObject::begin(members.name("content"));
+                write_text(value, content.name("value"));
+                content.serialize_field("type", kind)?;
+                content.end()
+            }
+            None => members.serialize_field("content", content),
+        })?;
+        members.end()
+    }
+
+    /// Each member that is said, the text by `content`.
+    fn write<S: SerializeStruct>(
+        &self,
+        members: &mut S,
+        content: impl FnOnce(&mut S, &Change<ExternalItemContent>) -> Result<(), S::Error>,
+    ) -> Result<(), S::Error> {
         struct Entries<'a>(&'a [Acl], Version);
 
         impl Serialize for Entries<'_> {
@@ -476,7 +511,6 @@ impl Serialize for MembersIn<'_> {
         }
 
         let Self { said, version, line_of } = self;
-        let mut members = to.serialize_struct("externalItem", 6)?;
         match line_of.map(|id| (id, id.key())) {
             Some((_, Some(key))) => members.serialize_field("id", &key)?,
             Some((id, None)) => members.serialize_field(ITEM_ID, id)?,
@@ -494,7 +528,7 @@ impl Serialize for MembersIn<'_> {
             }
         }
         if !said.content.is_leave() {
-            members.serialize_field("content", &said.content)?;
+            content(members, &said.content)?;
         }
         if !said.sensitivity_label.is_leave() {
             let id = said.sensitivity_label.set();
@@ -504,7 +538,7 @@ impl Serialize for MembersIn<'_> {
         if !said.activities.is_empty() {
             members.serialize_field("activities", &said.activities)?;
         }
-        members.end()
+        Ok(())
     }
 }
 

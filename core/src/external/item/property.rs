@@ -477,6 +477,17 @@ pub(super) struct AnnotationName<'a>(pub(super) &'a str);
 
 impl Serialize for AnnotationName<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        const END: &[u8] = b"@odata.type";
+        let mut text = [0; 64];
+        let end = self.0.len() + END.len();
+        // Names that are written have their place in it; what was read may be longer.
+        if let Some(text) = text.get_mut(..end) {
+            text[..self.0.len()].copy_from_slice(self.0.as_bytes());
+            text[self.0.len()..].copy_from_slice(END);
+            if let Ok(text) = std::str::from_utf8(text) {
+                return to.serialize_str(text);
+            }
+        }
         to.collect_str(&format_args!("{}@odata.type", self.0))
     }
 }
