@@ -94,8 +94,3 @@ impl Loopback {
         &self.emulator
     }
 }
-
-/// The README's program is compiled as it stands there.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -1,5 +1,6 @@
 //! The `files` program as its user sees it: run as a process, on folders of these tests.
 
+mod folder;
 mod support;
 
 use std::{
@@ -10,13 +11,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use folder::{Folder, items, requests, service};
 use graphfeed_core::{
     protocol::{Applied, Cloud, ServiceRoot, Version},
     types::{ConnectionId, ItemId},
 };
 use graphfeed_crawl::{Journal, Scope, State};
 use graphfeed_emulator::{Application, Authorization, Emulator, Options, server::Server};
-use support::{Folder, items, outcome, requests, service};
+use support::outcome;
 
 const NOTHING: &str = "seen 0, ok 0, failed 0, skipped 0, deleted 0, throttled 0.0 s";
 
