@@ -3,8 +3,6 @@
 //!
 //! `cargo bench -p graphfeed-simulation --bench ingest` prints it, and fails if a row is missed.
 
-mod table;
-
 use std::{
     process::ExitCode,
     time::{Duration, Instant},
@@ -21,9 +19,11 @@ use graphfeed_core::{
     types::{AccessToken, ConnectionId, Guid, ItemId},
 };
 use graphfeed_emulator::{Limit, Options};
-use graphfeed_simulation::{Back, CONNECTIONS, Dice, Latency, Part, Tenant, Way, World, drive};
+use graphfeed_simulation::{
+    Back, CONNECTIONS, Dice, Latency, Part, Tenant, Way, World, drive,
+    table::{Table, median},
+};
 use http::{Request, Response, StatusCode};
-use table::{Table, median};
 
 type Stored = Option<StoredItem>;
 

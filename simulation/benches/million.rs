@@ -4,8 +4,6 @@
 //! missed. The most memory that the process ever had is told by Linux only; elsewhere the rows that
 //! ask for it are passed over.
 
-mod table;
-
 use std::{
     fs,
     process::ExitCode,
@@ -20,9 +18,8 @@ use graphfeed_core::{
     protocol::{Call, Endpoint, ServiceRoot},
     types::{AccessToken, BuildError, ConnectionId, Guid, ItemId},
 };
-use graphfeed_simulation::{CONNECTIONS, Part};
+use graphfeed_simulation::{CONNECTIONS, Part, table::Table};
 use serde_json::json;
-use table::Table;
 
 const ITEMS: u64 = 1_000_000;
 const MOST: f64 = 40.0;

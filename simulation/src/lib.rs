@@ -3,7 +3,8 @@
 //! Lives here: the loop that drives an [`Ingest`](graphfeed_core::machine::Ingest) ([`drive`]),
 //! the times at which things happen ([`Agenda`]), chance from a seed ([`Dice`]), the emulator as
 //! one end of a wire ([`Tenant`]), and what a request carries, alone or in a batch ([`Part`]).
-//! What is promised of a run is held in `tests/`, what is measured of it printed by `benches/`.
+//! What is promised of a run is held in `tests/`, what is measured printed by `benches/` as a
+//! [`table`].
 //!
 //! There is no clock, thread or socket in here: a day takes as long as its calls take to compute,
 //! and the same seed is the same run.
@@ -76,6 +77,7 @@ mod agenda;
 mod dice;
 mod drive;
 mod part;
+pub mod table;
 mod tenant;
 
 pub use agenda::Agenda;

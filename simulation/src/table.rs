@@ -1,29 +1,48 @@
-//! The table that a bench prints, and whether every row of it is met.
+//! What benches print: a table, whether every row of it is met, and what a row was measured by.
+//!
+//! There is no clock in here either: whoever measures says what it came to.
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
 /// Rows with a target each.
-#[derive(Default)]
-pub(crate) struct Table {
+#[derive(Debug, Default)]
+pub struct Table {
     missed: usize,
 }
 
 impl Table {
     /// Prints the head.
-    pub(crate) fn begin(what: &str) -> Self {
-        println!("{what:64} {:>11} {:>20}", "target", "measured");
+    pub fn begin(what: &str) -> Self {
+        println!("{what:64} {:>11} {:>24}", "target", "measured");
         Self::default()
     }
 
     /// Prints a row.
-    pub(crate) fn row(&mut self, what: &str, target: &str, measured: &str, is_met: bool) {
+    pub fn row(&mut self, what: &str, target: &str, measured: &str, is_met: bool) {
         let verdict = if is_met { "met" } else { "NOT MET" };
-        println!("{what:64} {target:>11} {measured:>20}  {verdict}");
+        println!("{what:64} {target:>11} {measured:>24}  {verdict}");
         self.missed += usize::from(!is_met);
     }
 
+    /// Prints a row that is met when its median is at most so much.
+    pub fn at_most(&mut self, what: &str, most: f64, measured: Spread) {
+        let is_met = measured.median <= most;
+        self.row(what, &format!("<= {most:.2}"), &measured.to_string(), is_met);
+    }
+
+    /// Prints a row that is met when its median is at least so much.
+    pub fn at_least(&mut self, what: &str, least: f64, measured: Spread) {
+        let is_met = measured.median >= least;
+        self.row(what, &format!(">= {least:.2}"), &measured.to_string(), is_met);
+    }
+
+    /// Prints a row that asks for nothing.
+    pub fn note(&self, what: &str, measured: &str) {
+        println!("{what:64} {:>11} {measured:>24}", "");
+    }
+
     /// Says how many rows were missed, and fails if any was.
-    pub(crate) fn end(self) -> ExitCode {
+    pub fn end(self) -> ExitCode {
         match self.missed {
             0 => ExitCode::SUCCESS,
             missed => {
@@ -34,9 +53,95 @@ impl Table {
     }
 }
 
+/// What several rounds came to: the one in the middle, and between which half of them lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The one in the middle.
+    pub median: f64,
+    /// A quarter of them is less.
+    pub low: f64,
+    /// A quarter of them is more.
+    pub high: f64,
+}
+
+impl Spread {
+    /// Of these.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn of(measured: impl IntoIterator<Item = f64>) -> Self {
+        let mut measured: Vec<f64> = measured.into_iter().collect();
+        let median = median(&mut measured);
+        let quarter = measured.len() / 4;
+        Self { median, low: measured[quarter], high: measured[measured.len() - 1 - quarter] }
+    }
+
+    /// Of the ratios of the one to the other, round by round.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn of_ratios(measured: &[f64], floor: &[f64]) -> Self {
+        Self::of(measured.iter().zip(floor).map(|(measured, floor)| measured / floor))
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, low, high } = self;
+        let digits = if *median < 100.0 { 2 } else { 0 };
+        write!(f, "{median:.digits$} ({low:.digits$}..{high:.digits$})")
+    }
+}
+
 /// The one in the middle, and sorts for it.
-#[allow(dead_code, reason = "not every bench measures more than once")]
-pub(crate) fn median(measured: &mut [f64]) -> f64 {
+///
+/// # Panics
+/// If there is none.
+pub fn median(measured: &mut [f64]) -> f64 {
     measured.sort_by(f64::total_cmp);
     measured[measured.len() / 2]
+}
+
+/// What each of these measures, in so many rounds: one after the other in each round, so that what
+/// else the machine does falls on all. One round goes before that does not count.
+pub fn interleave<const N: usize>(
+    rounds: usize,
+    mut measured: [&mut dyn FnMut() -> f64; N],
+) -> [Vec<f64>; N] {
+    let mut all = [const { Vec::new() }; N];
+    for round in 0..=rounds {
+        for (measure, all) in measured.iter_mut().zip(&mut all) {
+            let took = measure();
+            if round > 0 {
+                all.push(took);
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_the_middle_and_the_half_around_it() {
+        let spread = Spread::of([5.0, 1.0, 4.0, 2.0, 3.0]);
+        assert_eq!(spread, Spread { median: 3.0, low: 2.0, high: 4.0 });
+        assert_eq!(spread.to_string(), "3.00 (2.00..4.00)");
+        let ratios = Spread::of_ratios(&[110.0, 240.0, 90.0], &[100.0, 200.0, 100.0]);
+        assert_eq!(ratios.median, 1.1);
+    }
+
+    #[test]
+    fn rounds_are_interleaved_and_the_first_does_not_count() {
+        let turns = std::cell::RefCell::new(Vec::new());
+        let turn = |who: f64| {
+            turns.borrow_mut().push(who);
+            turns.borrow().len() as f64
+        };
+        let measured = interleave(2, [&mut || turn(1.0), &mut || turn(2.0)]);
+        assert_eq!(measured, [vec![3.0, 5.0], vec![4.0, 6.0]]);
+        assert_eq!(*turns.borrow(), [1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
+    }
 }
