@@ -159,8 +159,8 @@ struct GraphError {
     code: Option<String>,
     message: Option<String>,
     target: Option<String>,
-    details: Option<Vec<GraphError>>,
-    inner_error: Option<Box<GraphError>>,
+    details: Option<Vec<Self>>,
+    inner_error: Option<Box<Self>>,
     date: Option<String>,
     #[serde(rename = "request-id")]
     request_id: Option<String>,

@@ -827,3 +827,32 @@ impl Endpoint for DeleteItem<'_> {
         Deleted::parse(answer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_what_serde_would_write() {
+        let entry = Acl::everyone(Guid::from(7));
+        let text = ExternalItemContent::html("<p class=\"a\">\tÄpfel\n</p>");
+        let whole = ExternalItem::builder(ItemId::new("T1").unwrap())
+            .acl(entry.clone())
+            .property("title", "Äpfel")
+            .sensitivity_label(Guid::from(8));
+        let update = ItemUpdate::builder().replace_acl([entry]);
+        for members in [
+            whole.clone().build().unwrap().members,
+            whole.content(text.clone()).build().unwrap().members,
+            update.clone().content(text).build().unwrap().members,
+            update.content(Change::Null).build().unwrap().members,
+        ] {
+            for version in [Version::V1, Version::Beta] {
+                let members = MembersIn { said: &members, version, line_of: None };
+                let mut body = Vec::new();
+                members.body(&mut body).unwrap();
+                assert_eq!(body, serde_json::to_vec(&members).unwrap());
+            }
+        }
+    }
+}
