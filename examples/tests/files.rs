@@ -353,7 +353,7 @@ fn half_replayed(folder: &Folder, emulator: &Emulator, url: &str) -> std::proces
     emulator.script("PUT item: pass latency=3 from=5").unwrap();
     let mut program = replay(folder, url);
     let child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    support::wait_until("some wait for their answers", || emulator.count("PUT item") >= before + 8);
+    folder::wait_until("some wait for their answers", || emulator.count("PUT item") >= before + 8);
     child
 }
 

@@ -4,7 +4,7 @@
 //! with fewer. With more it takes longer:
 //!
 //! ```sh
-//! GRAPHFEED_KILL_SEEDS="11 12 13" cargo test -p graphfeed-examples --test files_killed
+//! GRAPHFEED_KILL_SEEDS="11 12 13" cargo test -p graphfeed-examples-apart --test files_killed
 //! ```
 //!
 //! tries these, each with 10,000 files. What fails tells its seed.

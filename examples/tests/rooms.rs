@@ -9,14 +9,10 @@
 mod compare;
 #[path = "../crates/connection.rs"]
 mod connection;
-#[path = "../files/end.rs"]
-mod end;
 #[path = "../crates/item.rs"]
 mod item;
 #[path = "../crates/left.rs"]
 mod left;
-#[path = "../files/letters.rs"]
-mod letters;
 #[path = "../crates/readme.rs"]
 mod readme;
 #[path = "../crates/recording.rs"]
