@@ -214,8 +214,7 @@ impl<'a> World<'a> {
             }
             let mut next = None;
             let mut again = false;
-            for index in 0..machines.len() {
-                let (start, machine, stage) = &mut machines[index];
+            for (index, (start, machine, stage)) in machines.iter_mut().enumerate() {
                 if *start > now {
                     continue;
                 }

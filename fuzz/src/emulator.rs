@@ -35,10 +35,9 @@ struct World {
 
 impl World {
     fn new(how: u8) -> Self {
-        let mut options = Options::default();
-        options.control = how & 1 == 1;
         let versions = if how & 2 == 2 { Versions::Separate } else { Versions::Shared };
-        options.behaviour = Behaviour { versions, ..Behaviour::default() };
+        let behaviour = Behaviour { versions, ..Behaviour::default() };
+        let options = Options { behaviour, control: how & 1 == 1, ..Options::default() };
         let emulator = match how & 4 {
             0 => tenant::with_schema(options.clone(), &tenant::schema_of_all()),
             _ => Emulator::with_clock(options.clone(), || Duration::ZERO),

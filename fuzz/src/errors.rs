@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
     *answer.status_mut() = http::StatusCode::from_u16(status).expect("a status");
     *answer.headers_mut() = headers.clone();
     for call in [put(), get()] {
-        let error = call.response(answer.clone()).err().expect("that is no success");
+        let error = call.response(answer.clone()).expect_err("that is no success");
         is_told(&error, body);
         let Cause::Service(refusal) = error.cause() else { panic!("{error:?}") };
         assert_eq!(refusal.status().as_u16(), status);

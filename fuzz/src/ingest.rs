@@ -51,7 +51,7 @@ pub fn run(data: &[u8]) {
         offers: Vec::new(),
         of_key: BTreeMap::new(),
         out: HashMap::new(),
-        lost: HashMap::new(),
+        back: HashMap::new(),
         told: 0,
         counts: [0; 3],
     };
@@ -88,7 +88,7 @@ struct Watcher<'a> {
     /// What each attempt carries that is out.
     out: HashMap<Ticket, (Request<Bytes>, Vec<Carried>)>,
     /// What comes back for an attempt.
-    lost: HashMap<Ticket, (Duration, Option<Result<Response<Bytes>, Failure>>)>,
+    back: HashMap<Ticket, Back>,
     told: usize,
     counts: [u64; 3],
 }
@@ -140,13 +140,12 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
         self.out.insert(attempt.ticket, (attempt.request.clone(), carried));
         let out: usize = self.out.values().map(|(_, carried)| carried.len()).sum();
         assert!(out <= self.settings.in_flight, "{out} are out");
-        self.lost.insert(attempt.ticket, (after, what));
+        self.back.insert(attempt.ticket, Back { after, what });
         Way::There(Duration::ZERO)
     }
 
     fn arrives(&mut self, _: Tick, ticket: Ticket, _: &Request<Bytes>) -> Back {
-        let (after, what) = self.lost.remove(&ticket).expect("it was sent");
-        Back { after, what }
+        self.back.remove(&ticket).expect("it was sent")
     }
 
     fn token(&mut self, _: Tick, _: &TokenNeed) -> (Duration, Result<Token, TokenError>) {

@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
     settings.longest_line = LONGEST;
     if how & 1 == 1 {
         settings.long_content = LongContent::Cut;
-        let limits = ServiceRoot::v1().limits().clone().with_body(400);
+        let limits = ServiceRoot::v1().limits().with_body(400);
         settings.root = ServiceRoot::v1().with_limits(limits);
     }
     // However it comes in, it is the same.

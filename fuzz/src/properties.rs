@@ -1,7 +1,7 @@
 //! Items from values: what is written is what the service stores, what it answers with and what a
 //! line gives back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use arbitrary::{Arbitrary, Unstructured};
 use graphfeed_core::{
@@ -139,9 +139,9 @@ fn item(plan: &Plan) -> Option<(ExternalItem, BTreeMap<String, PropertyValue>)> 
             KINDS[KINDS.iter().position(|kind| *kind == value.kind().as_str())?],
             nth % 3
         );
-        if !values.contains_key(&name) {
-            item = item.property(&name, value.clone());
-            values.insert(name, value);
+        if let Entry::Vacant(free) = values.entry(name) {
+            item = item.property(free.key(), value.clone());
+            free.insert(value);
         }
     }
     if let Some((html, text)) = &plan.content {

@@ -37,9 +37,7 @@ pub fn run(data: &[u8]) {
     let tape = &mut world.wire.tape;
     let at_most = tape.time() * 10;
     let is_there = |world: &World<'_>| {
-        let service = world.wire.emulator.service();
-        let there = service.connection_ids().any(|it| it == CONNECTION);
-        there
+        world.wire.emulator.service().connection_ids().any(|it| it == CONNECTION)
     };
     let is_ready = |world: &World<'_>| {
         let state = world.wire.emulator.service().connection_state(CONNECTION);
@@ -79,7 +77,8 @@ fn runs<K: Task>(
     judge: impl FnOnce(&World<'_>, Result<K::Output, Error>),
 ) {
     let now = world.now + Duration::from_secs(10);
-    let seed = u64::from(world.wire.tape.up_to(255));
+    // Another one in each run, for the ids of calls come of it.
+    let seed = u64::from(world.wire.tape.up_to(255)) << 56 ^ now.since_origin().as_millis() as u64;
     let start = Start::new(ServiceRoot::v1(), world.policy.clone(), seed, now);
     let Ok(machine) = task.start(&start) else { return };
     let mut judge = Some(judge);
@@ -174,7 +173,8 @@ fn groups(world: &mut World<'_>, id: &ConnectionId) {
     let nothing = Vec::new();
     let existing = some_groups(&mut world.wire.tape);
     let plan = GroupPlan::between(id, &existing, &nothing).expect("a plan");
-    let mut record = Vec::new();
+    // It may be given up on the way, and then nobody knows how far it came.
+    let mut record = plan.in_doubt(nothing.clone());
     runs(world, &plan, |world, applied| {
         record = applied.expect("its steps have outcomes").record(nothing);
         is_so(world, &record);
@@ -183,7 +183,6 @@ fn groups(world: &mut World<'_>, id: &ConnectionId) {
         let wanted = some_groups(&mut world.wire.tape);
         let plan = GroupPlan::between(id, &wanted, &record).expect("a plan");
         let before = std::mem::take(&mut record);
-        // It was given up on the way, and then nobody knows how far it came.
         record = plan.in_doubt(before.clone());
         runs(world, &plan, |_, applied| {
             let applied = applied.expect("its steps have outcomes");

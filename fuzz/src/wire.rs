@@ -18,18 +18,14 @@ impl<'a> Tape<'a> {
         Self(Unstructured::new(data))
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// A number up to this one; zero when the tape is over.
     pub(crate) fn up_to(&mut self, most: u32) -> u32 {
         self.0.int_in_range(0..=most).unwrap_or_default()
     }
 
-    /// Whether it happens, once in so often; never when the tape is over.
+    /// Whether it happens, once in so often, which is more than once; never when the tape is over.
     pub(crate) fn once_in(&mut self, often: u32) -> bool {
-        self.up_to(often - 1) == often - 1 && !(often > 1 && self.is_over())
+        self.up_to(often - 1) == often - 1
     }
 
     /// One of these; the first when the tape is over.
