@@ -35,8 +35,9 @@ pub fn run(data: &[u8]) {
                 assert!(root.trusts(&uri), "{link} leads elsewhere: {uri}");
                 assert_eq!(uri.scheme_str(), Some("https"));
                 let authority = uri.authority().expect("a host").as_str();
-                let host = authority.split(':').next().unwrap_or_default();
+                let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
                 assert!(host.eq_ignore_ascii_case("graph.microsoft.com"), "{uri}");
+                assert!(port.is_empty() || port.parse() == Ok(443), "{uri}");
                 let written = uri.path_and_query().map_or("", |it| it.as_str());
                 let sent = link.split('#').next().unwrap_or_default();
                 assert!(sent.ends_with(written) || written == "/", "{link} became {uri}");
