@@ -185,7 +185,7 @@ fn crawl<'a>(mut world: World<'a>, folder: &Folder, source: &Source, is_last: bo
     settings.ingest.queue = 1 + world.wire.tape.up_to(15) as usize;
     settings.ingest.packing = world.wire.tape.one_of(&[Packing::Singles, Packing::Batches]);
     let (journal, letters) = (journal.expect("a journal"), letters.expect("letters"));
-    let crawl = Crawl::new(root, connection, journal, letters, settings);
+    let crawl = Crawl::new(root, connection, journal, letters, settings).expect("a crawl");
     let pass = crawl.begin().expect("it begins");
     let dies = match world.wire.tape.once_in(3) {
         true => Tick::default() + world.wire.tape.time(),
