@@ -9,7 +9,7 @@ use super::{
 use crate::{
     protocol::{
         Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Query, Repeat, Route,
-        ServiceRoot, write_json,
+        ServiceRoot, write_json_carrying,
     },
     types::{AppActivityId, BuildError, FaultList, RawJson, Timestamp, UserActivityId, resource},
 };
@@ -132,7 +132,8 @@ impl UserActivityBuilder {
         self
     }
 
-    /// What the content is, as JSON-LD after schema.org. Goes out byte for byte.
+    /// What the content is, as JSON-LD after schema.org. Goes out byte for byte; the request is
+    /// refused with [`Rule::BodyJson`](crate::types::Rule::BodyJson) where nobody could read it.
     pub fn content_info(mut self, json_ld: RawJson) -> Self {
         self.activity.content_info = Some(json_ld);
         self
@@ -306,7 +307,7 @@ impl Endpoint for PutActivity<'_> {
     }
 
     fn body(&self, _: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        write_json(self.activity, out)
+        write_json_carrying(self.activity, out)
     }
 
     fn repeat(&self) -> Repeat {

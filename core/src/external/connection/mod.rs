@@ -31,7 +31,7 @@ use crate::{
     },
     protocol::{
         Answer, DecodeError, Deleted, Endpoint, Lane, OnlyIn, Page, PathArgs, Repeat, Route,
-        ServiceRoot, write_json,
+        ServiceRoot, write_json_carrying,
     },
     types::{BuildError, Change, ConnectionId, FaultList, Guid, Rule, Secret, open_enum, resource},
 };
@@ -576,7 +576,7 @@ impl Endpoint for CreateConnection<'_> {
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         self.connection.settings.check_available(to)?;
         let connector_id = self.connector_id();
-        write_json(&Creation { connection: self.connection, connector_id }, out)
+        write_json_carrying(&Creation { connection: self.connection, connector_id }, out)
     }
 
     fn parse(answer: &Answer<'_>) -> Result<StoredConnection, DecodeError> {
@@ -616,7 +616,7 @@ impl Endpoint for UpdateConnection<'_> {
 
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
         self.update.settings.check_available(to)?;
-        write_json(self.update, out)
+        write_json_carrying(self.update, out)
     }
 
     // It sets members to values, so that twice comes to the same as once.

@@ -12,11 +12,8 @@ use serde::{
     ser::SerializeMap,
 };
 
-use crate::types::{FaultList, Guid, RawJson, Rule, Timestamp, quote, resource};
-use crate::{
-    external::{PropertyType, strict},
-    protocol::ServiceRoot,
-};
+use crate::types::{FaultList, Guid, RawJson, Rule, Timestamp, member, quote, resource};
+use crate::{external::PropertyType, protocol::ServiceRoot};
 
 /// The value of one property. What it was made from decides its type on the wire.
 ///
@@ -438,7 +435,7 @@ pub(in crate::external) fn check_name(name: &str) -> Result<(), String> {
 
 /// Where a property is, as a JSONPath.
 pub(super) fn place(name: &str) -> String {
-    strict::member("$.properties", name)
+    member("$.properties", name)
 }
 
 impl Properties {
