@@ -127,7 +127,7 @@ impl Reader<'_> {
     fn connector(&mut self, found: &Found<'_>, ticket: Option<&[u8]>) {
         const HEADER: &str = "header graphconnectors-ticket";
         let place = Path::ROOT.name("connectorId");
-        let is_visible = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_graphic);
+        let is_visible = |bytes: &[u8]| !bytes.is_empty() && bytes.iter().all(u8::is_ascii_graphic);
         let mut refuse = |place: &dyn Display, message| {
             self.refuse(Rule::ConnectorTicket, place, message);
         };
