@@ -4,6 +4,7 @@
 //! one refuses, the other refuses at the same place and by the same rule of `docs/rules.md`, but
 //! for what only one of them can know, which is listed there and here.
 
+mod batches;
 mod built;
 mod items;
 mod meant;
@@ -11,9 +12,13 @@ mod schemas;
 #[path = "../support/mod.rs"]
 mod support;
 mod text;
+mod updates;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 
 use graphfeed_core::{
     external::Schema,
@@ -63,30 +68,36 @@ fn choices() -> impl Strategy<Value = Vec<u32>> {
     prop::collection::vec(any::<u32>(), 0..400)
 }
 
-/// Has a thousand cases judged twice, in both versions.
-fn agree(exceptions: &[Exception], judge: impl Fn(&ServiceRoot, &Dice<'_>) -> Case) {
+/// Has at least so many cases tried, in both versions.
+fn try_all(cases: u32, case: impl Fn(&ServiceRoot, &Dice<'_>) -> Result<(), TestCaseError>) {
     let usual = ProptestConfig::default();
     // A failing case is printed; a file of them would be found by nobody.
     let config =
-        ProptestConfig { cases: usual.cases.max(1_000), failure_persistence: None, ..usual };
-    let judged = TestRunner::new(config).run(&(choices(), any::<bool>()), |(choices, is_beta)| {
+        ProptestConfig { cases: usual.cases.max(cases), failure_persistence: None, ..usual };
+    let tried = TestRunner::new(config).run(&(choices(), any::<bool>()), |(choices, is_beta)| {
         let version = if is_beta { Version::Beta } else { Version::V1 };
-        let case = judge(&root(version), &Dice::new(&choices));
-        prop_assert_eq!(&case.wrong, &None, "{} {}", version.as_str(), case.text);
+        case(&root(version), &Dice::new(&choices))
+    });
+    if let Err(why) = tried {
+        panic!("{why}");
+    }
+}
+
+/// Has a thousand cases judged twice, in both versions.
+fn agree(exceptions: &[Exception], judge: impl Fn(&ServiceRoot, &Dice<'_>) -> Case) {
+    try_all(1_000, |root, dice| {
+        let (case, version) = (judge(root, dice), root.version().as_str());
+        prop_assert_eq!(&case.wrong, &None, "{} {}", version, case.text);
         let unexplained = unexplained(&case.text, &case.core, &case.emulator, exceptions);
         prop_assert!(
             unexplained.is_empty(),
-            "{unexplained:?}\n{} {}\ncore {:?}\nemulator {:?}",
-            version.as_str(),
+            "{unexplained:?}\n{version} {}\ncore {:?}\nemulator {:?}",
             case.text,
             case.core,
             case.emulator
         );
         Ok(())
     });
-    if let Err(why) = judged {
-        panic!("{why}");
-    }
 }
 
 #[test]
@@ -126,6 +137,11 @@ fn a_connection_is_judged_alike() {
 }
 
 #[test]
+fn a_connector_ticket_is_judged_alike() {
+    agree(built::EXCEPTIONS, built::connector);
+}
+
+#[test]
 fn an_update_of_a_connection_is_judged_alike() {
     agree(built::EXCEPTIONS, built::connection_update);
 }
@@ -148,6 +164,41 @@ fn a_user_activity_is_judged_alike() {
 #[test]
 fn a_history_item_is_judged_alike() {
     agree(built::EXCEPTIONS, built::history_item);
+}
+
+#[test]
+fn calls_in_a_batch_come_to_what_each_comes_to_alone() {
+    try_all(100, |root, dice| {
+        prop_assert_eq!(batches::together(root, dice), None);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_batch_that_anybody_wrote_is_refused_by_its_rules_or_answered_for_each_request_once() {
+    let bench = Bench::ready_with(strict);
+    let (accepted, refused) = (Cell::new(0), Cell::new(0));
+    try_all(1_000, |root, dice| {
+        let text = batches::text(dice);
+        let (is_accepted, wrong) = batches::raw(&bench, root, &text);
+        let count = if is_accepted { &accepted } else { &refused };
+        count.set(count.get() + 1);
+        prop_assert_eq!(wrong, None, "{}", text);
+        Ok(())
+    });
+    assert!(accepted.get() > 100 && refused.get() > 100, "{accepted:?} {refused:?}");
+}
+
+#[test]
+fn an_update_of_a_schema_does_what_the_plan_says() {
+    let met = RefCell::new(BTreeSet::new());
+    try_all(1_000, |root, dice| {
+        let became = updates::update(root, dice).map_err(TestCaseError::fail)?;
+        met.borrow_mut().insert(became);
+        Ok(())
+    });
+    let met = met.into_inner();
+    assert!(updates::ALL.iter().all(|became| met.contains(became)), "only {met:?}");
 }
 
 /// One exception, as it stands in the list.
@@ -181,6 +232,7 @@ fn every_exception_is_met_and_stands_in_the_list_of_rules() {
             built::EXCEPTIONS,
             &[
                 built::connection,
+                built::connector,
                 built::connection_update,
                 built::group,
                 built::member,
@@ -191,11 +243,14 @@ fn every_exception_is_met_and_stands_in_the_list_of_rules() {
     ];
     for (exceptions, judges) in built {
         let mut open: Vec<&Exception> = exceptions.iter().collect();
-        for judge in judges {
-            let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-            let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
-            for _ in 0..1_000 {
-                let choices = choices().new_tree(&mut runner).expect("choices").current();
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+        let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+        for _ in 0..1_000 {
+            if open.is_empty() {
+                break;
+            }
+            let choices = choices().new_tree(&mut runner).expect("choices").current();
+            for judge in judges {
                 let case = judge(&root(Version::V1), &Dice::new(&choices));
                 let met = met(&case, exceptions);
                 open.retain(|each| !met.iter().any(|met| std::ptr::eq(*met, *each)));

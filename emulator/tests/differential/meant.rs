@@ -1,7 +1,8 @@
 //! What a body means, whichever way it is written.
 
+use bytes::Bytes;
 use graphfeed_core::types::Timestamp;
-use http::Request;
+use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
 use crate::support::{Answer, Bench};
@@ -73,13 +74,20 @@ pub(crate) fn differ(what: &str, one: &Value, other: &Value) -> Option<String> {
 }
 
 /// Sends what the core would send.
-pub(crate) fn send(bench: &Bench, request: &Request<bytes::Bytes>) -> Answer {
+pub(crate) fn send(bench: &Bench, request: &Request<Bytes>) -> Answer {
     let mut request = request.clone();
     let token = http::HeaderValue::from_static("Bearer any");
     request.headers_mut().insert(http::header::AUTHORIZATION, token);
     bench.emulator.handle(&request).into()
 }
 
-pub(crate) fn body(request: &Request<bytes::Bytes>) -> Value {
+/// An answer as the core reads it.
+pub(crate) fn response(answer: Answer) -> Response<Bytes> {
+    let mut response = Response::new(answer.text.into());
+    (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
+    response
+}
+
+pub(crate) fn body(request: &Request<Bytes>) -> Value {
     serde_json::from_slice(request.body()).expect("the core writes JSON")
 }

@@ -61,6 +61,12 @@ pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<Text
     Text::Object(there.collect())
 }
 
+/// Arrays in arrays, about as deep as a body may be, or far deeper.
+pub(crate) fn nested(dice: &Dice<'_>) -> String {
+    let levels = dice.pick(&[2, 95, 96, 97, 98, 99, 100, 101, 126, 127, 128, 10_000]);
+    "[".repeat(levels) + &"]".repeat(levels)
+}
+
 impl Text {
     pub(crate) fn write(&self, dice: &Dice<'_>, out: &mut String) {
         match self {
