@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
+    ops::ControlFlow,
     time::Duration,
 };
 
@@ -38,7 +39,7 @@ impl Crawl {
         let (mut ok, mut failed, mut unchanged, mut gone) = (0, 0, 0, 0);
         let mut activities = ActivityCounts::default();
         for entry in source {
-            let Plan { key, known, calls } = match self.plan(entry, |_| None)? {
+            let Plan { key, known, calls, .. } = match self.plan(entry, |_| None)? {
                 Ok(plan) => plan,
                 Err(Entry::Unreadable { line, why }) => {
                     complain(Complaint::Line(line, &why));
@@ -78,8 +79,9 @@ impl Crawl {
                 (false, false) => &mut ok,
             } += 1;
         }
-        let known = self.journal.len()?;
-        let unseen = known.saturating_sub(seen.len() as u64);
+        let is_seen = |key: &str| seen.contains(&hasher.hash_one(key));
+        let (unseen, of_nothing) = self.count_unseen(u64::MAX, is_seen)?;
+        let known = self.journal.len()?.saturating_sub(of_nothing);
         let sweep = match (unreadable, self.settings.sweep) {
             (true, _) => Sweep::NotComplete,
             (false, false) => Sweep::Off,
@@ -111,7 +113,20 @@ impl Crawl {
         (!is_allowed).then_some(Sweep::Brake { unseen, known })
     }
 
-    pub(super) fn count_unseen(&self, run: u64) -> Result<u64, CrawlError> {
-        Ok(self.journal.unseen(run, |_, _| std::ops::ControlFlow::Continue(()))?)
+    /// How many items no run from `run` on has seen, nor whoever is asked; and how many keys
+    /// besides, of which nothing is in the service.
+    pub(super) fn count_unseen(
+        &self,
+        run: u64,
+        is_seen: impl Fn(&str) -> bool,
+    ) -> Result<(u64, u64), CrawlError> {
+        let (mut unseen, mut of_nothing) = (0, 0);
+        self.journal.unseen(run, |key, known| {
+            if !is_seen(key) {
+                *if known.is_of_nothing() { &mut of_nothing } else { &mut unseen } += 1;
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok((unseen, of_nothing))
     }
 }

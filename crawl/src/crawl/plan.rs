@@ -10,13 +10,15 @@ use graphfeed_core::{
 use serde::Serialize;
 
 use super::{Crawl, CrawlError, Entry, Written, job::What};
-use crate::{DeadLetter, Digest, Journal, State};
+use crate::{ActivityState, DeadLetter, Digest, Journal, Record, State};
 
 /// What is to be done about a key.
 pub(super) struct Plan {
     pub(super) key: Arc<str>,
     /// Whether the journal knows it.
     pub(super) known: bool,
+    /// Whether the journal can forget it, for it is gone and never was in the service.
+    pub(super) forget: bool,
     pub(super) calls: Vec<Planned>,
 }
 
@@ -26,12 +28,23 @@ pub(super) struct Planned {
     pub(super) call: Result<Call<Written>, BuildError>,
     /// For a call that adds activities: what an intent keeps of each, in the order of its digests.
     pub(super) kept: Vec<Vec<u8>>,
+    /// Whether a delete comes before it, so that what is known of its activities is of another item.
+    pub(super) anew: bool,
 }
 
 impl Planned {
     fn new(what: What, call: Result<Call<Written>, BuildError>) -> Self {
-        Self { what, call, kept: Vec::new() }
+        Self { what, call, kept: Vec::new(), anew: false }
     }
+}
+
+/// What is on its way about a key, of which the journal knows nothing yet.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead {
+    /// The item that is there afterwards; none where that is deleted.
+    pub(super) item: Option<ItemId>,
+    /// Where a delete is among it, the activities that come after that: no others will be there.
+    pub(super) anew: Option<HashSet<Digest>>,
 }
 
 impl Crawl {
@@ -41,18 +54,26 @@ impl Crawl {
         key: &str,
         item: ExternalItem,
         mut activities: Vec<ExternalActivity>,
-        on_its_way: Option<Option<ItemId>>,
+        ahead: Option<Ahead>,
     ) -> Result<Plan, CrawlError> {
         // A PUT with activities in it would add them again each time.
         let (item, inside) = item.split_activities();
         activities.splice(0..0, inside);
         let known = self.journal.record(key)?;
-        let mut plan = Plan { key: key.into(), known: known.is_some(), calls: Vec::new() };
+        let (is_known, calls) = (known.is_some(), Vec::new());
+        let mut plan = Plan { key: key.into(), known: is_known, forget: false, calls };
         let id = item.id().clone();
-        let is_on_its_way = on_its_way.is_some();
+        // It may be there and may not, with activities that are then gone: only without it is it
+        // known what is there.
+        let leaving = known.as_ref().filter(|it| ahead.is_none() && it.state == State::Leaving);
+        let leaves = leaving.map(|known| self.plan_delete(&known.id));
+        let ahead = match leaves {
+            Some(_) => Some(Ahead { item: None, anew: Some(HashSet::new()) }),
+            None => ahead,
+        };
         // What never was stored is nowhere.
         let stored = || known.as_ref().filter(|known| known.hash.is_some()).map(|it| it.id.clone());
-        let there = on_its_way.unwrap_or_else(stored);
+        let there = ahead.as_ref().map_or_else(stored, |ahead| ahead.item.clone());
         let is_its_own = self.check_item_of(key, &id, there.as_ref())?;
         let fits = || self.settings.schema.as_ref().map_or(Ok(()), |it| it.check_item(&item));
         let call = is_its_own
@@ -75,10 +96,11 @@ impl Crawl {
         let is_stored = known.is_some_and(|known| {
             known.state == State::Stored && known.hash == Some(hash) && known.id == id
         });
-        if !is_stored || is_on_its_way {
+        plan.calls.extend(leaves);
+        if !is_stored || ahead.is_some() {
             plan.calls.push(Planned::new(What::Put { id: id.clone(), hash }, Ok(call)));
         }
-        self.plan_activities(&mut plan, &id, activities)?;
+        self.plan_activities(&mut plan, &id, activities, ahead.as_ref())?;
         Ok(plan)
     }
 
@@ -118,21 +140,36 @@ impl Crawl {
         Ok(self.journal.record(&other)?.is_some_and(|other| other.id == *id))
     }
 
+    /// What is known of an activity, with what is on its way.
+    pub(super) fn activity(
+        &self,
+        key: &str,
+        activity: Digest,
+        ahead: Option<&Ahead>,
+    ) -> Result<Option<ActivityState>, CrawlError> {
+        match ahead.and_then(|ahead| ahead.anew.as_ref()) {
+            Some(anew) => Ok(anew.contains(&activity).then_some(ActivityState::Added)),
+            None => Ok(self.journal.activity(key, activity)?),
+        }
+    }
+
     /// Each activity of which nothing is known.
     pub(super) fn plan_activities(
         &self,
         plan: &mut Plan,
         id: &ItemId,
         activities: Vec<ExternalActivity>,
+        ahead: Option<&Ahead>,
     ) -> Result<(), CrawlError> {
         let (mut new, mut digests, mut given) = (Vec::new(), Vec::new(), HashSet::new());
         for activity in activities {
             let digest = digest(&activity);
-            if given.insert(digest) && self.journal.activity(&plan.key, digest)?.is_none() {
+            if given.insert(digest) && self.activity(&plan.key, digest, ahead)?.is_none() {
                 new.push(activity);
                 digests.push(digest);
             }
         }
+        let anew = ahead.is_some_and(|ahead| ahead.anew.is_some());
         let duplicates = self.settings.duplicates;
         let most = self.root.limits().activities.max(1);
         let chunks = AddActivities::chunks(&self.connection, id, &new, duplicates, &self.root);
@@ -140,22 +177,26 @@ impl Crawl {
             let kept = some.iter().map(|activity| keep(id, activity)).collect();
             let call = add.call_into(&self.root);
             let what = What::Add { activities: digests.into() };
-            plan.calls.push(Planned { what, call, kept });
+            plan.calls.push(Planned { what, call, kept, anew });
         }
         Ok(())
     }
 
     /// What is to be done about a key that the source no longer has.
-    fn plan_gone(&self, key: &str, on_its_way: Option<Option<ItemId>>) -> Result<Plan, CrawlError> {
+    fn plan_gone(&self, key: &str, ahead: Option<Ahead>) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
         let is_known = known.is_some();
+        let of_nothing = known.as_ref().is_some_and(Record::is_of_nothing);
+        let forget = ahead.is_none() && of_nothing;
         let mut calls = Vec::new();
-        if let Some(id) = on_its_way.unwrap_or_else(|| known.map(|known| known.id))
+        let there = || known.map(|known| known.id);
+        if !forget
+            && let Some(id) = ahead.map_or_else(there, |ahead| ahead.item)
             && !self.is_shared(key, &id)?
         {
             calls.push(self.plan_delete(&id));
         }
-        Ok(Plan { key: key.into(), known: is_known, calls })
+        Ok(Plan { key: key.into(), known: is_known, forget, calls })
     }
 
     pub(super) fn plan_delete(&self, id: &ItemId) -> Planned {
@@ -168,18 +209,17 @@ impl Crawl {
         let known = self.journal.record(key)?;
         let id = known.as_ref().map_or_else(|| ItemId::from_key(key), |known| known.id.clone());
         let refused = Planned::new(What::Nothing { id, item: None }, Err(why));
-        Ok(Plan { key: key.into(), known: known.is_some(), calls: vec![refused] })
+        Ok(Plan { key: key.into(), known: known.is_some(), forget: false, calls: vec![refused] })
     }
 
     /// The plan of an entry that has a key; other entries are given back, and one whose key no
     /// journal takes, as refused.
     ///
-    /// What is on its way about a key is asked for, for the journal does not know it yet: the item
-    /// that is there afterwards, or that none is.
+    /// What is on its way about a key is asked for.
     pub(super) fn plan(
         &self,
         entry: Entry,
-        on_its_way: impl FnOnce(&str) -> Option<Option<ItemId>>,
+        ahead: impl FnOnce(&str) -> Option<Ahead>,
     ) -> Result<Result<Plan, Entry>, CrawlError> {
         if let Entry::Item { key, .. } | Entry::Refused { key, .. } = &entry
             && let Err(why) = check_key(key)
@@ -188,13 +228,13 @@ impl Crawl {
         }
         Ok(Ok(match entry {
             Entry::Item { key, item, activities } => {
-                let on_its_way = on_its_way(&key);
-                self.plan_item(&key, *item, activities, on_its_way)?
+                let ahead = ahead(&key);
+                self.plan_item(&key, *item, activities, ahead)?
             }
             Entry::Refused { key, why } => self.plan_refused(&key, why)?,
             Entry::Gone { key } => {
-                let on_its_way = on_its_way(&key);
-                self.plan_gone(&key, on_its_way)?
+                let ahead = ahead(&key);
+                self.plan_gone(&key, ahead)?
             }
             other @ (Entry::Unreadable { .. } | Entry::Watermark(_)) => return Ok(Err(other)),
         }))

@@ -520,8 +520,17 @@ impl Journal {
                 return Ok(());
             }
             Change::Stored { key, id, hash } => self.put(key, id, State::Stored, Some(hash))?,
-            Change::Failed { key, id } => self.put(key, id, State::Failed, None)?,
+            Change::Failed { key, id } => {
+                // That this failed says nothing of what may have been stored before.
+                let may_be = |row: &Row| row.state != State::Stored && row.hash.is_none();
+                let state = match self.row(key)?.filter(may_be) {
+                    Some(row) => row.state,
+                    None => State::Failed,
+                };
+                self.put(key, id, state, None)?;
+            }
             Change::Uncertain { key, id } => self.put(key, id, State::Uncertain, None)?,
+            Change::Leaving { key, id } => self.put(key, id, State::Leaving, None)?,
             Change::Deleted { key } => {
                 let known = self.row(key)?.is_some();
                 let pending = &mut self.memory().pending;

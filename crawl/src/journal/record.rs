@@ -99,17 +99,28 @@ pub struct Record {
     pub run: u64,
 }
 
+impl Record {
+    /// Whether the service has nothing under this key and never had.
+    pub(crate) fn is_of_nothing(&self) -> bool {
+        self.state == State::Failed && self.hash.is_none()
+    }
+}
+
 /// What became of an item last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
     /// The service has it.
     Stored,
-    /// It could not be stored, or not be deleted; its dead letter is on disk.
+    /// It could not be stored, or not be deleted; its dead letter is on disk. Without a
+    /// [hash](Record::hash) the service has nothing under this key.
     Failed,
-    /// It may have been stored, or deleted: it was about to be, and what became of that is not
-    /// known, or its dead letter is on disk.
+    /// It may have been stored: it was about to be, and what became of that is not known, or its
+    /// dead letter is on disk.
     Uncertain,
+    /// It may have been deleted, and all activities with it: it was about to be, and what became
+    /// of that is not known, or its dead letter is on disk.
+    Leaving,
 }
 
 /// What became of an activity, which is added and cannot be replaced.
@@ -162,16 +173,23 @@ pub enum Change<'a> {
         hash: Digest,
     },
     /// The item could not be stored, or not be deleted, and its dead letter is on disk. What was
-    /// stored before is still known.
+    /// stored before is still known, and so is that something may have been.
     Failed {
         /// The key.
         key: &'a str,
         /// The item's id.
         id: &'a ItemId,
     },
-    /// The item may have been stored, or deleted, and its dead letter is on disk; or it is about to
-    /// be, and what is known of it is no longer to be relied on.
+    /// The item may have been stored, and its dead letter is on disk; or it is about to be, and
+    /// what is known of it is no longer to be relied on.
     Uncertain {
+        /// The key.
+        key: &'a str,
+        /// The item's id.
+        id: &'a ItemId,
+    },
+    /// The item may have been deleted, and its dead letter is on disk; or it is about to be.
+    Leaving {
         /// The key.
         key: &'a str,
         /// The item's id.

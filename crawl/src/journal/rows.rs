@@ -71,6 +71,7 @@ impl Row {
             State::Stored => 0,
             State::Failed => 1,
             State::Uncertain => 2,
+            State::Leaving => 3,
         };
         let mut bytes = vec![state | if self.hash.is_some() { HAS_HASH } else { 0 }];
         bytes.extend(self.number.to_le_bytes());
@@ -86,6 +87,7 @@ impl Row {
             0 => State::Stored,
             1 => State::Failed,
             2 => State::Uncertain,
+            3 => State::Leaving,
             _ => return None,
         };
         let mut rest = bytes.get(FIXED..)?;

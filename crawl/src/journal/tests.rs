@@ -130,6 +130,7 @@ enum Step {
     Stored(u8, u8),
     Failed(u8),
     Uncertain(u8),
+    Leaving(u8),
     Deleted(u8),
     Intended(u8, u8),
     Added(u8, u8),
@@ -148,6 +149,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (key.clone(), any::<u8>()).prop_map(|(key, hash)| Step::Stored(key, hash)),
         2 => key.clone().prop_map(Step::Failed),
         2 => key.clone().prop_map(Step::Uncertain),
+        2 => key.clone().prop_map(Step::Leaving),
         3 => key.clone().prop_map(Step::Deleted),
         4 => (key.clone(), activity.clone()).prop_map(|(key, it)| Step::Intended(key, it)),
         2 => (key.clone(), activity.clone()).prop_map(|(key, it)| Step::Added(key, it)),
@@ -179,10 +181,17 @@ impl Model {
                 self.items.insert(key, (State::Stored, Some(digest(hash)), run));
             }
             Step::Failed(key) => {
-                self.items.insert(key, (State::Failed, known(key), run));
+                let state = match self.items.get(&key) {
+                    Some((doubt @ (State::Uncertain | State::Leaving), None, _)) => *doubt,
+                    _ => State::Failed,
+                };
+                self.items.insert(key, (state, known(key), run));
             }
             Step::Uncertain(key) => {
                 self.items.insert(key, (State::Uncertain, known(key), run));
+            }
+            Step::Leaving(key) => {
+                self.items.insert(key, (State::Leaving, known(key), run));
             }
             Step::Deleted(key) => {
                 self.items.remove(&key);
@@ -290,6 +299,7 @@ impl Session {
             }
             Step::Failed(it) => apply(it, &|key, id| tell(Change::Failed { key, id })),
             Step::Uncertain(it) => apply(it, &|key, id| tell(Change::Uncertain { key, id })),
+            Step::Leaving(it) => apply(it, &|key, id| tell(Change::Leaving { key, id })),
             Step::Deleted(it) => {
                 apply(it, &|key, _| tell(Change::Deleted { key }));
                 seen.retain(|key| *key != it);

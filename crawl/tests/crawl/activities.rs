@@ -1,5 +1,7 @@
 //! Activities, which are added and cannot be replaced: each is there once.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use graphfeed_core::{
     client::Failure,
@@ -8,12 +10,12 @@ use graphfeed_core::{
     types::{Guid, ItemId},
 };
 use graphfeed_crawl::{
-    ActivityState, Change, Crawl, DeadLetters, Digest, Entry, Journal, Scope, Written,
+    ActivityState, Change, Crawl, DeadLetters, Digest, Entry, Journal, Scope, State, Written,
 };
 use graphfeed_emulator::Emulator;
 
 use crate::world::{
-    World, before, connection, page, pages, refused, root, titled, viewed, viewed_page,
+    World, before, connection, page, pages, refused, root, titled, viewed, viewed_page, watermark,
 };
 
 #[test]
@@ -224,4 +226,87 @@ fn what_is_told_of_activities_counts_each_of_them() {
     let report = world.run(vec![viewed_page("a", 1..46)]);
     assert_eq!(report.activities.total(), 45);
     assert_eq!(report.activities.not_stored, 45);
+}
+
+#[test]
+fn an_item_that_is_given_again_after_it_was_gone_has_its_activities_again() {
+    for first in [vec![viewed_page("a", [1])], vec![]] {
+        let world = &mut World::new();
+        world.settings.sweep = false;
+        world.run(first);
+        let gone_and_back = || [Entry::gone("a"), viewed_page("a", [1, 2])];
+        let mut source = vec![viewed_page("a", [1])];
+        // Once more, and what was given then is given twice.
+        source.extend(gone_and_back().into_iter().chain(gone_and_back()));
+        source.extend([viewed_page("a", [2, 3]), watermark("w")]);
+        let report = world.run(source);
+        assert_eq!((report.seen, report.failed, world.letters()), (6, 0, vec![]));
+        assert_eq!(world.viewers("a"), [1, 2, 3]);
+        assert_eq!(world.watermark(), Some(b"w".to_vec()));
+        assert_eq!(world.run(vec![viewed_page("a", [1, 2, 3])]).unchanged, 1);
+    }
+}
+
+#[test]
+fn activities_after_a_delete_that_fails_leave_what_is_known_as_it_was() {
+    let world = &mut World::new();
+    world.settings.sweep = false;
+    world.run(vec![viewed_page("a", [1])]);
+    world.fault("DELETE", "a", "400 times=1");
+    let report = world.run(vec![Entry::gone("a"), viewed_page("a", [1, 2])]);
+    assert_eq!((report.failed, world.viewers("a")), (2, vec![1]));
+    // The first is there still and is not added twice.
+    assert_eq!(world.run(vec![viewed_page("a", [1, 2])]).ok, 1);
+    assert_eq!(world.viewers("a"), [1, 2]);
+}
+
+#[test]
+fn an_item_that_may_be_gone_is_deleted_and_put_with_all_its_activities() {
+    for arrives in [true, false] {
+        let world = &mut World::new();
+        world.settings.most_swept = 1.0;
+        world.run(vec![viewed_page("a", [1]), page("b")]);
+        let emulator = world.emulator.clone();
+        let client = world.client_of(before(&world.emulator, move |request| {
+            (request.method() == "DELETE").then(|| {
+                if arrives {
+                    emulator.handle(request);
+                }
+                Err(Failure::maybe_sent("the line went dead"))
+            })
+        }));
+        let report = world.try_run_over(&client, pages(["b"]), |_, _| {}).unwrap();
+        assert_eq!((report.not_deleted, world.state("a")), (1, Some(State::Leaving)));
+        let report = world.run(vec![viewed_page("a", [1]), page("b")]);
+        assert_eq!((report.failed, world.viewers("a"), world.state("a")), (0, vec![1], STORED));
+        assert_eq!(world.run(vec![viewed_page("a", [1]), page("b")]).unchanged, 2);
+    }
+}
+
+const STORED: Option<State> = Some(State::Stored);
+
+/// What comes after a delete is intended when that is done, and not before, for it would go with it.
+#[test]
+fn an_activity_after_a_delete_of_a_run_that_dies_is_there_once_or_has_a_letter() {
+    // A delete, a PUT and a POST, each of which arrives and is heard.
+    for dies_after in 1..8 {
+        let world = &mut World::new();
+        world.settings.sweep = false;
+        world.run(vec![viewed_page("a", [1])]);
+        let mut left = dies_after;
+        let source = vec![Entry::gone("a"), viewed_page("a", [1, 2])];
+        world.by_hand(source, |_, _| {
+            left -= 1;
+            left > 0
+        });
+        let report = world.run(vec![viewed_page("a", [1, 2])]);
+        let viewers = world.viewers("a");
+        let all: BTreeSet<_> = viewers.iter().copied().collect();
+        assert_eq!(all.len(), viewers.len(), "{dies_after}: {viewers:?}");
+        let letters = serde_json::to_string(&world.letters()).unwrap();
+        for by in [1, 2] {
+            let is_told = letters.contains(&Guid::from(by).to_string());
+            assert!(all.contains(&by) || is_told, "{dies_after}: {by} {report}");
+        }
+    }
 }

@@ -234,5 +234,33 @@ fn an_item_that_never_was_stored_is_forgotten_when_the_source_no_longer_has_it()
     world.run(vec![page("a"), refused("b")]);
     assert_eq!(world.state("b"), Some(State::Failed));
     let report = world.run(pages(["a"]));
-    assert_eq!((report.deleted, report.not_deleted, world.state("b")), (1, 0, None));
+    assert_eq!((report.deleted, report.not_deleted, world.state("b")), (0, 0, None));
+    assert_eq!(world.deletes(), 0);
+}
+
+#[test]
+fn what_never_was_stored_neither_counts_for_the_brake_nor_is_deleted() {
+    let world = World::new();
+    let mut source = numbered(0..9);
+    source.extend([refused("r"), refused("s")]);
+    world.run(source);
+    assert_eq!(world.check(numbered(0..9)).0.sweep, Sweep::WouldDelete(0));
+    assert_eq!(world.check(numbered(0..8)).0.sweep, Sweep::Brake { unseen: 1, known: 9 });
+    let mut source = numbered(0..9);
+    source.push(Entry::gone("r"));
+    let report = world.run(source);
+    assert_eq!((report.seen, report.unchanged, report.sweep), (10, 10, Sweep::Done));
+    assert_eq!((world.state("r"), world.state("s"), world.deletes()), (None, None, 0));
+}
+
+#[test]
+fn what_may_have_been_stored_is_deleted_even_if_it_failed_again() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.fault("PUT", "b", "stored reset times=2");
+    world.run(pages(["a", "b"]));
+    world.run(vec![page("a"), refused("b")]);
+    assert_eq!(world.state("b"), Some(State::Uncertain));
+    assert_eq!(world.run(pages(["a"])).deleted, 1);
+    assert_eq!(world.titles().len(), 1);
 }

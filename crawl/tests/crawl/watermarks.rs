@@ -1,13 +1,9 @@
 //! From where a source can go on: never past something that is not on record.
 
-use graphfeed_core::{
-    external::Duplicates,
-    machine::{Ingest, IngestStep, Policy, Shared, Start, Tick, Token},
-    types::AccessToken,
-};
-use graphfeed_crawl::{Crawl, CrawlNews, Entry, Report, State, Sweep};
+use graphfeed_core::external::Duplicates;
+use graphfeed_crawl::{CrawlNews, Entry, Report, State, Sweep};
 
-use crate::world::{World, numbered, page, pages, refused, root, viewed_page, watermark};
+use crate::world::{World, numbered, page, pages, refused, viewed_page, watermark};
 
 fn text(watermark: Option<Vec<u8>>) -> Option<String> {
     watermark.map(|text| String::from_utf8(text).unwrap())
@@ -38,7 +34,8 @@ fn a_watermark_waits_for_what_is_on_its_way() {
     // What comes first fails at last.
     world.fault("PUT", "first", "500 times=2");
     let mut others = 0;
-    hear_by_hand(world, source, |crawl, key| {
+    world.by_hand(source, |crawl, key| {
+        let Some(key) = key else { return true };
         let known = text(crawl.journal().watermark().unwrap());
         match key {
             "first" => assert_eq!(known.as_deref(), Some("later")),
@@ -47,6 +44,7 @@ fn a_watermark_waits_for_what_is_on_its_way() {
                 others += 1;
             }
         }
+        true
     });
     assert_eq!((others, text(world.watermark()).as_deref()), (30, Some("later")));
 }
@@ -98,43 +96,7 @@ fn a_watermark_never_passes_an_item_that_was_not_sent_because_the_run_ended() {
 }
 
 fn run_by_hand(world: &World, source: Vec<Entry>) -> Report {
-    hear_by_hand(world, source, |_, _| {})
-}
-
-/// A run without a client: everything is offered before the first call goes out.
-fn hear_by_hand(world: &World, source: Vec<Entry>, mut hears: impl FnMut(&Crawl, &str)) -> Report {
-    let crawl = world.crawl();
-    let pass = crawl.begin().unwrap();
-    let mut now = Tick::default();
-    let mut policy = Policy::default();
-    policy.attempts = 2;
-    let start = Start::new(root(), policy, 7, now);
-    let mut ingest = Ingest::new(crawl.settings().ingest.clone(), &start);
-    let mut shared = Shared::default();
-    for (job, call) in pass.offers(source) {
-        assert!(ingest.offer(job, call.unwrap(), now).is_ok());
-    }
-    ingest.close();
-    let summary = loop {
-        match ingest.poll(now, &mut shared) {
-            IngestStep::Token(need) => {
-                let token = Token::new(AccessToken::new("any").unwrap());
-                ingest.on_token(need.lease, now, Ok(token), &mut shared);
-            }
-            IngestStep::Send(attempt) => {
-                let answer = world.emulator.handle(&attempt.request);
-                ingest.on_response(attempt.ticket, now, answer, &mut shared);
-            }
-            IngestStep::Done(job, outcome) => {
-                pass.hear(&job, &outcome).unwrap();
-                hears(&crawl, job.key());
-            }
-            IngestStep::Idle { until, .. } => now = until.expect("it ends"),
-            IngestStep::Finished(summary) => break summary,
-        }
-    };
-    assert_eq!(pass.unseen(&summary).unwrap().count(), 0);
-    pass.finish(None).unwrap()
+    world.by_hand(source, |_, _| true).unwrap()
 }
 
 #[test]

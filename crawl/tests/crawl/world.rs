@@ -14,7 +14,7 @@ use bytes::Bytes;
 use graphfeed_core::{
     client::{Client, Clock, Failure, News, SendOptions, StopHandle, Transport},
     external::{Acl, Duplicates, ExternalActivity, ExternalItem, Identity},
-    machine::{Policy, Tick},
+    machine::{Ingest, IngestStep, Policy, Shared, Start, Tick, Token},
     protocol::ServiceRoot,
     types::{AccessToken, BuildError, ConnectionId, Fault, Guid, ItemId, Rule, Timestamp},
 };
@@ -181,6 +181,53 @@ impl World {
             }
         }
         // Nobody hears, and nothing is finished.
+    }
+
+    /// A run without a client: everything is offered before the first call goes out. After each
+    /// call that has arrived, and each outcome that is on record, under its key, `goes_on` says
+    /// whether the run does; if not, it dies there.
+    pub(crate) fn by_hand(
+        &self,
+        source: Vec<Entry>,
+        mut goes_on: impl FnMut(&Crawl, Option<&str>) -> bool,
+    ) -> Option<Report> {
+        let crawl = self.crawl();
+        let pass = crawl.begin().unwrap();
+        let mut now = Tick::default();
+        let mut policy = Policy::default();
+        policy.attempts = 2;
+        let start = Start::new(root(), policy, 7, now);
+        let mut ingest = Ingest::new(crawl.settings().ingest.clone(), &start);
+        let mut shared = Shared::default();
+        for (job, call) in pass.offers(source) {
+            assert!(ingest.offer(job, call.unwrap(), now).is_ok());
+        }
+        ingest.close();
+        let summary = loop {
+            match ingest.poll(now, &mut shared) {
+                IngestStep::Token(need) => {
+                    let token = Token::new(AccessToken::new("any").unwrap());
+                    ingest.on_token(need.lease, now, Ok(token), &mut shared);
+                }
+                IngestStep::Send(attempt) => {
+                    let answer = self.emulator.handle(&attempt.request);
+                    if !goes_on(&crawl, None) {
+                        return None;
+                    }
+                    ingest.on_response(attempt.ticket, now, answer, &mut shared);
+                }
+                IngestStep::Done(job, outcome) => {
+                    pass.hear(&job, &outcome).unwrap();
+                    if !goes_on(&crawl, Some(job.key())) {
+                        return None;
+                    }
+                }
+                IngestStep::Idle { until, .. } => now = until.expect("it ends"),
+                IngestStep::Finished(summary) => break summary,
+            }
+        };
+        assert_eq!(pass.unseen(&summary).unwrap().count(), 0);
+        Some(pass.finish(None).unwrap())
     }
 
     /// What a run would do, and what it says against keys. Nothing is written for it.

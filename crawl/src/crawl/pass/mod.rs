@@ -17,8 +17,12 @@ use graphfeed_core::{
     types::{BuildError, Fault, ItemId, Rule},
 };
 
-use super::{Crawl, CrawlError, Entry, Job, Report, Sweep, Written, job::What, plan::kept};
-use crate::{Change, DeadLetter, Intent};
+use super::{
+    Crawl, CrawlError, Entry, Job, Report, Sweep, Written,
+    job::What,
+    plan::{Ahead, kept},
+};
+use crate::{Change, DeadLetter, Digest, Intent};
 
 mod offers;
 mod outcomes;
@@ -75,6 +79,16 @@ struct OnItsWay {
     calls: usize,
     // What is there after the last of them; none where that deletes it.
     item: Option<ItemId>,
+    // For each delete among them, the activities that come after it, with what an intent keeps of
+    // each. Their intents are recorded when it is done, for it takes all activities with it.
+    behind: VecDeque<HashMap<Digest, Vec<u8>>>,
+}
+
+impl OnItsWay {
+    fn ahead(&self) -> Ahead {
+        let anew = self.behind.back().map(|behind| behind.keys().copied().collect());
+        Ahead { item: self.item.clone(), anew }
+    }
 }
 
 /// What became of one call, as far as its entry cares.
@@ -148,7 +162,7 @@ impl<'a> Pass<'a> {
         }?;
         match job.entry {
             Some(entry) => {
-                self.arrived(job);
+                self.arrived(job, fate);
                 self.told(entry, fate)
             }
             None => Ok(()),
@@ -196,8 +210,8 @@ impl<'a> Pass<'a> {
         drop(state);
         let mut over = !(complete && settings.sweep);
         if !over {
-            let unseen = self.crawl.count_unseen(self.run)?;
-            if let Some(brake) = self.crawl.brake(unseen, self.known) {
+            let (unseen, of_nothing) = self.crawl.count_unseen(self.run, |_| false)?;
+            if let Some(brake) = self.crawl.brake(unseen, self.known.saturating_sub(of_nothing)) {
                 self.state().report.sweep = brake;
                 over = true;
             }

@@ -1,30 +1,37 @@
 //! What is offered to the bulk run: the source's entries, and deletes of what it no longer has.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use graphfeed_core::{protocol::Call, types::BuildError};
 
-use super::{Open, Pass};
+use super::{OnItsWay, Open, Pass};
 use crate::{
     Change, DeadLetter, Record, State,
     crawl::{
         CrawlError, Entry, Job, Written,
         job::What,
-        plan::{Plan, Planned},
+        plan::{Ahead, Plan, Planned},
     },
 };
 
 impl Pass<'_> {
     /// What is to be done about an entry, with what is on its way.
     pub(super) fn plan(&self, entry: Entry) -> Result<Result<Plan, Entry>, CrawlError> {
-        self.crawl.plan(entry, |key| self.state().on_its_way.get(key).map(|sent| sent.item.clone()))
+        self.crawl.plan(entry, |key| self.ahead(key))
+    }
+
+    /// What is on its way about a key.
+    pub(super) fn ahead(&self, key: &str) -> Option<Ahead> {
+        self.state().on_its_way.get(key).map(OnItsWay::ahead)
     }
 
     /// Takes up what is to be done about a key of the source.
     pub(super) fn take(&self, plan: Plan, ready: &mut VecDeque<Ready>) -> Result<(), CrawlError> {
-        let Plan { key, known, calls } = plan;
+        let Plan { key, known, forget, calls } = plan;
         let is_gone = calls.iter().any(|planned| matches!(planned.what, What::Delete { .. }));
-        if known && !is_gone {
+        if forget {
+            self.apply(Change::Deleted { key: &key })?;
+        } else if known && !is_gone {
             self.apply(Change::Seen { key: &key })?;
         }
         if calls.is_empty() {
@@ -36,7 +43,7 @@ impl Pass<'_> {
         let entry = state.next;
         state.next += 1;
         state.open.insert(entry, Open { left: calls.len(), failed: false, unsent: false });
-        for Planned { what, call, kept } in calls {
+        for Planned { what, call, kept, anew } in calls {
             let item = match &what {
                 What::Put { id, .. } | What::Nothing { id, .. } => Some(Some(id)),
                 What::Delete { .. } => Some(None),
@@ -46,11 +53,15 @@ impl Pass<'_> {
                 let sent = state.on_its_way.entry(key.clone()).or_default();
                 sent.calls += 1;
                 sent.item = item.cloned();
+                if sent.item.is_none() {
+                    sent.behind.push_back(HashMap::new());
+                }
             }
             ready.push_back(Ready {
                 job: Job { key: key.clone(), entry: Some(entry), what },
                 call,
                 kept,
+                anew,
             });
         }
         Ok(())
@@ -90,12 +101,25 @@ impl Pass<'_> {
             _ if ready.call.is_err() => Ok(()),
             What::Nothing { .. } => Ok(()),
             What::Add { activities } => {
+                let mut state = self.state();
+                let behind = state.on_its_way.get_mut(key).and_then(|it| it.behind.back_mut());
+                if let Some(behind) = behind {
+                    let intents = activities.iter().copied().zip(ready.kept.iter().cloned());
+                    behind.extend(intents);
+                    return Ok(());
+                }
+                drop(state);
                 for (activity, kept) in activities.iter().zip(&ready.kept) {
-                    self.apply(Change::Intended { key, activity: *activity, kept })?;
+                    let activity = *activity;
+                    // A delete before it that is done leaves nothing known; after one that is not
+                    // it does not go out.
+                    if !ready.anew || self.crawl.journal.activity(key, activity)?.is_none() {
+                        self.apply(Change::Intended { key, activity, kept })?;
+                    }
                 }
                 self.sync()
             }
-            What::Put { .. } | What::Delete { .. } => {
+            What::Put { .. } => {
                 match self.crawl.journal.record(key)?.filter(|it| it.state == State::Stored) {
                     Some(Record { id, .. }) => {
                         self.apply(Change::Uncertain { key, id: &id })?;
@@ -104,13 +128,17 @@ impl Pass<'_> {
                     None => Ok(()),
                 }
             }
+            What::Delete { .. } => match self.crawl.journal.record(key)? {
+                Some(known) => self.intend_to_delete(&[(key.into(), known)]),
+                None => Ok(()),
+            },
         }
     }
 
     /// As [`intend`](Self::intend), for many at a time.
     fn intend_to_delete(&self, found: &[(Box<str>, Record)]) -> Result<(), CrawlError> {
-        for (key, known) in found.iter().filter(|(_, known)| known.state == State::Stored) {
-            self.apply(Change::Uncertain { key, id: &known.id })?;
+        for (key, known) in found.iter().filter(|(_, known)| known.state != State::Leaving) {
+            self.apply(Change::Leaving { key, id: &known.id })?;
         }
         self.sync()
     }
@@ -138,6 +166,7 @@ pub(super) struct Ready {
     job: Job,
     call: Result<Call<Written>, BuildError>,
     kept: Vec<Vec<u8>>,
+    anew: bool,
 }
 
 /// The source of a crawl's bulk run. It ends early if the journal cannot be written, which
@@ -221,17 +250,17 @@ impl Unseen<'_> {
         let mut found = crawl.journal.unseen_from(self.after.as_deref(), self.pass.run)?;
         self.over = found.is_empty();
         self.after = found.last().map(|(key, _)| key.clone());
-        let mut shared = Vec::new();
+        let mut forgotten = Vec::new();
         for (key, known) in &found {
-            if crawl.is_shared(key, &known.id)? {
-                shared.push(key.clone());
+            // Where another key has the item it stays there.
+            if known.is_of_nothing() || crawl.is_shared(key, &known.id)? {
+                forgotten.push(key.clone());
             }
         }
-        // The other key keeps the item.
-        for key in &shared {
+        for key in &forgotten {
             self.pass.apply(Change::Deleted { key })?;
         }
-        found.retain(|(key, _)| !shared.contains(key));
+        found.retain(|(key, _)| !forgotten.contains(key));
         self.pass.intend_to_delete(&found)?;
         self.batch.extend(found.into_iter().map(|(key, known)| {
             let Planned { what, call, .. } = crawl.plan_delete(&known.id);

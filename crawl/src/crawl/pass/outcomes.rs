@@ -9,7 +9,7 @@ use graphfeed_core::{
 
 use super::{Fate, Open, Pass, Progress};
 use crate::{
-    Change, DeadLetter, Digest,
+    ActivityState, Change, DeadLetter, Digest, State,
     crawl::{CrawlError, Job, Written, job::What},
 };
 
@@ -79,7 +79,12 @@ impl Pass<'_> {
             self.apply(match end {
                 ActivityEnd::Stored(_) => Change::Added { key, activity },
                 ActivityEnd::Unknown => Change::MaybeAdded { key, activity },
-                _ => Change::NotAdded { key, activity },
+                _ => match self.crawl.journal.activity(key, activity)? {
+                    Some(ActivityState::Intended { .. }) => Change::NotAdded { key, activity },
+                    // It was never intended, for the delete before it has failed: what is known is
+                    // of the item that is still there.
+                    _ => continue,
+                },
             })?;
         }
         self.state().report.activities += ends.counts();
@@ -95,15 +100,16 @@ impl Pass<'_> {
         let key = job.key();
         let fate = match &outcome.end {
             End::Ok(_) | End::Partly(_) => {
-                self.apply(Change::Deleted { key })?;
-                self.state().report.deleted += 1;
+                self.deleted(job)?;
                 return Ok(Fate::Done);
             }
             End::Failed(_) if is_cut_short(outcome) => Fate::Unsent,
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
-                // It may be gone, so that it has to be put again should the source have it again.
-                self.apply(not_done(key, id, error))?;
+                self.apply(match error.applied() {
+                    Applied::No => Change::Failed { key, id },
+                    Applied::Yes | Applied::Maybe => Change::Leaving { key, id },
+                })?;
                 Fate::Failed
             }
             End::Skipped(SkipReason::EarlierFailed) => {
@@ -119,6 +125,27 @@ impl Pass<'_> {
         Ok(fate)
     }
 
+    /// The item is gone, and all activities with it; those that come next are intended now.
+    fn deleted(&self, job: &Job) -> Result<(), CrawlError> {
+        let (key, journal) = (job.key(), &self.crawl.journal);
+        // Nobody asks meanwhile what is on its way.
+        let mut state = self.state();
+        state.report.deleted += 1;
+        let now = state.now;
+        journal.apply(Change::Deleted { key }, now)?;
+        let on_its_way = job.entry.and_then(|_| state.on_its_way.get_mut(key));
+        let Some(behind) = on_its_way.and_then(|it| it.behind.pop_front()) else {
+            return Ok(());
+        };
+        for (activity, kept) in &behind {
+            journal.apply(Change::Intended { key, activity: *activity, kept }, now)?;
+        }
+        if !behind.is_empty() {
+            journal.sync()?;
+        }
+        Ok(())
+    }
+
     pub(super) fn heard_nothing(
         &self,
         job: &Job,
@@ -126,7 +153,13 @@ impl Pass<'_> {
         outcome: &Outcome<Written>,
     ) -> Result<Fate, CrawlError> {
         self.failed(job, outcome, None)?;
-        self.apply(Change::Failed { key: job.key(), id })?;
+        let key = job.key();
+        // That nothing was done does not make it more certain what is there.
+        self.apply(match self.crawl.journal.record(key)?.map(|known| known.state) {
+            Some(State::Uncertain) => Change::Uncertain { key, id },
+            Some(State::Leaving) => Change::Leaving { key, id },
+            _ => Change::Failed { key, id },
+        })?;
         Ok(Fate::Failed)
     }
 
@@ -147,11 +180,14 @@ impl Pass<'_> {
     }
 
     /// What became of an item is on record.
-    pub(super) fn arrived(&self, job: &Job) {
+    pub(super) fn arrived(&self, job: &Job, fate: Fate) {
         let mut state = self.state();
         if let Some(sent) = state.on_its_way.get_mut(&job.key)
             && !matches!(job.what, What::Add { .. })
         {
+            if matches!(job.what, What::Delete { .. }) && fate != Fate::Done {
+                sent.behind.pop_front();
+            }
             sent.calls -= 1;
             if sent.calls == 0 {
                 state.on_its_way.remove(&job.key);
@@ -200,7 +236,7 @@ impl Pass<'_> {
     }
 }
 
-/// The item could not be put or deleted, or it is not known whether it was.
+/// The item could not be put, or it is not known whether it was.
 fn not_done<'a>(key: &'a str, id: &'a ItemId, error: &Error) -> Change<'a> {
     match error.applied() {
         Applied::No => Change::Failed { key, id },

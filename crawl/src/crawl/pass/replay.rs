@@ -178,7 +178,7 @@ impl<L> Replayed<'_, L> {
     ) -> Result<(), CrawlError> {
         let crawl = self.pass.crawl;
         // The source has not been looked at, so it is not seen.
-        let mut plan = Plan { key: key.into(), known: false, calls: Vec::new() };
+        let mut plan = Plan { key: key.into(), known: false, forget: false, calls: Vec::new() };
         match (self.standing(key, letter, Wanted::Put)?, crawl.journal.record(key)?) {
             (Standing::Overtaken, _) => {
                 self.pass.pass_over_as_old();
@@ -186,7 +186,9 @@ impl<L> Replayed<'_, L> {
             }
             // Of the item as it is by now, its activities are not, or not all.
             (Standing::Done, Some(known)) => {
-                crawl.plan_activities(&mut plan, &known.id, item.split_activities().1)?;
+                let ahead = self.pass.ahead(key);
+                let activities = item.split_activities().1;
+                crawl.plan_activities(&mut plan, &known.id, activities, ahead.as_ref())?;
             }
             _ => {
                 self.went.insert(key.into(), self.run_of(letter));
@@ -227,6 +229,8 @@ impl<L> Replayed<'_, L> {
             Standing::Due if wanted == Wanted::Add => {}
             Standing::Due => drop(self.went.insert((*key).into(), self.run_of(letter))),
         }
+        let ahead = pass.ahead(&key);
+        let anew = ahead.as_ref().is_some_and(|ahead| ahead.anew.is_some());
         let mut kept = Vec::new();
         let what = match wanted {
             Wanted::Put => What::Put { id, hash: pass.crawl.hash(call.request().body()) },
@@ -240,7 +244,7 @@ impl<L> Replayed<'_, L> {
                 for activity in mem::take(&mut activities) {
                     let digest = digest(&activity);
                     // Of others it is on record that they are there, or may be.
-                    let goes = match pass.crawl.journal.activity(&key, digest)? {
+                    let goes = match pass.crawl.activity(&key, digest, ahead.as_ref())? {
                         None => true,
                         Some(ActivityState::Uncertain) => duplicates == Duplicates::Allowed,
                         Some(ActivityState::Added | ActivityState::Intended { .. }) => false,
@@ -264,8 +268,17 @@ impl<L> Replayed<'_, L> {
                 What::Add { activities: digests.into() }
             }
         };
-        let planned = Planned { what, call: Ok(call), kept };
-        let plan = Plan { key: key.into(), known: false, calls: vec![planned] };
+        let planned = Planned { what, call: Ok(call), kept, anew };
+        let mut plan = Plan { key: (*key).into(), known: false, forget: false, calls: Vec::new() };
+        if wanted == Wanted::Put
+            && ahead.is_none()
+            && let Some(known) = pass.crawl.journal.record(&key)?
+            && known.state == State::Leaving
+        {
+            // As an entry of the source: with the item it may be without its activities.
+            plan.calls.push(pass.crawl.plan_delete(&known.id));
+        }
+        plan.calls.push(planned);
         pass.take(plan, &mut self.ready)
     }
 }
