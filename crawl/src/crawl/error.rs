@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::JournalError;
+use crate::{JournalError, JournalErrorKind};
 
 /// A crawl could not go on, because what it keeps on disk could not be read or written, or because
 /// its client goes elsewhere. What happened up to then is on disk as far as it was synced, and the
@@ -22,6 +22,19 @@ pub enum CrawlError {
         /// That of the crawl.
         crawl: Box<str>,
     },
+}
+
+impl CrawlError {
+    /// Whether it only says that an earlier write failed. Of two threads the one whose write it was
+    /// may be the later one to tell.
+    pub(super) fn follows_from_another(&self) -> bool {
+        match self {
+            Self::Journal(why) => matches!(why.kind, JournalErrorKind::WriteFailed),
+            // What the system says has a number.
+            Self::DeadLetters(why) => why.raw_os_error().is_none(),
+            Self::OtherRoot { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for CrawlError {

@@ -31,7 +31,8 @@ pub enum CrawlNews<'a> {
     Done(&'a str, &'a Outcome<Written>),
     /// What was counted so far, and how the calls go, from time to time.
     Progress(Report, machine::Progress),
-    /// What was counted before the run could not go on. Why not is the error that follows.
+    /// What was counted before the run could not go on, as of one that was stopped: what had no
+    /// end is skipped. Why it could not is the error that follows.
     BrokenOff(Report),
 }
 
@@ -68,9 +69,9 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
         S: IntoIterator<Item = Entry> + Send,
     {
         self.go(tell, |pass, tell| {
-            let summary = self.ingest(pass, Lazy(|| pass.offers(source)), tell)?;
+            let summary = self.ingest(pass, Lazy(|| pass.offers(source)), tell);
             let unseen = pass.unseen(&summary)?;
-            self.ingest(pass, unseen, tell).map(Some)
+            Ok(Some(self.ingest(pass, unseen, tell)))
         })
     }
 
@@ -90,7 +91,7 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
         L: IntoIterator<Item = DeadLetter> + Send,
     {
         self.go(tell, |pass, tell| {
-            let summary = self.ingest(pass, Lazy(|| pass.replay(letters, duplicates)), tell)?;
+            let summary = self.ingest(pass, Lazy(|| pass.replay(letters, duplicates)), tell);
             // It has not seen the source.
             drop(pass.unseen(&summary)?);
             Ok(None)
@@ -108,35 +109,34 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
             return Err(CrawlError::OtherRoot { client: client.into(), crawl: crawl.into() });
         }
         let pass = self.crawl.begin()?;
-        let done = calls(&pass, &mut tell);
-        let so_far = pass.report();
-        let ended = done.and_then(|swept| pass.finish(swept.as_ref()));
-        if ended.is_err() {
-            tell(CrawlNews::BrokenOff(so_far));
+        let swept = calls(&pass, &mut tell).unwrap_or_else(|why| {
+            pass.break_off(why);
+            None
+        });
+        let (report, ended) = pass.end(swept.as_ref());
+        if let Err(why) = ended {
+            tell(CrawlNews::BrokenOff(report));
+            return Err(why);
         }
-        ended
+        Ok(report)
     }
 
-    fn ingest<S>(
-        &self,
-        pass: &Pass<'_>,
-        source: S,
-        tell: &mut impl FnMut(CrawlNews<'_>),
-    ) -> Result<Summary, CrawlError>
+    fn ingest<S>(&self, pass: &Pass<'_>, source: S, tell: &mut impl FnMut(CrawlNews<'_>)) -> Summary
     where
         S: IntoIterator<Item = (Job, Result<Call<Written>, BuildError>)> + Send,
     {
-        let mut broken = None;
         let run = self
             .client
             .ingest(self.crawl.settings.ingest.clone())
             .stopped_by(&self.stop)
             .progress_every(self.progress_every);
-        let summary = run.run(source, |news| {
+        run.run(source, |news| {
             let heard = match news {
                 IngestNews::Done(job, outcome) => {
                     let heard = pass.hear(&job, &outcome);
-                    tell(CrawlNews::Done(job.key(), &outcome));
+                    if heard.is_ok() {
+                        tell(CrawlNews::Done(job.key(), &outcome));
+                    }
                     heard
                 }
                 IngestNews::Progress(progress) => {
@@ -146,14 +146,10 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
                 _ => Ok(()),
             };
             if let Err(why) = heard {
-                broken.get_or_insert(why);
+                pass.break_off(why);
                 self.stop.stop();
             }
-        });
-        match broken {
-            Some(why) => Err(why),
-            None => Ok(summary),
-        }
+        })
     }
 }
 

@@ -139,9 +139,10 @@ mod without_space {
 
     use graphfeed_core::{
         client::StopHandle,
+        machine::Ending,
         types::{Fault, Rule},
     };
-    use graphfeed_crawl::{CrawlError, CrawlNews, Entry, JournalErrorKind, State};
+    use graphfeed_crawl::{CrawlError, CrawlNews, Entry, JournalErrorKind, State, Sweep};
 
     use crate::world::{World, page, refused};
 
@@ -192,8 +193,11 @@ mod without_space {
             Err(CrawlError::DeadLetters(_)) => {}
             other => panic!("{other:?}"),
         }
-        // What was counted is not lost with it.
-        assert_eq!(told.map(|so_far| so_far.seen > 0), Some(true));
+        // What was counted is not lost with it, and comes to as much as was seen.
+        let told = told.unwrap();
+        assert!(told.seen > 0, "{told:?}");
+        assert_eq!(told.seen, told.ok + told.failed + told.skipped, "{told:?}");
+        assert_eq!((told.ending, told.sweep), (Ending::Stopped, Sweep::NotComplete));
         assert_ne!(world.state("b"), Some(State::Failed));
     }
 
@@ -212,12 +216,20 @@ mod without_space {
             return assert_eq!((report.seen, report.ok + report.unchanged), (150, 150));
         };
         let world = World::within(folder.as_ref());
-        let error = world.try_run(many(), |_, _| {}).unwrap_err();
+        let mut told = None;
+        let error = world.try_run(many(), |news, _| {
+            if let CrawlNews::BrokenOff(so_far) = news {
+                told = Some(so_far);
+            }
+        });
+        let error = error.unwrap_err();
         let CrawlError::Journal(error) = &error else { panic!("{error:?}") };
-        assert!(
-            matches!(error.kind, JournalErrorKind::Io(_) | JournalErrorKind::WriteFailed),
-            "{error:?}"
-        );
+        // The first error, which says why, and not the ones that follow from it.
+        assert!(matches!(error.kind, JournalErrorKind::Io(_)), "{error:?}");
+        let told = told.unwrap();
+        assert!(told.skipped > 0, "{told:?}");
+        assert_eq!(told.seen, told.ok + told.failed + told.skipped, "{told:?}");
+        assert_eq!((told.ending, told.sweep), (Ending::Stopped, Sweep::NotComplete));
         // Not much more was sent than was on record.
         assert!(world.puts() < 150, "{}", world.puts());
     }

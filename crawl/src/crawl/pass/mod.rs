@@ -139,6 +139,15 @@ impl Crawl {
         pass.settle_intents()?;
         Ok(pass)
     }
+
+    fn end_run(&self, report: &Report, now: Duration) -> Result<(), CrawlError> {
+        let whole = matches!(report.sweep, Sweep::Done | Sweep::Off);
+        if whole && report.ending == Ending::Complete {
+            self.journal.apply(Change::RunComplete, now)?;
+        }
+        self.letters().sync()?;
+        Ok(self.journal.sync()?)
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -224,11 +233,14 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// What the run could not go on for, and when journal or dead letters cannot be written.
     pub fn finish(self, swept: Option<&Summary>) -> Result<Report, CrawlError> {
-        let journal = &self.crawl.journal;
+        let (report, ended) = self.end(swept);
+        ended.map(|()| report)
+    }
+
+    /// As [`finish`](Self::finish), with what was counted also where the run could not go on.
+    pub(super) fn end(self, swept: Option<&Summary>) -> (Report, Result<(), CrawlError>) {
+        let crawl = self.crawl;
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = state.broken {
-            return Err(why);
-        }
         if let Some(swept) = swept {
             state.report.throttled_for += swept.progress.throttled_for;
             // Where the run itself ended early, there was nothing to delete.
@@ -240,13 +252,15 @@ impl<'a> Pass<'a> {
         for Open { failed, .. } in state.open.into_values() {
             *if failed { &mut state.report.failed } else { &mut state.report.skipped } += 1;
         }
-        let whole = matches!(state.report.sweep, Sweep::Done | Sweep::Off);
-        if whole && state.report.ending == Ending::Complete {
-            journal.apply(Change::RunComplete, state.now)?;
+        let mut report = state.report;
+        let ended = match state.broken {
+            Some(why) => Err(why),
+            None => crawl.end_run(&report, state.now),
+        };
+        if ended.is_err() && report.ending == Ending::Complete {
+            report.ending = Ending::Stopped;
         }
-        self.crawl.letters().sync()?;
-        journal.sync()?;
-        Ok(state.report)
+        (report, ended)
     }
 
     fn state(&self) -> MutexGuard<'_, Progress> {

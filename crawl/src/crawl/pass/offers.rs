@@ -143,9 +143,12 @@ impl Pass<'_> {
         self.sync()
     }
 
-    /// The run ends here.
-    pub(super) fn break_off(&self, why: CrawlError) {
-        self.state().broken.get_or_insert(why);
+    /// The run ends here. Of several reasons the first one counts that is the cause of the others.
+    pub(in crate::crawl) fn break_off(&self, why: CrawlError) {
+        let broken = &mut self.state().broken;
+        if broken.as_ref().is_none_or(CrawlError::follows_from_another) {
+            *broken = Some(why);
+        }
     }
 
     pub(super) fn go_out(&self, ready: Ready) -> Option<Offer> {
