@@ -46,6 +46,11 @@ pub struct Report {
 pub enum Sweep {
     /// They were deleted, as far as there were any.
     Done,
+    /// Not all of them were deleted, because some could not be, or the run was ended before.
+    Partly {
+        /// How many are left.
+        left: u64,
+    },
     /// That was not wanted.
     Off,
     /// The source was not seen whole, so it is not known what it no longer has.
@@ -61,10 +66,29 @@ pub enum Sweep {
     WouldDelete(u64),
 }
 
+impl Sweep {
+    /// So many are to be deleted.
+    pub(super) fn of(left: u64) -> Self {
+        if left == 0 { Self::Done } else { Self::Partly { left } }
+    }
+
+    /// So many fewer are left.
+    pub(super) fn has_gone_on(&mut self, by: u64) {
+        if let Self::Partly { left } = *self {
+            *self = Self::of(left.saturating_sub(by));
+        }
+    }
+}
+
 impl fmt::Display for Sweep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("what the source no longer has is deleted"),
+            Self::Partly { left } => write!(
+                f,
+                "{left} items that the source no longer has are not deleted, or it is not known \
+                 whether they are; look at their dead letters, if there are any, then run again"
+            ),
             Self::Off => f.write_str("what the source no longer has was left where it is"),
             Self::NotComplete => f.write_str(
                 "the source was not seen whole, so nothing was deleted that it no longer has",

@@ -122,9 +122,12 @@ fn what_cannot_be_deleted_has_a_letter_and_is_tried_again_by_the_next_run() {
     world.fault("DELETE", "c", "400 times=1");
     let report = world.run(pages(["a", "b"]));
     assert_eq!((report.deleted, report.not_deleted, report.failed), (1, 1, 0));
+    assert_eq!((&report.sweep, report.ending), (&Sweep::Partly { left: 1 }, Ending::Complete));
+    assert_eq!(world.crawl().journal().last_complete_run(), Some(report.run));
     assert_eq!((world.dead(), world.titles().len()), (vec!["c".to_owned()], 3));
     let report = world.run(pages(["a", "b"]));
     assert_eq!((report.deleted, report.not_deleted, world.titles().len()), (1, 0, 2));
+    assert_eq!(report.sweep, Sweep::Done);
 }
 
 #[test]
@@ -132,6 +135,7 @@ fn whatever_became_of_what_the_source_no_longer_has_there_is_a_sentence_for_it()
     let brake = Sweep::Brake { unseen: 2, known: 10 };
     for (sweep, sentence) in [
         (Sweep::Done, "what the source no longer has is deleted"),
+        (Sweep::Partly { left: 3 }, "3 items that the source no longer has are not deleted"),
         (Sweep::Off, "what the source no longer has was left where it is"),
         (Sweep::NotComplete, "nothing was deleted that it no longer has"),
         (brake, "the source no longer has 2 of 10 items, and none was deleted"),
@@ -166,7 +170,9 @@ fn deletions_that_are_stopped_are_no_failures_and_go_on_with_the_next_run() {
     assert_eq!((report.ending, report.not_deleted, world.dead().len()), (Ending::Stopped, 0, 0));
     assert!(report.deleted > 0 && report.deleted < 149, "{report:?}");
     let rest = 149 - report.deleted;
-    assert_eq!((world.run(numbered(0..1)).deleted, world.titles().len()), (rest, 1));
+    assert_eq!(report.sweep, Sweep::Partly { left: rest });
+    let report = world.run(numbered(0..1));
+    assert_eq!((report.deleted, report.sweep, world.titles().len()), (rest, Sweep::Done, 1));
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Crawl {
     }
 
     fn end_run(&self, report: &Report, now: Duration) -> Result<(), CrawlError> {
-        let whole = matches!(report.sweep, Sweep::Done | Sweep::Off);
+        let whole = matches!(report.sweep, Sweep::Done | Sweep::Partly { .. } | Sweep::Off);
         if whole && report.ending == Ending::Complete {
             self.journal.apply(Change::RunComplete, now)?;
         }
@@ -211,19 +211,16 @@ impl<'a> Pass<'a> {
             && state.broken.is_none();
         state.report.ending = summary.ending;
         state.report.throttled_for += summary.progress.throttled_for;
-        state.report.sweep = match (complete, settings.sweep) {
-            (false, _) => Sweep::NotComplete,
-            (true, false) => Sweep::Off,
-            (true, true) => Sweep::Done,
-        };
+        if complete && !settings.sweep {
+            state.report.sweep = Sweep::Off;
+        }
         drop(state);
-        let mut over = !(complete && settings.sweep);
-        if !over {
+        let mut over = true;
+        if complete && settings.sweep {
             let (unseen, of_nothing) = self.crawl.count_unseen(self.run, |_| false)?;
-            if let Some(brake) = self.crawl.brake(unseen, self.known.saturating_sub(of_nothing)) {
-                self.state().report.sweep = brake;
-                over = true;
-            }
+            let brake = self.crawl.brake(unseen, self.known.saturating_sub(of_nothing));
+            over = brake.is_some();
+            self.state().report.sweep = brake.unwrap_or(Sweep::of(unseen));
         }
         Ok(Unseen::new(self, over))
     }

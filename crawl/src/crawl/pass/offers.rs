@@ -253,16 +253,18 @@ impl Unseen<'_> {
         let mut found = crawl.journal.unseen_from(self.after.as_deref(), self.pass.run)?;
         self.over = found.is_empty();
         self.after = found.last().map(|(key, _)| key.clone());
-        let mut forgotten = Vec::new();
+        let (mut forgotten, mut shared) = (Vec::new(), 0);
         for (key, known) in &found {
             // Where another key has the item it stays there.
             if known.is_of_nothing() || crawl.is_shared(key, &known.id)? {
+                shared += u64::from(!known.is_of_nothing());
                 forgotten.push(key.clone());
             }
         }
         for key in &forgotten {
             self.pass.apply(Change::Deleted { key })?;
         }
+        self.pass.state().report.sweep.has_gone_on(shared);
         found.retain(|(key, _)| !forgotten.contains(key));
         self.pass.intend_to_delete(&found)?;
         self.batch.extend(found.into_iter().map(|(key, known)| {

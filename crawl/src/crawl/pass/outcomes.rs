@@ -131,6 +131,9 @@ impl Pass<'_> {
         // Nobody asks meanwhile what is on its way.
         let mut state = self.state();
         state.report.deleted += 1;
+        if job.entry.is_none() {
+            state.report.sweep.has_gone_on(1);
+        }
         let now = state.now;
         journal.apply(Change::Deleted { key }, now)?;
         let on_its_way = job.entry.and_then(|_| state.on_its_way.get_mut(key));
