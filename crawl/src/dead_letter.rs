@@ -227,8 +227,8 @@ impl DeadLetter {
 
     /// A line that was refused.
     pub fn of_line(refused: &RefusedLine, time: Timestamp) -> Self {
-        let line = Some(refused.line);
-        Self { line, ..Self::refused(refused.key.clone(), time, &refused.why) }
+        let (line, item) = (Some(refused.line), refused.item.clone());
+        Self { line, item, ..Self::refused(refused.key.clone(), time, &refused.why) }
     }
 
     /// What is there and cannot be read so far that it had a key, in a line or not.

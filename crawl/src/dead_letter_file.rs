@@ -238,7 +238,8 @@ impl<R: BufRead> Iterator for DeadLetterLines<R> {
         let read = next_line(&mut self.lines, |line, text| {
             serde_json::from_str(text).map(|letter| (line, letter)).map_err(|why| {
                 let detail = format!("is no dead letter: {why}; correct it");
-                RefusedLine { line, key: None, why: Fault::new(Rule::BodyJson, "$", detail).into() }
+                let why = Fault::new(Rule::BodyJson, "$", detail).into();
+                RefusedLine { line, key: None, item: None, why }
             })
         });
         self.over = matches!(read, None | Some(Err(LineError::Io { .. })));

@@ -11,10 +11,13 @@ use std::{
 use graphfeed_core::{
     external::{ExternalItem, ItemReader, Schema},
     protocol::ServiceRoot,
-    types::{BuildError, Fault, Rule},
+    types::{BuildError, Fault, RawJson, Rule},
 };
 
-use crate::lines::{LONGEST, Line, Lines};
+use crate::{
+    DeadLetter,
+    lines::{LONGEST, Line, Lines},
+};
 
 /// How lines are read.
 #[derive(Clone, Debug)]
@@ -131,7 +134,11 @@ impl<R: BufRead> Iterator for ItemLines<R> {
                     self.cut += u64::from(cut > 0);
                     Ok(ItemLine { line, key: key.unwrap_or_default(), item, cut })
                 }
-                Err(why) => Err(RefusedLine { line, key, why }),
+                Err(why) => {
+                    let item = RawJson::parse(text).ok();
+                    let item = item.filter(|item| item.get().len() <= DeadLetter::LONGEST_ITEM);
+                    Err(RefusedLine { line, key, item, why })
+                }
             }
         });
         self.over = matches!(read, None | Some(Err(LineError::Io { .. })));
@@ -163,6 +170,9 @@ pub struct RefusedLine {
     pub line: u64,
     /// The key in the source, if it could be read.
     pub key: Option<String>,
+    /// What is in the line, where it is JSON and no longer than 7 MiB: a dead letter has it, to be
+    /// mended.
+    pub item: Option<RawJson>,
     /// Every fault, with its rule and its place in the line.
     pub why: BuildError,
 }
@@ -202,7 +212,7 @@ pub(crate) fn next_line<R: BufRead, T>(
         Ok(Some(Line::NotUtf8)) => Fault::new(Rule::BodyJson, "$", "is no UTF-8; write it so"),
         Err(source) => return Some(Err(LineError::Io { line, source })),
     };
-    Some(Err(LineError::Refused(RefusedLine { line, key: None, why: fault.into() })))
+    Some(Err(LineError::Refused(RefusedLine { line, key: None, item: None, why: fault.into() })))
 }
 
 /// Writes an item as a line that [`ItemLines`] gives back equal, without a schema.

@@ -47,7 +47,7 @@ impl Crawl {
                     failed += 1;
                     continue;
                 }
-                Err(Entry::Refused { key, why }) => {
+                Err(Entry::Refused { key, why, .. }) => {
                     complain(Complaint::Key(&key, &why));
                     failed += 1;
                     continue;

@@ -2,7 +2,7 @@
 
 use graphfeed_core::{
     external::{ExternalActivity, ExternalItem},
-    types::{BuildError, Fault, Rule},
+    types::{BuildError, Fault, RawJson, Rule},
 };
 
 use crate::{ItemLine, LineError, RefusedLine};
@@ -34,6 +34,10 @@ pub enum Entry {
     Refused {
         /// Its name in the source.
         key: String,
+        /// Its line, from 1, where it is one.
+        line: Option<u64>,
+        /// What is in the line, so that its dead letter can be mended.
+        item: Option<RawJson>,
         /// Why not.
         why: BuildError,
     },
@@ -75,7 +79,7 @@ impl Entry {
 
     /// What is there and cannot be made an item of.
     pub fn refused(key: impl Into<String>, why: BuildError) -> Self {
-        Self::Refused { key: key.into(), why }
+        Self::Refused { key: key.into(), line: None, item: None, why }
     }
 
     /// What is there and so broken that not even its key is known: a line, which has a number from
@@ -108,9 +112,10 @@ impl From<ItemLine> for Entry {
 
 impl From<RefusedLine> for Entry {
     fn from(refused: RefusedLine) -> Self {
-        match refused.key {
-            Some(key) => Self::Refused { key, why: refused.why },
-            None => Self::unreadable(refused.line, refused.why),
+        let RefusedLine { line, key, item, why } = refused;
+        match key {
+            Some(key) => Self::Refused { key, line: Some(line), item, why },
+            None => Self::unreadable(line, why),
         }
     }
 }

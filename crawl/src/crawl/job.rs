@@ -37,6 +37,8 @@ pub(super) enum What {
     /// There is no call; the source has something of which none can be made.
     Nothing {
         id: ItemId,
+        /// The line in the source, where it is one.
+        line: Option<u64>,
         /// As a line has it, where it is an item.
         item: Option<RawJson>,
     },

@@ -88,7 +88,7 @@ impl Crawl {
                 };
                 let id = known.map_or_else(own, |known| known.id);
                 let item = line_of(&item, &activities);
-                plan.calls.push(Planned::new(What::Nothing { id, item }, Err(why)));
+                plan.calls.push(Planned::new(What::Nothing { id, line: None, item }, Err(why)));
                 return Ok(plan);
             }
         };
@@ -205,10 +205,16 @@ impl Crawl {
     }
 
     /// What the source cannot make an item of.
-    fn plan_refused(&self, key: &str, why: BuildError) -> Result<Plan, CrawlError> {
+    fn plan_refused(
+        &self,
+        key: &str,
+        line: Option<u64>,
+        item: Option<RawJson>,
+        why: BuildError,
+    ) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
         let id = known.as_ref().map_or_else(|| ItemId::from_key(key), |known| known.id.clone());
-        let refused = Planned::new(What::Nothing { id, item: None }, Err(why));
+        let refused = Planned::new(What::Nothing { id, line, item }, Err(why));
         Ok(Plan { key: key.into(), known: known.is_some(), forget: false, calls: vec![refused] })
     }
 
@@ -224,14 +230,15 @@ impl Crawl {
         if let Entry::Item { key, .. } | Entry::Refused { key, .. } = &entry
             && let Err(why) = check_key(key)
         {
-            return Ok(Err(Entry::refused(key, why)));
+            let line = if let Entry::Refused { line, .. } = entry { line } else { None };
+            return Ok(Err(Entry::Refused { key: key.clone(), line, item: None, why }));
         }
         Ok(Ok(match entry {
             Entry::Item { key, item, activities } => {
                 let ahead = ahead(&key);
                 self.plan_item(&key, *item, activities, ahead)?
             }
-            Entry::Refused { key, why } => self.plan_refused(&key, why)?,
+            Entry::Refused { key, line, item, why } => self.plan_refused(&key, line, item, why)?,
             Entry::Gone { key } => {
                 let ahead = ahead(&key);
                 self.plan_gone(&key, ahead)?

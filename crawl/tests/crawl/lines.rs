@@ -2,8 +2,12 @@
 
 use std::io::{self, Read as _};
 
-use graphfeed_core::protocol::ServiceRoot;
-use graphfeed_crawl::{Entry, ItemLines, NdjsonSettings, Sweep};
+use graphfeed_core::{
+    external::{Duplicates, PropertyType, Schema, SchemaProperty},
+    protocol::ServiceRoot,
+    types::RawJson,
+};
+use graphfeed_crawl::{Entry, ItemLines, Journal, NdjsonSettings, State, Sweep};
 
 use crate::world::World;
 
@@ -60,6 +64,44 @@ fn the_items_of_a_file_are_stored_with_their_activities_and_refused_lines_have_l
     );
     assert_eq!(world.run(entries(FILE.as_bytes())).unchanged, 2);
     assert_eq!((world.puts(), world.adds()), (2, 1));
+}
+
+#[test]
+fn a_line_that_was_refused_is_in_its_letter_with_its_number_and_goes_out_when_it_is_mended() {
+    let world = &mut World::new();
+    let schema =
+        Schema::new([SchemaProperty::new("tags", PropertyType::StringCollection)]).unwrap();
+    world.settings.schema = Some(schema.clone());
+    let line = r#"{"id":"a/b","acl":[],"properties":{"tags":[]}}"#;
+    let mut settings = NdjsonSettings::new(ServiceRoot::v1());
+    settings.schema = Some(schema);
+    let file = format!("\n{line}\n");
+    let source = ItemLines::new(file.as_bytes(), settings).map(Entry::from).collect();
+    assert_eq!(world.run(source).failed, 1);
+
+    let mut letter = world.letters().remove(0);
+    assert_eq!((letter.key.as_deref(), letter.line), (Some("a/b"), Some(2)));
+    assert_eq!(letter.item.as_ref().unwrap().get(), line);
+    // As it is, it is refused again, and nothing of it is lost.
+    world.replay_these(vec![letter.clone()], Duplicates::Never);
+    let again = world.letters().pop().unwrap();
+    assert_eq!((again.line, &again.item), (letter.line, &letter.item));
+
+    let everyone = r#""acl":[{"type":"everyone","value":"67a141d8-cf4e-4528-ba07-bed21bfacd2d","accessType":"grant"}]"#;
+    letter.item = Some(RawJson::parse(&line.replace(r#""acl":[]"#, everyone)).unwrap());
+    let report = world.replay_these(vec![letter], Duplicates::Never);
+    assert_eq!((report.ok, world.state("a/b")), (1, Some(State::Stored)));
+    let item = world.emulator.items("contosohr").remove(0);
+    assert_eq!((&*item.properties[0].name, &*item.properties[0].json), ("tags", "[]"));
+}
+
+#[test]
+fn a_line_whose_key_no_journal_takes_has_its_number_in_its_letter() {
+    let world = World::new();
+    let long = "k".repeat(Journal::LONGEST_KEY + 1);
+    let report = world.run(entries(format!("{{\"id\":\"{long}\",\"acl\":[]}}").as_bytes()));
+    let letter = world.letters().remove(0);
+    assert_eq!((report.failed, letter.key, letter.line), (1, Some(long), Some(1)));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use graphfeed_emulator::{Emulator, Options};
 
 const CONNECTION: &str = "contosohr";
 const SCHEMA: &str = r#"{"baseType":"microsoft.graph.externalItem",
-    "properties":[{"name":"title","type":"string"}]}"#;
+    "properties":[{"name":"title","type":"string"},{"name":"tags","type":"stringCollection"}]}"#;
 
 /// Time that passes while somebody waits for nothing else.
 #[derive(Default)]

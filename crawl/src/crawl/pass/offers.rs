@@ -73,8 +73,14 @@ impl Pass<'_> {
     }
 
     /// What the journal cannot have, and never had.
-    fn take_refused(&self, key: &str, why: &BuildError) -> Result<(), CrawlError> {
-        self.is_dead(DeadLetter::of_source(key, why, (self.crawl.wall_clock)()))
+    fn take_refused(
+        &self,
+        key: &str,
+        line: Option<u64>,
+        why: &BuildError,
+    ) -> Result<(), CrawlError> {
+        let letter = DeadLetter::of_source(key, why, (self.crawl.wall_clock)());
+        self.is_dead(DeadLetter { line, ..letter })
     }
 
     /// Something failed that no call is made of.
@@ -205,7 +211,9 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
             let taken = match self.pass.plan(entry) {
                 Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
                 Ok(Err(Entry::Unreadable { line, why })) => self.pass.take_unreadable(line, &why),
-                Ok(Err(Entry::Refused { key, why })) => self.pass.take_refused(&key, &why),
+                Ok(Err(Entry::Refused { key, line, why, .. })) => {
+                    self.pass.take_refused(&key, line, &why)
+                }
                 Ok(Err(Entry::Watermark(watermark))) => self.pass.take_watermark(watermark),
                 Ok(Err(_)) => Ok(()),
                 Err(why) => Err(why),

@@ -177,7 +177,9 @@ impl Pass<'_> {
         }
         let letter = DeadLetter::of(job.key(), outcome, (self.crawl.wall_clock)());
         self.write_letters(letter.map(|letter| match &job.what {
-            What::Nothing { item, .. } => DeadLetter { item: item.clone(), ..letter },
+            What::Nothing { line, item, .. } => {
+                DeadLetter { line: *line, item: item.clone(), ..letter }
+            }
             _ => letter,
         }))
     }

@@ -159,7 +159,7 @@ impl<L> Replayed<'_, L> {
     fn take(&mut self, letter: &DeadLetter) -> Result<(), CrawlError> {
         let taken = match (&letter.request, &letter.item) {
             (None, Some(item)) => {
-                let found = letter_to_item(letter, item);
+                let found = self.letter_to_item(letter, item);
                 found.map(|(key, item)| self.take_item(letter, &key, item))
             }
             _ => {
@@ -168,6 +168,24 @@ impl<L> Replayed<'_, L> {
             }
         };
         taken.unwrap_or_else(|why| self.pass.is_dead(letter.refused_again(&why)))
+    }
+
+    /// The item that a letter keeps, with its key.
+    fn letter_to_item(
+        &self,
+        letter: &DeadLetter,
+        item: &RawJson,
+    ) -> Result<(String, ExternalItem), BuildError> {
+        let reader = match &self.pass.crawl.settings.schema {
+            // A line of a source may leave its types to the schema.
+            Some(schema) if letter.line.is_some() => ItemReader::with_schema(schema),
+            _ => ItemReader::default(),
+        };
+        let read = reader.read(item.get());
+        let item = read.item.map_err(|why| why.at("$.item"))?;
+        let key = letter.key.clone().or(read.key).unwrap_or_default();
+        check_key(&key)?;
+        Ok((key, item))
     }
 
     fn take_item(
@@ -281,18 +299,6 @@ impl<L> Replayed<'_, L> {
         plan.calls.push(planned);
         pass.take(plan, &mut self.ready)
     }
-}
-
-/// The item that a letter keeps, with its key.
-fn letter_to_item(
-    letter: &DeadLetter,
-    item: &RawJson,
-) -> Result<(String, ExternalItem), BuildError> {
-    let read = ItemReader::default().read(item.get());
-    let item = read.item.map_err(|why| why.at("$.item"))?;
-    let key = letter.key.clone().or(read.key).unwrap_or_default();
-    check_key(&key)?;
-    Ok((key, item))
 }
 
 /// The item that a call is about.
