@@ -262,6 +262,28 @@ fn a_letter_with_an_item_of_another_key_is_refused_again() {
 }
 
 #[test]
+fn a_letter_that_was_refused_for_its_key_goes_out_under_the_one_that_its_cause_names() {
+    let world = World::new();
+    let other = ExternalItem::builder(ItemId::from_key("one"))
+        .acl(Acl::everyone(Guid::from(7)))
+        .property("title", "one")
+        .build();
+    world.run(vec![Entry::item("another", other.unwrap())]);
+    let letter = world.letters().remove(0);
+    assert_eq!((letter.rule.as_deref(), letter.place.as_deref()), (Some("item-id"), Some("key")));
+    assert!(letter.cause.contains("give \"one\" as the key"), "{}", letter.cause);
+    let report = world.replay_these(vec![letter.clone()], Duplicates::Never);
+    assert_eq!((report.failed, report.overtaken, world.puts()), (1, 0, 0), "it is as it was");
+
+    let mut mended = letter;
+    mended.key = Some("one".to_owned());
+    let report = world.replay_these(vec![mended.clone()], Duplicates::Never);
+    assert_eq!((report.ok, report.overtaken, world.state("one")), (1, 0, Some(State::Stored)));
+    assert_eq!(world.titles()["one"], "one");
+    assert_eq!(world.replay_these(vec![mended], Duplicates::Never).unchanged, 1);
+}
+
+#[test]
 fn an_item_that_is_too_long_for_the_service_is_in_its_letter_unless_no_letter_could_be_read_with_it()
  {
     let world = World::new();

@@ -61,7 +61,9 @@ impl Pass<'_> {
     /// its activities are added, what it should delete is gone. Of an item that is stored, activities
     /// in the letter are added all the same. It is passed over as well where
     /// something newer is known ([`Report::overtaken`]): its item is gone, or was stored again after
-    /// it was to be deleted, or has failed again in a later run, which has a letter of its own. So of
+    /// it was to be deleted, or has failed again in a later run, which has a letter of its own. One
+    /// that was refused for its key goes also where nothing is known of the key that it has by now. So
+    /// of
     /// several letters about an item the newest counts. How old a letter is, its
     /// [run](DeadLetter::run) says; one without a run of this journal is older than whatever is known.
     ///
@@ -144,6 +146,8 @@ impl<L> Replayed<'_, L> {
         let Some(known) = self.pass.crawl.journal.record(key)? else {
             return Ok(match wanted {
                 Wanted::Delete => Standing::Done,
+                // Nothing was ever known of a key that it has only since it was mended.
+                Wanted::Put if was_refused_for_its_key(letter) => Standing::Due,
                 Wanted::Put | Wanted::Add => Standing::Overtaken,
             });
         };
@@ -299,6 +303,11 @@ impl<L> Replayed<'_, L> {
         plan.calls.push(planned);
         pass.take(plan, &mut self.ready)
     }
+}
+
+/// Whether key and item did not go together, so that it is on record under another key, if at all.
+fn was_refused_for_its_key(letter: &DeadLetter) -> bool {
+    letter.request.is_none() && letter.place.as_deref() == Some("key")
 }
 
 /// The item that a call is about.
