@@ -20,9 +20,10 @@ const BEGINNING: &[u8] = b"{\"time\":";
 /// A file that dead letters are added to.
 ///
 /// A letter is in the file when [`push`](Self::push) returns, and on the disk when
-/// [`sync`](Self::sync) does. A line that a crash left torn is cut off when the file is opened
-/// again, and [told](Self::cut_off); a last line that is whole but for its end is kept. Only one
-/// process has the file at a time.
+/// [`sync`](Self::sync) does. A last line without an end is kept when the file is opened again if it
+/// is a letter. Otherwise a crash has torn it, or whoever mended it made a mistake: it is cut off,
+/// [told](Self::cut_off), and added to a file beside this one, whose name has `.torn` behind it.
+/// Nobody reads that but people. Only one process has the file at a time.
 ///
 /// ```
 /// use graphfeed_core::types::{Fault, Rule, Timestamp};
@@ -58,7 +59,8 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`ErrorKind::WouldBlock`] when another process has it, [`ErrorKind::InvalidData`] when it
-    /// is something else than a file of dead letters, and what the file system says.
+    /// is something else than a file of dead letters, and what the file system says. Where a torn
+    /// line cannot be kept, it is not cut off.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let is_new = !path.try_exists()?;
@@ -87,6 +89,7 @@ impl DeadLetters {
                 file.write_all(b"\n")?;
                 length = found + 1;
             } else {
+                keep_torn(path, &mut file, length)?;
                 file.set_len(length)?;
                 cut_off = found - length;
             }
@@ -99,7 +102,8 @@ impl DeadLetters {
         Ok(Self { file, length, cut_off, unsynced: false, broken: false })
     }
 
-    /// How many bytes of a torn last line were cut off when it was opened.
+    /// How many bytes of a torn last line were cut off when it was opened. They are in a file beside
+    /// this one, whose name has `.torn` behind it.
     pub fn cut_off(&self) -> u64 {
         self.cut_off
     }
@@ -182,6 +186,20 @@ fn end_of_last_line(file: &mut File, length: u64) -> io::Result<u64> {
 fn is_letter(file: &mut File, start: u64, end: u64) -> io::Result<bool> {
     Ok(end - start <= LONGEST as u64
         && serde_json::from_slice::<DeadLetter>(&read_part(file, start, end)?).is_ok())
+}
+
+/// Adds what is behind the last whole line to a file of its own, a line each time.
+fn keep_torn(path: &Path, file: &mut File, start: u64) -> io::Result<()> {
+    let mut torn = path.as_os_str().to_owned();
+    torn.push(".torn");
+    let to = OpenOptions::new().append(true).create(true).open(&torn);
+    let mut to =
+        to.map_err(|why| Error::new(why.kind(), format!("{}: {why}", Path::new(&torn).display())))?;
+    file.seek(SeekFrom::Start(start))?;
+    io::copy(file, &mut to)?;
+    to.write_all(b"\n")?;
+    to.sync_all()?;
+    sync_directory_of(path)
 }
 
 fn read_part(file: &mut File, start: u64, end: u64) -> io::Result<Vec<u8>> {

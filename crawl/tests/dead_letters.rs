@@ -570,6 +570,32 @@ fn a_long_torn_line_is_cut_off_to_its_beginning() {
     assert_eq!(keys(&path), ["a"]);
 }
 
+#[test]
+fn what_is_cut_off_is_kept_beside_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let [path, torn] = ["dead.ndjson", "dead.ndjson.torn"].map(|name| directory.path().join(name));
+    let whole = line(&letter("a")) + "\n";
+    // Mended by hand, without an end: one is a letter, and one lacks a quote.
+    fs::write(&path, whole.clone() + &line(&letter("b"))).unwrap();
+    assert_eq!(DeadLetters::open(&path).unwrap().cut_off(), 0);
+    assert_eq!((keys(&path), torn.exists()), (vec!["a".to_owned(), "b".to_owned()], false));
+    let mistakes = ["c", "d"].map(|key| line(&letter(key)).replacen("\"key", "key", 1));
+    for mistake in &mistakes {
+        fs::write(&path, whole.clone() + mistake).unwrap();
+        assert_eq!(DeadLetters::open(&path).unwrap().cut_off(), mistake.len() as u64);
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+    }
+    assert_eq!(fs::read_to_string(&torn).unwrap(), mistakes.map(|it| it + "\n").concat());
+
+    // Where it cannot be kept, nothing is cut off.
+    fs::remove_file(&torn).unwrap();
+    fs::create_dir(&torn).unwrap();
+    fs::write(&path, whole.clone() + "{").unwrap();
+    let why = DeadLetters::open(&path).unwrap_err().to_string();
+    assert!(why.contains("dead.ndjson.torn: "), "{why}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), whole + "{");
+}
+
 /// The device takes no byte, and cannot be shortened either.
 #[cfg(target_os = "linux")]
 #[test]
