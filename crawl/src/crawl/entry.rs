@@ -12,9 +12,12 @@ use crate::{ItemLine, LineError, RefusedLine};
 /// The key is the source's own name for a thing: a path, a ticket's number, any text. Things with
 /// different keys are different items, whatever the keys, for an item has the id that follows from
 /// its key ([`ItemId::from_key`](graphfeed_core::types::ItemId::from_key)). One that has another is
-/// refused: otherwise the item of two keys would be deleted as soon as one of them is gone. Where
-/// only a hash is left of the key, the id itself is the key, as in a line of
-/// [`ItemLines`](crate::ItemLines).
+/// refused: otherwise the item of two keys would be deleted as soon as one of them is gone.
+///
+/// Where only a hash is left of the key, the id itself is the key, as in a line of
+/// [`ItemLines`](crate::ItemLines). So a key that is too long for an id and its hash are two keys of
+/// one item, and of a hash it cannot be told which key it is of: give the one or the other, always.
+/// If both were given and one is gone, the item of the other may be deleted with it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Entry {
