@@ -7,7 +7,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use zeroize::Zeroize;
 
 use super::{
     AsyncClock, AsyncTransport, Board, Clock, SendOptions, Transport, asynchronous::before, lock,
@@ -208,9 +209,19 @@ fn report(
     sent: Result<http::Response<Bytes>, Failure>,
 ) {
     match sent {
-        Ok(response) => fetch.on_response(ticket, now, &response),
+        Ok(response) => {
+            fetch.on_response(ticket, now, &response);
+            drop(wiped(response.into_body()));
+        }
         Err(failure) => fetch.on_failure(ticket, now, failure),
     }
+}
+
+/// Wipes an answer that may hold a token, unless the transport has kept a copy of it.
+fn wiped(body: Bytes) -> Option<BytesMut> {
+    let mut body = body.try_into_mut().ok()?;
+    body[..].zeroize();
+    Some(body)
 }
 
 impl<T: Transport + Send + Sync, C: Clock> TokenSource for TokenProvider<T, C> {
@@ -263,5 +274,20 @@ impl<T, C> fmt::Debug for TokenProvider<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let credential = self.credential.lock().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("TokenProvider").field("credential", &*credential).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_wiped_unless_somebody_else_holds_it() {
+        let token = || Bytes::from(b"a token".to_vec());
+        assert_eq!(wiped(token()).unwrap(), [0; 7][..]);
+        let (kept, answer) = (token(), token());
+        let copy = answer.clone();
+        assert_eq!(wiped(answer), None);
+        assert_eq!(copy, kept);
     }
 }

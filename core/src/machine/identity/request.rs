@@ -18,14 +18,18 @@ const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 struct Form(Zeroizing<String>);
 
 impl Form {
-    fn with(mut self, name: &str, value: &str) -> Self {
-        if !self.0.is_empty() {
-            self.0.push('&');
+    fn with(self, name: &str, value: &str) -> Self {
+        // Growing in place would leave what was there before in memory.
+        let most = self.0.len() + name.len() + 3 * value.len() + 2;
+        let mut text = Zeroizing::new(String::with_capacity(most));
+        text.push_str(&self.0);
+        if !text.is_empty() {
+            text.push('&');
         }
-        self.0.push_str(name);
-        self.0.push('=');
-        self.0.extend(utf8_percent_encode(value, RESERVED));
-        self
+        text.push_str(name);
+        text.push('=');
+        text.extend(utf8_percent_encode(value, RESERVED));
+        Self(text)
     }
 
     fn with_some(self, name: &str, value: Option<&str>) -> Self {
@@ -36,10 +40,10 @@ impl Form {
     }
 }
 
-fn post(url: &str, form: &Form) -> Result<http::Request<Bytes>, TokenError> {
-    let body = Bytes::copy_from_slice(form.0.as_bytes());
-    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-    request(Method::POST, url, body, (header::CONTENT_TYPE, form))
+/// The body is the form itself, so that it is wiped with the last copy of the request.
+fn post(url: &str, form: Form) -> Result<http::Request<Bytes>, TokenError> {
+    let written = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request(Method::POST, url, Bytes::from_owner(form.0), (header::CONTENT_TYPE, written))
 }
 
 fn request(
@@ -67,13 +71,13 @@ pub(super) fn token(
     match kind {
         Kind::ClientSecret(application, secret) => {
             let form = client_credentials(application, claims);
-            post(&application.authority.token_url(), &form.with("client_secret", secret.reveal()))
+            post(&application.authority.token_url(), form.with("client_secret", secret.reveal()))
         }
         Kind::Assertion(application) => {
             let form = client_credentials(application, claims)
                 .with("client_assertion_type", ASSERTION_TYPE)
                 .with("client_assertion", assertion.unwrap_or_default());
-            post(&application.authority.token_url(), &form)
+            post(&application.authority.token_url(), form)
         }
         Kind::RefreshToken { application, token, secret } => {
             let form = Form::default()
@@ -83,14 +87,14 @@ pub(super) fn token(
                 .with("scope", &application.scope)
                 .with_some("client_secret", secret.as_ref().map(Secret::reveal))
                 .with_some("claims", claims);
-            post(&application.authority.token_url(), &form)
+            post(&application.authority.token_url(), form)
         }
         Kind::DeviceCode(application) => {
             let form = Form::default()
                 .with("client_id", &application.client_id)
                 .with("scope", &application.scope)
                 .with_some("claims", claims);
-            post(&application.authority.device_code_url(), &form)
+            post(&application.authority.device_code_url(), form)
         }
         Kind::AppService { endpoint, header, resource, client_id } => {
             let url = managed(endpoint, "2019-08-01", resource, client_id.as_deref());
@@ -119,7 +123,7 @@ pub(super) fn poll_device_code(
         .with("grant_type", DEVICE_CODE)
         .with("client_id", &application.client_id)
         .with("device_code", device_code.reveal());
-    post(&application.authority.token_url(), &form)
+    post(&application.authority.token_url(), form)
 }
 
 fn client_credentials(application: &Application, claims: Option<&str>) -> Form {
