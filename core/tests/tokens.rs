@@ -355,6 +355,7 @@ fn managed_identities_answer_in_their_own_way() {
         Secret::new("header-secret"),
         Cloud::Global,
     )
+    .unwrap()
     .user_assigned("user-assigned");
     let mut answer = json(200, r#"{"access_token":"t","expires_on":"784887151","resource":"x"}"#);
     answer.headers_mut().insert("date", "Tue, 15 Nov 1994 08:12:31 GMT".parse().unwrap());
@@ -384,6 +385,48 @@ fn managed_identities_answer_in_their_own_way() {
 }
 
 #[test]
+fn the_secret_of_an_app_stays_on_its_machine() {
+    let at = |endpoint: &str| {
+        Credential::app_service_identity(endpoint, Secret::new("header-secret"), Cloud::Global)
+    };
+    for good in [
+        "http://localhost:42356/msi/token",
+        "http://LOCALHOST/msi/token",
+        "http://127.0.0.1:41741/MSI/token/",
+        "http://127.255.255.254",
+        "http://169.254.129.2:8081/msi/token",
+        "http://[::1]:8081/msi/token",
+        "http://[fe80::1]/msi/token",
+    ] {
+        assert!(at(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "http://identity.example/msi/token",
+        "http://localhost.example/msi/token",
+        "http://127.0.0.1.example/msi/token",
+        "http://localhost@identity.example/msi/token",
+        "http://identity.example#localhost",
+        "http://localhost#x",
+        "http://localhost?x=localhost",
+        "http://localhost:0/msi/token",
+        "https://localhost/msi/token",
+        "http://10.0.0.1/msi/token",
+        "http://172.16.0.1/msi/token",
+        "http://0.0.0.0/msi/token",
+        "http://2130706433/msi/token",
+        "http://[2001:db8::1]/msi/token",
+        "http://[::ffff:203.0.113.1]/msi/token",
+        "http:///msi/token",
+        "localhost:8081",
+        "",
+    ] {
+        let why = at(bad).expect_err(bad);
+        assert!(why.breaks(Rule::ServiceRoot), "{bad}: {why}");
+        assert!(why.to_string().contains("IDENTITY_ENDPOINT"), "{why}");
+    }
+}
+
+#[test]
 fn no_secret_is_shown() {
     let application = application();
     let credentials = [
@@ -393,7 +436,8 @@ fn no_secret_is_shown() {
             Secret::new("s3&c r+t"),
             Secret::new("s3&c r+t"),
         ),
-        Credential::app_service_identity("http://x", Secret::new("s3&c r+t"), Cloud::Global),
+        Credential::app_service_identity("http://[::1]", Secret::new("s3&c r+t"), Cloud::Global)
+            .unwrap(),
     ];
     for credential in credentials {
         let mut fetch =

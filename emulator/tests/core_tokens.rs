@@ -81,7 +81,8 @@ fn each_kind_of_credential_gets_a_token_that_is_good() {
         |_| Credential::device_code(app().scope("ExternalConnection.ReadWrite.OwnedBy")),
         |_| {
             let header = Secret::new("header");
-            Credential::app_service_identity("http://localhost/msi/token", header, Cloud::Global)
+            let endpoint = "http://localhost/msi/token";
+            Credential::app_service_identity(endpoint, header, Cloud::Global).unwrap()
         },
         |_| Credential::imds_identity(Cloud::Global),
         |world| {

@@ -121,7 +121,8 @@ fn credential(which: u32) -> Credential {
             "http://127.0.0.1:41000/msi/token",
             Secret::new(SECRETS[0]),
             Cloud::Global,
-        ),
+        )
+        .expect("it is local"),
         _ => Credential::imds_identity(Cloud::Global),
     }
 }

@@ -1,11 +1,13 @@
 //! Who asks for a token, and with what proof.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
+
+use http::Uri;
 
 use super::Authority;
 use crate::{
-    protocol::Cloud,
-    types::{BuildError, Fault, Rule, Secret, TokenKind},
+    protocol::{Cloud, is_host},
+    types::{BuildError, Fault, Rule, Secret, TokenKind, quote},
 };
 
 /// An application that is registered with the identity platform, and what it asks for.
@@ -95,14 +97,21 @@ impl Credential {
     /// The managed identity of an App Service or Functions app: `endpoint` and `header` are its
     /// `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`
     /// ([App Service](https://learn.microsoft.com/azure/app-service/overview-managed-identity)).
-    /// The endpoint is one of the machine's own, over plain http.
-    pub fn app_service_identity(endpoint: impl Into<String>, header: Secret, cloud: Cloud) -> Self {
-        Self(Kind::AppService {
-            endpoint: endpoint.into(),
-            header,
-            resource: cloud.graph().to_owned(),
-            client_id: None,
-        })
+    /// The endpoint is local, over plain http. That its host is `localhost`, a loopback or a
+    /// link-local address is assumed: the document calls it "local" and gives no more.
+    ///
+    /// # Errors
+    /// [`Rule::ServiceRoot`] when `endpoint` is not `http://HOST[:PORT][/PATH]` with such a host,
+    /// for the secret header goes there.
+    pub fn app_service_identity(
+        endpoint: impl Into<String>,
+        header: Secret,
+        cloud: Cloud,
+    ) -> Result<Self, BuildError> {
+        let endpoint = endpoint.into();
+        local(&endpoint)?;
+        let resource = cloud.graph().to_owned();
+        Ok(Self(Kind::AppService { endpoint, header, resource, client_id: None }))
     }
 
     /// The managed identity of a virtual machine, from its metadata service (IMDS)
@@ -159,6 +168,34 @@ fn one_tenant(application: &Application) -> Result<(), BuildError> {
         tenant.as_str()
     );
     Err(Fault::new(Rule::TokenKind, "tenant", detail).into())
+}
+
+/// Whether a secret may go there in clear: no further than this machine.
+fn local(endpoint: &str) -> Result<(), BuildError> {
+    let fits = endpoint.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http")
+            && uri.authority().is_some_and(is_host)
+            && uri.query().is_none()
+            && uri.host().is_some_and(is_local)
+    });
+    if fits && !endpoint.contains('#') {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} is no address on this machine, and the secret header goes there; give the \
+         IDENTITY_ENDPOINT of the app, like http://localhost:port/msi/token",
+        quote(endpoint)
+    );
+    Err(Fault::new(Rule::ServiceRoot, "endpoint", detail).into())
+}
+
+fn is_local(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unicast_link_local(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
 }
 
 /// An assertion is wanted: a JWT that says who the application is.
