@@ -1,12 +1,20 @@
 //! Workload identity: another platform's token, which it keeps fresh in a file.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use graphfeed_core::{machine::identity::AssertionNeed, protocol::TokenError, types::Secret};
 
+/// The most bytes that a token file has. Tokens have a few thousand.
+const MOST: usize = 1 << 16;
+
 /// Hands over the token in a file as an assertion, read anew each time, for
 /// [`TokenProvider::sign_with`](graphfeed_core::client::TokenProvider::sign_with). Kubernetes
-/// names the file in `AZURE_FEDERATED_TOKEN_FILE`.
+/// names the file in `AZURE_FEDERATED_TOKEN_FILE`. A file of more than 64 KiB is no token, and an
+/// error.
 ///
 /// ```no_run
 /// use graphfeed_core::client::TokenProvider;
@@ -28,11 +36,24 @@ pub fn token_file(
     path: impl Into<PathBuf>,
 ) -> impl Fn(&AssertionNeed) -> Result<Secret, TokenError> + Send + Sync + 'static {
     let path = path.into();
-    move |_| match std::fs::read_to_string(&path) {
-        Ok(token) => Ok(Secret::new(token.trim())),
-        Err(error) => Err(TokenError::source(format!(
-            "the token file {} cannot be read: {error}; see AZURE_FEDERATED_TOKEN_FILE",
-            path.display()
-        ))),
+    move |_| {
+        read(&path).map_err(|error| {
+            TokenError::source(format!(
+                "the token file {} cannot be read: {error}; see AZURE_FEDERATED_TOKEN_FILE",
+                path.display()
+            ))
+        })
     }
+}
+
+fn read(path: &Path) -> io::Result<Secret> {
+    // A text that grows would leave its beginning in memory.
+    let mut text = String::with_capacity(MOST + 1);
+    let read = File::open(path)?.take(MOST as u64 + 1).read_to_string(&mut text);
+    let whole = Secret::new(text);
+    if read? > MOST {
+        let why = format!("it has more than {MOST} bytes, and no token does");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(Secret::new(whole.reveal().trim()))
 }
