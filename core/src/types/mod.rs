@@ -8,6 +8,7 @@ mod fault;
 mod guid;
 mod id;
 mod json;
+mod json_object;
 mod open_enum;
 mod place;
 mod resource;
@@ -26,7 +27,7 @@ pub use timestamp::Timestamp;
 pub use token_claims::{TokenClaims, TokenKind};
 
 pub(crate) use fault::{FaultList, quote};
-pub(crate) use json::{JsonObject, write_text};
+pub(crate) use json_object::{JsonObject, write_text};
 pub(crate) use open_enum::{UNKNOWN_FUTURE_VALUE, open_enum};
 pub(crate) use place::member;
 pub(crate) use resource::{Key, Lenient, default_if_optional, lenient_as_strict, read, resource};
