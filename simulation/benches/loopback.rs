@@ -1,14 +1,20 @@
-//! What the clients leave of the throughput of their transports: items over loopback, one after the
+//! What the clients leave of the throughput of what is below them: items over loopback, one after the
 //! other with ureq, and sixteen at a time with hyper, into a sink.
 //!
 //! `cargo bench -p graphfeed-simulation --bench loopback` prints a table, and fails if a row is
-//! missed. The other side is the same transport with nothing over it: it writes each item with
-//! `serde_json::to_vec` and asks for the same time-out, and neither repeats nor waits for anything.
+//! missed. The other sides are the HTTP library alone, and our transport over it with nothing above:
+//! each item is written with `serde_json::to_vec` and has the same time-out, and nothing is repeated
+//! or waited for.
 
 mod item;
 
 use std::{
-    convert::Infallible, net::TcpListener, process::ExitCode, sync::Arc, thread, time::Instant,
+    convert::Infallible,
+    net::TcpListener,
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -24,11 +30,14 @@ use graphfeed_simulation::{
     CONNECTIONS,
     table::{Spread, Table, interleave},
 };
-use graphfeed_ureq::{SystemClock, UreqTransport};
+use graphfeed_ureq::{SystemClock, UreqTransport, ureq::Agent};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::{
+    client::legacy::Client as HyperClient,
+    rt::{TokioExecutor, TokioIo},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinSet,
@@ -69,13 +78,17 @@ fn sink() -> String {
 struct Bare {
     annotated: item::Annotated,
     uri: http::Uri,
-    options: SendOptions,
+    timeout: Duration,
 }
 
 impl Bare {
-    fn request(&self) -> Request<Bytes> {
+    fn options(&self) -> SendOptions {
+        SendOptions::default().with_timeout(self.timeout)
+    }
+
+    fn request<B: From<Vec<u8>>>(&self) -> Request<B> {
         let body = serde_json::to_vec(&self.annotated).expect("JSON");
-        let mut request = Request::new(Bytes::from(body));
+        let mut request = Request::new(B::from(body));
         *request.method_mut() = http::Method::PUT;
         *request.uri_mut() = self.uri.clone();
         let json = HeaderValue::from_static("application/json");
@@ -115,8 +128,9 @@ fn at_once<F: Future<Output = ()> + Send + 'static>(
     })
 }
 
-fn one_after_the_other(bare: &Bare, root: &ServiceRoot, put: PutItem<'_>) -> [Vec<f64>; 2] {
+fn one_after_the_other(bare: &Bare, root: &ServiceRoot, put: PutItem<'_>) -> [Vec<f64>; 3] {
     let transport = UreqTransport::danger_plain_http();
+    let agent = Agent::config_builder().proxy(None).build().new_agent();
     let token = AccessToken::new("token").expect("visible");
     let client = Client::builder(root.clone(), token).build(transport.clone(), SystemClock::new());
     interleave(
@@ -132,8 +146,19 @@ fn one_after_the_other(bare: &Bare, root: &ServiceRoot, put: PutItem<'_>) -> [Ve
             &mut || {
                 rate(|| {
                     for _ in 0..CALLS {
-                        let answer = transport.send(bare.request(), &bare.options);
+                        let answer = transport.send(bare.request(), &bare.options());
                         assert_eq!(answer.expect("it is taken").status(), StatusCode::OK);
+                    }
+                })
+            },
+            &mut || {
+                rate(|| {
+                    for _ in 0..CALLS {
+                        let request = agent.configure_request(bare.request::<Vec<u8>>());
+                        let request = request.timeout_global(Some(bare.timeout)).build();
+                        let mut answer = agent.run(request).expect("it is taken");
+                        assert_eq!(answer.status(), StatusCode::OK);
+                        assert_eq!(answer.body_mut().read_to_vec().expect("it ends"), b"");
                     }
                 })
             },
@@ -141,9 +166,10 @@ fn one_after_the_other(bare: &Bare, root: &ServiceRoot, put: PutItem<'_>) -> [Ve
     )
 }
 
-fn sixteen(bare: &Arc<Bare>, root: &ServiceRoot, put: PutItem<'_>) -> [Vec<f64>; 2] {
+fn sixteen(bare: &Arc<Bare>, root: &ServiceRoot, put: PutItem<'_>) -> [Vec<f64>; 3] {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let transport = HyperTransport::danger_plain_http();
+    let library = HyperClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let token = AccessToken::new("token").expect("visible");
     let client =
         AsyncClient::builder(root.clone(), token).build_async(transport.clone(), TokioClock::new());
@@ -160,8 +186,23 @@ fn sixteen(bare: &Arc<Bare>, root: &ServiceRoot, put: PutItem<'_>) -> [Vec<f64>;
                 at_once(&runtime, || {
                     let (transport, bare) = (transport.clone(), Arc::clone(bare));
                     async move {
-                        let answer = transport.send(bare.request(), &bare.options).await;
+                        let answer = transport.send(bare.request(), &bare.options()).await;
                         assert_eq!(answer.expect("it is taken").status(), StatusCode::OK);
+                    }
+                })
+            },
+            &mut || {
+                at_once(&runtime, || {
+                    let (library, bare) = (library.clone(), Arc::clone(bare));
+                    async move {
+                        let request = bare.request::<Bytes>().map(Full::new);
+                        let answer = async {
+                            let answer = library.request(request).await.expect("it is taken");
+                            assert_eq!(answer.status(), StatusCode::OK);
+                            answer.into_body().collect().await.expect("it ends").to_bytes()
+                        };
+                        let body = tokio::time::timeout(bare.timeout, answer).await;
+                        assert_eq!(body.expect("in time"), "");
                     }
                 })
             },
@@ -178,18 +219,28 @@ fn main() -> ExitCode {
     let bare = Arc::new(Bare {
         annotated: item::Annotated::new(),
         uri: request.uri().clone(),
-        options: SendOptions::default().with_timeout(Policy::default().attempt),
+        timeout: Policy::default().attempt,
     });
-    assert_eq!(bare.request().body(), request.body(), "both write the same bytes");
+    assert_eq!(bare.request::<Bytes>().body(), request.body(), "both write the same bytes");
 
     println!(
-        "Throughput over loopback as a share of the bare transport's. Median of {ROUNDS} rounds of \
-         {CALLS}\n(and between which half of them lie).\n"
+        "Throughput over loopback as a share of what is below the client. Median of {ROUNDS} rounds \
+         of {CALLS}\n(and between which half of them lie).\n"
     );
     let mut table = Table::begin("put an item into a sink");
-    let mut row = |what: &str, [client, floor]: [Vec<f64>; 2]| {
-        table.at_least(what, LEAST, Spread::of_ratios(&client, &floor));
-        for (what, rates) in [("  calls a second", client), ("  the bare transport", floor)] {
+    let mut row = |what: &str, [client, transport, library]: [Vec<f64>; 3]| {
+        let shares = [
+            (format!("{what}: of our transport's"), &transport),
+            (format!("{what}: of the library's"), &library),
+        ];
+        for (what, floor) in shares {
+            table.at_least(&what, LEAST, Spread::of_ratios(&client, floor));
+        }
+        for (what, rates) in [
+            ("  calls a second", client),
+            ("  our transport alone", transport),
+            ("  the library alone", library),
+        ] {
             table.note(what, &Spread::of(rates).to_string());
         }
     };

@@ -109,21 +109,6 @@ pub(crate) struct ActivityResult {
     error: Option<GraphError>,
 }
 
-/// What was sent, which the outcome names.
-#[derive(Deserialize)]
-pub(crate) struct Sent {
-    activities: Vec<Activity>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Activity {
-    #[serde(rename = "type")]
-    kind: ActivityType,
-    start_date_time: Timestamp,
-    performed_by: Identity,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum ActivityType {

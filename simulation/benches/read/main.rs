@@ -11,9 +11,7 @@ mod item;
 use std::{hint::black_box, process::ExitCode, time::Instant};
 
 use bytes::Bytes;
-use derived::{
-    ActivityResult, AnyProperties, Envelope, Item, Page, Sent, TheseProperties, UserActivity,
-};
+use derived::{ActivityResult, AnyProperties, Envelope, Item, Page, TheseProperties, UserActivity};
 use graphfeed_core::{
     activity::ListActivities,
     external::{AddActivities, ExternalActivity, GetItem, Identity, PutItem},
@@ -30,9 +28,15 @@ use serde_json::{Value, json};
 
 const ROUNDS: usize = 1_001;
 const READS: usize = 10;
-/// What an item or a page may take, against a struct that holds the same. Of the other answers this
-/// crate keeps more than the other side, and they ask for nothing.
-const MOST: Option<f64> = Some(1.10);
+/// What an answer may take, against a struct that holds the same.
+const MOST: f64 = 1.10;
+/// What the others may, of which this crate keeps more than the other side. They miss the target; a
+/// little above what they take is a ceiling, so that they do not grow unseen.
+const MOST_OF_THESE_PROPERTIES: f64 = 1.20;
+const MOST_OF_THESE_PROPERTIES_ALONE: f64 = 1.25;
+const MOST_OF_ACTIVITIES: f64 = 2.60;
+const MOST_OF_AN_ERROR: f64 = 1.35;
+const MOST_OF_A_BATCH: f64 = 2.60;
 
 /// What the service says, with the headers that it says it with.
 fn response(status: StatusCode, body: &Bytes) -> Response<Bytes> {
@@ -202,13 +206,9 @@ fn main() -> ExitCode {
          {READS}\n(and between which half of them lie).\n"
     );
     let mut table = Table::begin("read an answer");
-    let mut row = |what: &str, most: Option<f64>, body: &Bytes, [read, floor]: Times| {
+    let mut row = |what: &str, most: f64, body: &Bytes, [read, floor]: Times| {
         let what = format!("{what}, {} bytes", body.len());
-        let ratio = Spread::of_ratios(&read, &floor);
-        match most {
-            Some(most) => table.at_most(&what, most, ratio),
-            None => table.note(&what, &ratio.to_string()),
-        }
+        table.at_most(&what, most, Spread::of_ratios(&read, &floor));
         for (what, times) in [("  in ns", read), ("  the derived struct, in ns", floor)] {
             table.note(what, &Spread::of(times).to_string());
         }
@@ -219,7 +219,7 @@ fn main() -> ExitCode {
     row("an item", MOST, &body, against(200, &body, read, floor::<Item<AnyProperties>>));
     row(
         "  for these properties only",
-        None,
+        MOST_OF_THESE_PROPERTIES,
         &body,
         against(200, &body, read, floor::<Item<TheseProperties>>),
     );
@@ -233,7 +233,7 @@ fn main() -> ExitCode {
     );
     row(
         "  for these properties only",
-        None,
+        MOST_OF_THESE_PROPERTIES_ALONE,
         &body,
         against(200, &body, read, floor::<Item<TheseProperties>>),
     );
@@ -241,15 +241,22 @@ fn main() -> ExitCode {
     let sent = activities();
     let body = partly_added(&sent);
     let add = AddActivities::new(&connection, &id, &sent).call(&root).expect("a call");
-    let asked = add.request().body();
     let read = |answer| add.response(answer).expect("it is read");
-    // The outcome names what was sent, and so the struct of the other side does.
-    let both = |body: &[u8]| (floor::<Sent>(asked), floor::<Page<ActivityResult>>(body));
-    row("20 activities, one refused (207)", None, &body, against(207, &body, read, both));
+    row(
+        "20 activities, one refused (207)",
+        MOST_OF_ACTIVITIES,
+        &body,
+        against(207, &body, read, floor::<Page<ActivityResult>>),
+    );
 
     let body = refusal();
     let read = |answer| get.response(answer).expect_err("it is refused");
-    row("an error with its cause (400)", None, &body, against(400, &body, read, floor::<Envelope>));
+    row(
+        "an error with its cause (400)",
+        MOST_OF_AN_ERROR,
+        &body,
+        against(400, &body, read, floor::<Envelope>),
+    );
 
     let body = page();
     let list = ListActivities::new().call(&root).expect("a call");
@@ -273,7 +280,7 @@ fn main() -> ExitCode {
     assert!(read(response(StatusCode::OK, &body)).parts.iter().all(Result::is_ok));
     row(
         "a batch with 20 items without text",
-        None,
+        MOST_OF_A_BATCH,
         &body,
         against(200, &body, read, floor::<derived::Batch>),
     );
