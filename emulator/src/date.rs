@@ -140,7 +140,10 @@ impl Moment {
         let (year, hour) = (part(b' ', 4)?, part(b' ', 2)?);
         let (minute, second) = (part(b':', 2)?, part(b':', 2)?);
         let is_day = year > 0 && (1..=days_in(year, month)).contains(&day);
-        if !is_day || hour > 23 || minute > 59 || second > 59 || rest.0 != b" GMT" {
+        // RFC 9110 has leap seconds; they are at the end of a month, and count as the second after.
+        let is_last = day == days_in(year, month) && (hour, minute) == (23, 59);
+        let seconds = if is_last { 60 } else { 59 };
+        if !is_day || hour > 23 || minute > 59 || second > seconds || rest.0 != b" GMT" {
             return None;
         }
         let seconds = days(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
@@ -367,6 +370,8 @@ mod tests {
             "2026-01-02",
             "2026-01-02 03:04:05Z",
             "2026-01-02t03:04:05Z",
+            "2026-01-02903:04:05Z",
+            "2026-01-02X03:04:05Z",
             "2026-1-2T03:04:05Z",
             "2026-02-29T00:00:00Z",
             "1900-02-29T00:00:00Z",
@@ -424,9 +429,13 @@ mod tests {
             let moment = at(seconds, 0);
             assert_eq!(Moment::read_http(&moment.http()), Some(moment));
         }
+        let leap = Moment::read_http("Sat, 31 Dec 2016 23:59:60 GMT");
+        assert_eq!(leap, Moment::read_http("Sun, 01 Jan 2017 00:00:00 GMT"));
         for text in [
             "",
             "1.5",
+            "Fri, 30 Dec 2016 23:59:60 GMT",
+            "Sat, 31 Dec 2016 23:58:60 GMT",
             "Tue, 15 Nov 1994 08:12:31",
             "Tue, 15 Nov 1994 08:12:31 UTC",
             "Tue, 31 Feb 1994 08:12:31 GMT",

@@ -45,6 +45,7 @@ pub use failure::{Failure, Sent};
 pub use page::Page;
 pub use path::{PathArgs, Query};
 pub use public_error::{Advice, PublicError, PublicErrorDetail, PublicInnerError};
+pub(crate) use retry_after::http_date;
 pub use retry_after::retry_after;
 pub(crate) use root::is_host;
 pub use root::{Cloud, Limits, ServiceRoot, Version};

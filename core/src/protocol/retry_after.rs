@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, header};
-use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+use time::{Duration as Span, OffsetDateTime, format_description::well_known::Rfc2822};
 
 /// The wait that the headers of an answer ask for, if they ask for one that can be read.
 ///
@@ -54,9 +54,15 @@ fn until(text: &str, now: Option<OffsetDateTime>) -> Option<Duration> {
 }
 
 /// RFC 9110's preferred form of a date is one of RFC 2822; the two obsolete ones are not sent by
-/// servers of this century.
-fn http_date(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc2822).ok()
+/// servers of this century. A leap second, which both have, is the second that comes after it.
+pub(crate) fn http_date(text: &str) -> Option<OffsetDateTime> {
+    let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+    match date.nanosecond() {
+        0 => Some(date),
+        // Of a leap second the reader makes the last nanosecond before it, and a wait that ends
+        // in it would be too short.
+        nanos => date.checked_add(Span::SECOND - Span::nanoseconds(nanos.into())),
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +100,21 @@ mod tests {
                 Some(Duration::from_secs(30)),
             ),
             (&[date, ("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")], Some(Duration::ZERO)),
+            (
+                &[
+                    ("date", "Sat, 31 Dec 2016 23:59:30 GMT"),
+                    ("retry-after", "Sat, 31 Dec 2016 23:59:60 GMT"),
+                ],
+                Some(Duration::from_secs(30)),
+            ),
+            (
+                &[
+                    ("date", "Sat, 31 Dec 2016 23:59:60 GMT"),
+                    ("retry-after", "Sun, 01 Jan 2017 00:00:30 GMT"),
+                ],
+                Some(Duration::from_secs(30)),
+            ),
+            (&[date, ("retry-after", "Tue, 15 Nov 1994 08:13:60 GMT")], None),
             (&[("retry-after", "Tue, 15 Nov 1994 08:12:01 GMT")], None),
             (&[("retry-after", "-5")], None),
             (&[("retry-after", "soon")], None),

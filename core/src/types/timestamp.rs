@@ -13,9 +13,10 @@ use super::fault::{BuildError, Fault, Rule, quote};
 
 /// A point in time (`Edm.DateTimeOffset`), to 100 nanoseconds, in the years 1 to 9999.
 ///
-/// It is read with any offset and 0 to 9 digits of a fraction, and written in UTC with as many
-/// digits as it needs, at most seven. Digits finer than 100 nanoseconds are cut off when it is made, so that
-/// what is written and read again is equal.
+/// It is read with `T` or `t` before the time, with or without seconds, with any digits of a fraction and
+/// with an offset, `Z`, `z` or up to 23:59 hours; a space before the time and a leap second are refused. It is
+/// written in UTC with as many digits as it needs, at most seven. Digits finer than 100 nanoseconds are cut off
+/// when it is made, so that what is written and read again is equal.
 ///
 /// ```
 /// use graphfeed_core::types::Timestamp;
@@ -112,18 +113,22 @@ impl FromStr for Timestamp {
     type Err = BuildError;
 
     /// # Errors
-    /// [`Rule::DateTime`] when it is no RFC 3339 date with an offset, in the years 1 to 9999.
+    /// [`Rule::DateTime`] when it is no date of RFC 3339 with `T` and an offset, in the years 1 to 9999, or has
+    /// a leap second.
     fn from_str(text: &str) -> Result<Self, BuildError> {
-        let wrong = || {
-            BuildError::from(Fault::new(
-                Rule::DateTime,
-                "date",
-                format!(
-                    "{} is no date with an offset; write it like 2026-01-02T03:04:05.678Z",
-                    quote(text)
-                ),
-            ))
+        const FORM: &str = "is no date with an offset; write it like 2026-01-02T03:04:05.678Z";
+        let wrong = |why: &str| {
+            BuildError::from(Fault::new(Rule::DateTime, "date", format!("{} {why}", quote(text))))
         };
+        // RFC 3339 leaves it to the application what separates day and time, and the reader below
+        // takes any byte; ISO 8601 has `T` only.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return Err(wrong(FORM));
+        }
+        // Of this the reader would make the last nanosecond before it.
+        if text.get(16..19) == Some(":60") {
+            return Err(wrong("has a leap second, which OData has not; write second 59"));
+        }
         let at = OffsetDateTime::parse(text, &Rfc3339)
             .or_else(|why| match text.get(..16).zip(text.get(16..)) {
                 // OData, unlike RFC 3339, lets the seconds be left out.
@@ -132,7 +137,7 @@ impl FromStr for Timestamp {
                 }
                 _ => Err(why),
             })
-            .map_err(|_| wrong())?;
+            .map_err(|_| wrong(FORM))?;
         Self::from_unix_nanoseconds(at.unix_timestamp_nanos())
     }
 }
@@ -231,6 +236,33 @@ mod tests {
         ] {
             let refused = wrong.parse::<Timestamp>().unwrap_err();
             assert_eq!(refused.faults()[0].rule, Rule::DateTime, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_t_stands_between_day_and_time() {
+        assert_eq!(at("2026-01-02t03:04:05z"), at("2026-01-02T03:04:05Z"));
+        assert_eq!(at("2026-01-02t03:04+01:00"), at("2026-01-02T02:04:00Z"));
+        for between in (0..=127).map(char::from).chain(['ä', '\u{2003}']) {
+            for rest in ["03:04:05Z", "03:04Z", "03:04:05.678+01:00"] {
+                let text = format!("2026-01-02{between}{rest}");
+                let is_read = text.parse::<Timestamp>().is_ok();
+                assert_eq!(is_read, matches!(between, 'T' | 't'), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_refused_and_said_to_be_one() {
+        for text in [
+            "2016-12-31T23:59:60Z",
+            "2016-12-31t23:59:60.5z",
+            "2017-01-01T00:59:60+01:00",
+            "2026-01-02T03:04:60Z",
+        ] {
+            let refused = text.parse::<Timestamp>().unwrap_err();
+            assert_eq!(refused.faults()[0].rule, Rule::DateTime, "{text}");
+            assert!(refused.to_string().contains("leap second"), "{refused}");
         }
     }
 

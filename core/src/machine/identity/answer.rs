@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::header;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use crate::{
-    protocol::{TokenError, TokenRefusal},
+    protocol::{TokenError, TokenRefusal, http_date},
     types::Secret,
 };
 
@@ -58,7 +57,7 @@ impl TokenAnswer {
     pub(super) fn life(&self, response: &http::Response<Bytes>) -> Option<Duration> {
         let on = || {
             let date = response.headers().get(header::DATE)?.to_str().ok()?;
-            let now = OffsetDateTime::parse(date, &Rfc2822).ok()?.unix_timestamp();
+            let now = http_date(date)?.unix_timestamp();
             Some(self.expires_on?.saturating_sub(u64::try_from(now).ok()?))
         };
         self.expires_in.or_else(on).map(Duration::from_secs)
