@@ -368,7 +368,7 @@ impl DeadLetter {
             }
             DeleteItem::new(&connection, &item).call_into(root)?
         } else {
-            let activities = AddActivities::read_body(body()?).map_err(in_body)?;
+            let activities = AddActivities::read_call(body()?, root).map_err(in_body)?;
             let add = AddActivities::new(&connection, &item, &activities);
             if qualified { add.qualified() } else { add }.call_into(root)?
         };

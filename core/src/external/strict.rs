@@ -126,6 +126,12 @@ impl<'a> Object<'a> {
         Some(objects)
     }
 
+    /// How many elements an array has, if the member is there and is one.
+    pub(super) fn count(&self, name: &str) -> Option<usize> {
+        let (_, json) = self.members.iter().find(|(known, _)| known == name)?;
+        Some(elements(json)?.len())
+    }
+
     /// The members that are left, in their order.
     pub(super) fn into_members(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
         self.members

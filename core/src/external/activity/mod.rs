@@ -228,17 +228,43 @@ impl AddActivities<'_> {
     /// # Errors
     /// Every fault, as an [item's](crate::external::ReadItem::item).
     pub fn read_body(json: &str) -> Result<Vec<ExternalActivity>, BuildError> {
-        let mut faults = FaultList::default();
-        let mut read = Vec::new();
-        if let Some(mut object) = Object::parse(json, &mut faults) {
-            if !object.has("activities") {
-                faults.missing("$.activities");
-            }
-            read = activities(&mut object, &mut faults);
-            object.finish("addActivities", &mut faults);
-        }
-        faults.finish().map(|()| read)
+        read(json, None)
     }
+
+    /// Reads the activities of a body that goes as one call to `to`, such as one that was refused
+    /// and corrected.
+    ///
+    /// # Errors
+    /// Those of [`read_body`](Self::read_body), and [`Rule::ActivityCount`] beside them.
+    pub fn read_call(json: &str, to: &ServiceRoot) -> Result<Vec<ExternalActivity>, BuildError> {
+        read(json, Some(to.limits().activities))
+    }
+}
+
+fn read(json: &str, most: Option<usize>) -> Result<Vec<ExternalActivity>, BuildError> {
+    let mut faults = FaultList::default();
+    let mut read = Vec::new();
+    if let Some(mut object) = Object::parse(json, &mut faults) {
+        if !object.has("activities") {
+            faults.missing("$.activities");
+        }
+        // What is wrong with one of them does not hide that they are too many.
+        let count = most.and_then(|most| Some((object.count("activities")?, most)));
+        if let Some((count, most)) = count {
+            faults.part("$", check_count(count, most));
+        }
+        read = activities(&mut object, &mut faults);
+        object.finish("addActivities", &mut faults);
+    }
+    faults.finish().map(|()| read)
+}
+
+fn check_count(count: usize, most: usize) -> Result<(), BuildError> {
+    if (1..=most).contains(&count) {
+        return Ok(());
+    }
+    let detail = format!("{count} activities; one call takes 1 to {most}, split them");
+    Err(Fault::new(Rule::ActivityCount, "$.activities", detail).into())
 }
 
 #[derive(Serialize)]
@@ -271,12 +297,7 @@ impl Endpoint for AddActivities<'_> {
     }
 
     fn body(&self, to: &ServiceRoot, out: &mut Vec<u8>) -> Result<(), BuildError> {
-        let most = to.limits().activities;
-        let count = self.activities.len();
-        if !(1..=most).contains(&count) {
-            let detail = format!("{count} activities; one call takes 1 to {most}, split them");
-            return Err(Fault::new(Rule::ActivityCount, "$.activities", detail).into());
-        }
+        check_count(self.activities.len(), to.limits().activities)?;
         write_json(&Body { activities: self.activities }, out)
     }
 
@@ -524,6 +545,29 @@ mod tests {
         }
         let wider = root.with_limits(Limits::default().with_activities(21));
         assert!(request(21, &wider).is_ok());
+    }
+
+    #[test]
+    fn a_call_that_is_read_is_counted_whatever_else_is_wrong_with_it() {
+        let broken = |count: usize| {
+            let body = json!({"activities": vec![json!({"type": ""}); count], "x": 0});
+            let refused = AddActivities::read_call(&body.to_string(), &ServiceRoot::v1());
+            let refused = refused.unwrap_err();
+            let places: Vec<_> = refused.faults().iter().map(|fault| &*fault.place).collect();
+            let faults = refused.faults().iter().map(|fault| fault.rule);
+            let counts = faults.filter(|rule| *rule == Rule::ActivityCount).count();
+            assert!(count == 0 || places.contains(&"$.activities[0].performedBy"), "{refused}");
+            (counts, places.contains(&"$.x"))
+        };
+        assert_eq!(broken(0), (1, true));
+        assert_eq!(broken(20), (0, true));
+        assert_eq!(broken(21).0, 1);
+        let many = (0..21).map(activity).collect::<Vec<_>>();
+        let body = serde_json::to_string(&Body { activities: &many }).unwrap();
+        assert!(AddActivities::read_call(&body, &ServiceRoot::v1()).is_err());
+        let wider = ServiceRoot::v1().with_limits(Limits::default().with_activities(21));
+        assert_eq!(AddActivities::read_call(&body, &wider).unwrap(), many);
+        assert_eq!(AddActivities::read_body(&body).unwrap(), many, "they can be split");
     }
 
     #[test]
