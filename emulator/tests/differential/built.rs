@@ -13,7 +13,7 @@ use graphfeed_core::{
         CreateGroup, ExternalConnection, ExternalGroup, GroupUpdate, Identity, UpdateConnection,
         UpdateGroup,
     },
-    protocol::{Endpoint, ServiceRoot},
+    protocol::{Endpoint, ServiceRoot, Version},
     types::{
         AppActivityId, BuildError, Change, ConnectionId, ExternalGroupId, Guid, RawJson, Secret,
         Timestamp, UserActivityId,
@@ -28,7 +28,7 @@ use crate::{
     meant::{body, differ, send},
     support::{Bench, user_activity},
     text::{Dice, Text, nested, object, string, token},
-    verdict::{Case, Exception, Faults, Only, Seen, of_core, of_emulator},
+    verdict::{Case, Exception, Faults, Only, is_newer, of_core, of_emulator},
 };
 
 /// What the two sides differ in, and why.
@@ -37,50 +37,50 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
         only: Only::Emulator,
         rule: "enum-value",
         what: "a word that the core need not know, for the service may",
-        when: |_| true,
-        example: "",
+        when: |seen| seen.is_newer_word(),
+        example: r#""operation":"like""#,
     },
     Exception {
         only: Only::Emulator,
         rule: "member-unknown",
         what: "a member of beta, which for v1.0 is one that nobody knows",
         when: |seen| matches!(seen.place, "$.complianceSettings" | "$.enabledContentExperiences"),
-        example: "",
+        example: r#""enabledContentExperiences":"search""#,
     },
     Exception {
         only: Only::Core,
         rule: "update-empty",
         what: "an update that changes nothing",
         when: |seen| seen.value == &json!({}),
-        example: "",
+        example: r#"{}"#,
     },
     Exception {
         only: Only::Core,
         rule: "guid",
         what: "an id that is empty, which the core does not make",
         when: |seen| seen.there() == Some(&json!("")),
-        example: "",
+        example: r#"{"id":"","type":"user"}"#,
     },
     Exception {
         only: Only::Core,
         rule: "external-group-id",
         what: "an id that is empty, which the core does not make",
         when: |seen| seen.there() == Some(&json!("")),
-        example: "",
+        example: r#"{"id":"","type":"externalGroup"}"#,
     },
     Exception {
         only: Only::Emulator,
         rule: "member-required",
         what: "an id that is empty, which the core does not make",
         when: |seen| seen.there() == Some(&json!("")) && seen.core_refuses_there(),
-        example: "",
+        example: r#"{"id":"","type":"group"}"#,
     },
     Exception {
         only: Only::Emulator,
         rule: "date-time",
         what: "a date as RFC 3339 lets it be written and OData does not; the core writes it anew",
-        when: is_date_of_the_core,
-        example: "",
+        when: |seen| seen.is_date_of_rfc_3339(),
+        example: r#""startedDateTime":"2026-01-02t03:04:05Z""#,
     },
     Exception {
         only: Only::Core,
@@ -92,29 +92,23 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
                 |place: &str| seen.emulator.contains(&("date-time".to_owned(), place.to_owned()));
             is_date(seen.place) || is_date(&beside)
         },
-        example: "",
+        example: r#""lastActiveDateTime":"2026-01-02T03:04:05z""#,
     },
     Exception {
         only: Only::Emulator,
         rule: "connector-ticket",
         what: "one without the other, which the core cannot write",
         when: |seen| seen.core.is_empty(),
-        example: "",
+        example: r#""connectorId":"~!""#,
     },
     Exception {
         only: Only::Emulator,
         rule: "body-json",
         what: "what nobody can read, in what the core refuses otherwise or passes over",
         when: |seen| !seen.core.is_empty(),
-        example: "",
+        example: r#""contentInfo":1e400"#,
     },
 ];
-
-/// Whether the core reads the date there.
-fn is_date_of_the_core(seen: &Seen<'_>) -> bool {
-    let date = seen.there().and_then(Value::as_str);
-    date.is_some_and(|date| date.parse::<Timestamp>().is_ok())
-}
 
 /// The faults of everything that was tried.
 #[derive(Default)]
@@ -152,8 +146,7 @@ impl Asked<'_> {
             let bench = (self.bench)();
             let answer = send(&bench, request);
             if !answer.status.is_success() {
-                let is_newer = of_emulator(&answer).iter().all(|(rule, _)| rule == "enum-value");
-                return (!is_newer).then_some(answer.text);
+                return (!is_newer(&answer, &body(request))).then_some(answer.text);
             }
             let (raw, sent) = (serde_json::from_str(&text).unwrap(), body(request));
             let kept = || {
@@ -166,10 +159,12 @@ impl Asked<'_> {
         let bench = (self.bench)();
         let answer = bench.send_with(self.method, &self.target, text.clone(), headers);
         let emulator = of_emulator(&answer);
+        let is_beta = self.target.starts_with("/beta/");
+        let version = if is_beta { Version::Beta } else { Version::V1 };
         if emulator.is_empty() && !answer.status.is_success() {
-            return Case { text, core, emulator, wrong: Some(answer.text) };
+            return Case { version, text, core, emulator, wrong: Some(answer.text) };
         }
-        Case { text, core, emulator, wrong }
+        Case { version, text, core, emulator, wrong }
     }
 }
 

@@ -1,22 +1,25 @@
 //! Items, and the activities in them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use graphfeed_core::{
-    external::{AddActivities, ItemReader, PutItem, Schema, StoredSchema},
-    protocol::{Endpoint, ServiceRoot},
-    types::{ConnectionId, ItemId, Timestamp},
+    external::{AddActivities, ItemReader, ItemUpdate, PatchItem, PutItem, Schema, StoredSchema},
+    protocol::{Endpoint, ServiceRoot, Version},
+    types::{BuildError, Change, ConnectionId, ItemId},
 };
 use http::Request;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     meant::{body, differ, send},
-    support::{self, Answer, Bench, ITEM, USER},
+    support::{self, Bench, ITEM, USER},
     text::{Dice, Text, disturb, nested, object, string, token, wounded},
-    verdict::{Case, Exception, Faults, Only, Seen, of_core, of_emulator},
+    verdict::{Case, Exception, Faults, Only, Seen, at, is_newer, of_core, of_emulator},
 };
 
-const ACL_WORDS: [&str; 10] = [
+/// The words of items that the core has to know.
+const WORDS: [&str; 15] = [
     "grant",
     "deny",
     "user",
@@ -27,6 +30,11 @@ const ACL_WORDS: [&str; 10] = [
     "azureActiveDirectory",
     "external",
     "text",
+    "html",
+    "viewed",
+    "modified",
+    "created",
+    "commented",
 ];
 
 /// What the two sides differ in, and why.
@@ -133,13 +141,6 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
         example: r##"{"activities":[],"@odata.type":"#microsoft.graph.externalConnectors.acl"}"##,
     },
     Exception {
-        only: Only::Emulator,
-        rule: "activity-count",
-        what: "too many activities, some of which the core refuses before it counts",
-        when: |seen| !seen.core.is_empty(),
-        example: r#"{"x":0,"activities":[]}"#,
-    },
-    Exception {
         only: Only::Core,
         rule: "external-group-id",
         what: "an id whose kind only the core can tell, for it reads words in any letter case",
@@ -188,29 +189,53 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
         only: Only::Emulator,
         rule: "annotation-type",
         what: "a principal without its type, which the core writes",
-        when: |seen| seen.there().is_none(),
+        when: |seen| {
+            let owner = seen.place.strip_suffix("['@odata.type']").unwrap_or_default();
+            let is_principal = ["$.properties.owner", "$.properties.authors["]
+                .iter()
+                .any(|name| owner.starts_with(name));
+            let there = at(seen.value, owner).and_then(Value::as_object);
+            is_principal && there.is_some_and(|members| !members.contains_key("@odata.type"))
+        },
         example: r#"{"properties":{"owner":{"upn":"ann@contoso.com"}}}"#,
     },
     Exception {
         only: Only::Emulator,
         rule: "enum-value",
         what: "a word in another letter case, which the core writes as documented",
-        when: |seen| seen.is_other_case_of(&ACL_WORDS),
+        when: |seen| seen.is_other_case_of(&WORDS),
         example: r#"{"acl":[{"type":"User"}]}"#,
     },
     Exception {
         only: Only::Emulator,
         rule: "enum-value",
         what: "a word that the core need not know, for the service may",
-        when: |seen| seen.place.starts_with("$.activities[") && seen.place.ends_with("].type"),
+        when: |seen| {
+            let is_type = seen.place.starts_with("$.activities[") && seen.place.ends_with("].type");
+            is_type && seen.is_newer_word()
+        },
         example: r#"{"activities":[{"type":"shared"}]}"#,
     },
     Exception {
         only: Only::Emulator,
         rule: "identity-source",
         what: "`identitySource` in v1.0, where the core leaves it out",
-        when: |seen| seen.there().is_some(),
+        when: |seen| seen.version == Version::V1 && seen.there().is_some(),
         example: r#"{"acl":[{"type":"user","identitySource":"azureActiveDirectory"}]}"#,
+    },
+    Exception {
+        only: Only::Emulator,
+        rule: "identity-source",
+        what: "in beta `external` beside `externalGroup`, which the core writes as a `group`",
+        when: |seen| {
+            let is_word = |value: Option<&Value>, word: &str| {
+                value.and_then(Value::as_str).is_some_and(|it| it.eq_ignore_ascii_case(word))
+            };
+            seen.version == Version::Beta
+                && is_word(seen.there(), "external")
+                && is_word(seen.beside("type"), "externalGroup")
+        },
+        example: r#"{"acl":[{"type":"externalGroup","identitySource":"external"}]}"#,
     },
     Exception {
         only: Only::Emulator,
@@ -237,19 +262,24 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
         only: Only::Emulator,
         rule: "date-time",
         what: "a date as RFC 3339 lets it be written and OData does not; the core writes it anew",
-        when: |seen| {
-            let date = seen.there().and_then(Value::as_str);
-            date.is_some_and(|date| date.parse::<Timestamp>().is_ok())
-        },
+        when: |seen| seen.is_date_of_rfc_3339(),
         example: r#"{"properties":{"due":"2026-01-02t03:04:05z"}}"#,
+    },
+    Exception {
+        only: Only::Core,
+        rule: "update-empty",
+        what: "an update that changes nothing",
+        when: |seen| seen.value == &json!({}),
+        example: "{}",
     },
     Exception {
         only: Only::Emulator,
         rule: "body-json",
         what: "what nobody can read, in what the core refuses otherwise or passes over",
         when: |seen| {
-            let has = |text| seen.text.contains(text);
-            seen.place != "$" || has("1e400") || has("1e309") || has(&"[".repeat(100))
+            // What is no JSON as a whole has no place of its own.
+            let place = if seen.place == "$" { seen.text } else { seen.place };
+            place.contains("@odata.") || seen.core_refuses_around()
         },
         example: r#"{"acl":{"a":1,"a":2}}"#,
     },
@@ -259,7 +289,7 @@ pub(crate) static EXCEPTIONS: &[Exception] = &[
 fn is_word_misspelt(seen: &Seen<'_>) -> bool {
     ["type", "identitySource"].into_iter().any(|name| {
         let word = seen.beside(name).and_then(Value::as_str).unwrap_or_default();
-        ACL_WORDS.iter().any(|known| *known != word && known.eq_ignore_ascii_case(word))
+        WORDS.iter().any(|known| *known != word && known.eq_ignore_ascii_case(word))
     })
 }
 
@@ -475,12 +505,19 @@ pub(crate) fn activity(dice: &Dice<'_>) -> Text {
 }
 
 fn item(dice: &Dice<'_>) -> Text {
+    let mut item = whole(dice);
+    disturb(&mut item, dice, 40);
+    item
+}
+
+/// An item with every member in its place.
+fn whole(dice: &Dice<'_>) -> Text {
     let content = object([
         ("type", Some(string(dice.or_odd(&["text", "html"], &["Text", "pdf", ""])))),
         ("value", Some(string(dice.pick(&TEXTS)))),
     ]);
     let label = object([("sensitivityLabelId", Some(guid(dice)))]);
-    let mut item = object([
+    object([
         ("acl", Some(many(dice, acl))),
         ("properties", Some(properties(dice))),
         ("content", dice.rarely(3).then_some(content)),
@@ -489,14 +526,31 @@ fn item(dice: &Dice<'_>) -> Text {
         ("id", dice.rarely(30).then(|| string("TSP228082938"))),
         ("@odata.deep", dice.rarely(30).then(|| token(nested(dice)))),
         ("deep", dice.rarely(60).then(|| token(nested(dice)))),
-    ]);
-    disturb(&mut item, dice, 40);
-    item
+    ])
 }
 
 /// A text of an item.
 pub(crate) fn text(dice: &Dice<'_>) -> String {
     wounded(&item(dice), dice)
+}
+
+/// A text of an update of an item: some of its members, and `null` where one can be taken away.
+pub(crate) fn update_text(dice: &Dice<'_>) -> String {
+    let Text::Object(mut members) = whole(dice) else { unreachable!("an item is an object") };
+    const CHANGED: [&str; 4] = ["acl", "properties", "content", "informationProtectionLabel"];
+    members.retain(|(name, _)| CHANGED.contains(&&**name) && !dice.rarely(3));
+    for (name, value) in &mut members {
+        if is_taken_away(name) && dice.rarely(4) {
+            *value = token("null");
+        }
+    }
+    let mut text = String::new();
+    Text::Object(members).write(dice, &mut text);
+    text
+}
+
+fn is_taken_away(name: &str) -> bool {
+    matches!(name, "content" | "informationProtectionLabel")
 }
 
 /// A body of addActivities.
@@ -542,6 +596,7 @@ pub(crate) fn item_case(bench: &Bench, schema: &Schema, root: &ServiceRoot, text
     }
     let answer = bench.send("PUT", &target, text.clone());
     Case {
+        version: root.version(),
         core: made.map_or_else(|why| of_core(&why), |_| Faults::new()),
         emulator: of_emulator(&answer),
         text,
@@ -552,7 +607,7 @@ pub(crate) fn item_case(bench: &Bench, schema: &Schema, root: &ServiceRoot, text
 fn is_kept(bench: &Bench, text: &str, request: &Request<Bytes>, target: &str) -> Option<String> {
     let answer = send(bench, request);
     if answer.status != 200 {
-        return (!is_newer(&answer)).then_some(answer.text);
+        return (!is_newer(&answer, &body(request))).then_some(answer.text);
     }
     let mut sent = body(request);
     // What is passed over may be a number that no reader takes.
@@ -567,11 +622,6 @@ fn is_kept(bench: &Bench, text: &str, request: &Request<Bytes>, target: &str) ->
         .or_else(|| differ("activities", &activities, &activities_of(bench)))
 }
 
-/// Whether it is only words that the emulator does not know.
-fn is_newer(answer: &Answer) -> bool {
-    of_emulator(answer).iter().all(|(rule, _)| rule == "enum-value")
-}
-
 fn activities_of(bench: &Bench) -> Value {
     let activities = bench.emulator.item_activities("contosohr", "TSP228082938");
     activities
@@ -583,6 +633,100 @@ fn activities_of(bench: &Bench) -> Value {
         .collect()
 }
 
+/// The same of an update of an item, which the core only builds: what it is built of is read as an
+/// item that has what the update leaves.
+pub(crate) fn update_case(
+    bench: &Bench,
+    schema: &Schema,
+    root: &ServiceRoot,
+    text: String,
+) -> Case {
+    const BEFORE: &str = r#"{
+        "acl":[{"type":"user","value":"e811976d-83df-4cbd-8b9b-5215b18aa874","accessType":"deny"}],
+        "properties":{"title":"before","priority":1},
+        "content":{"type":"text","value":"before"},
+        "informationProtectionLabel":
+            {"sensitivityLabelId":"1f0c997e-99f7-43f1-8cca-086f8d42be8d"}}"#;
+    let before: Value = serde_json::from_str(BEFORE).unwrap();
+    let target = ITEM.replace("v1.0", root.version().as_str());
+    let fresh = || {
+        bench.send("DELETE", ITEM, "");
+        bench.expect(200, "PUT", ITEM, BEFORE);
+    };
+    let told: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap_or_default();
+    let is_null = |name: &str| told.get(name).is_some_and(|value| value.get() == "null");
+    let made = update(&told, &before, schema).and_then(|update| {
+        schema.check_item(&update)?;
+        PatchItem::new(&connection(), &id(), &update).request(root)
+    });
+    let wrong = made.as_ref().ok().and_then(|request| {
+        fresh();
+        let answer = send(bench, request);
+        if answer.status != 200 {
+            return (!is_newer(&answer, &body(request))).then_some(answer.text);
+        }
+        let (raw, sent) = (serde_json::from_str::<Value>(&text).ok()?, body(request));
+        let mut expected = before.clone();
+        let changed = sent.as_object().expect("an object").clone();
+        expected.as_object_mut().expect("an object").extend(changed);
+        let mut kept = bench.send("GET", &target, "").json;
+        kept.as_object_mut().expect("an object").remove("id");
+        let lost = ["content", "informationProtectionLabel"]
+            .into_iter()
+            .find(|name| is_null(name) && sent.get(name) != Some(&Value::Null));
+        differ("described and sent", &raw, &sent)
+            .or_else(|| differ("sent and kept", &expected, &kept))
+            .or_else(|| lost.map(|name| format!("{name} is not taken away")))
+    });
+    fresh();
+    let answer = bench.send("PATCH", &target, text.clone());
+    Case {
+        version: root.version(),
+        core: made.map_or_else(|why| of_core(&why), |_| Faults::new()),
+        emulator: of_emulator(&answer),
+        text,
+        wrong,
+    }
+}
+
+fn update(
+    told: &BTreeMap<String, Box<RawValue>>,
+    before: &Value,
+    schema: &Schema,
+) -> Result<ItemUpdate, BuildError> {
+    let mut members: Vec<(&str, &str)> = told
+        .iter()
+        .map(|(name, value)| (&**name, value.get()))
+        .filter(|(name, value)| !(is_taken_away(name) && *value == "null"))
+        .collect();
+    let rest = ["acl", "properties"].map(|name| (name, before[name].to_string()));
+    members.extend(
+        rest.iter()
+            .filter(|(name, _)| !told.contains_key(*name))
+            .map(|(name, value)| (*name, &**value)),
+    );
+    let members: Vec<_> =
+        members.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+    let item = format!("{{{}}}", members.join(","));
+    let item = ItemReader::with_schema(schema).read_body(id(), &item)?;
+
+    let mut update = ItemUpdate::builder();
+    if told.contains_key("acl") {
+        update = update.replace_acl(item.acl().to_vec());
+    }
+    if told.contains_key("properties") {
+        update = update.replace_properties(item.properties().iter().map(|(n, v)| (n, v.clone())));
+    }
+    if told.contains_key("content") {
+        update = update.content(item.content().cloned().map_or(Change::Null, Change::Set));
+    }
+    if told.contains_key("informationProtectionLabel") {
+        update =
+            update.sensitivity_label(item.sensitivity_label().map_or(Change::Null, Change::Set));
+    }
+    update.build()
+}
+
 /// The same of activities that are added.
 pub(crate) fn activities_case(bench: &Bench, root: &ServiceRoot, text: String) -> Case {
     let item = ITEM.replace("v1.0", root.version().as_str());
@@ -591,12 +735,12 @@ pub(crate) fn activities_case(bench: &Bench, root: &ServiceRoot, text: String) -
         bench.send("DELETE", &item, "");
         bench.expect(200, "PUT", &item, support::item(r#""title":"a""#));
     };
-    let made = AddActivities::read_body(&text)
+    let made = AddActivities::read_call(&text, root)
         .and_then(|activities| AddActivities::new(&connection(), &id(), &activities).request(root));
     let wrong = made.as_ref().ok().and_then(|request| {
         fresh();
         let answer = send(bench, request);
-        if answer.status != 200 && !(answer.status == 207 && is_newer(&answer)) {
+        if answer.status != 200 && !(answer.status == 207 && is_newer(&answer, &body(request))) {
             return Some(answer.text);
         }
         let sent = body(request);
@@ -610,6 +754,7 @@ pub(crate) fn activities_case(bench: &Bench, root: &ServiceRoot, text: String) -
     fresh();
     let answer = bench.send("POST", &target, text.clone());
     Case {
+        version: root.version(),
         core: made.map_or_else(|why| of_core(&why), |_| Faults::new()),
         emulator: of_emulator(&answer),
         text,

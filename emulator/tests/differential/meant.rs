@@ -1,11 +1,13 @@
 //! What a body means, whichever way it is written.
 
 use bytes::Bytes;
-use graphfeed_core::types::Timestamp;
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Answer, Bench};
+use crate::{
+    dates,
+    support::{Answer, Bench},
+};
 
 /// The members that hold dates, wherever they stand.
 const DATES: [&str; 6] = [
@@ -24,7 +26,7 @@ const DOUBLES: [&str; 2] = ["score", "weights"];
 const WORDS: [&str; 4] = ["type", "accessType", "valuesJoinedBy", "operation"];
 
 /// The same value, written in the one way in which two that mean the same are equal: without
-/// annotations and `null`, dates in UTC, GUIDs and words in small letters, an external group in the
+/// annotations and `null`, dates as points in time, GUIDs and words in small letters, an external group in the
 /// words of v1.0.
 pub(crate) fn meant(value: &Value) -> Value {
     plain("", value)
@@ -48,9 +50,9 @@ fn plain(name: &str, value: &Value) -> Value {
             Value::Object(plain)
         }
         Value::Array(elements) => elements.iter().map(|element| plain(name, element)).collect(),
-        Value::String(text) if DATES.contains(&name) => match text.parse::<Timestamp>() {
-            Ok(date) => json!(date.to_string()),
-            Err(_) => value.clone(),
+        Value::String(text) if DATES.contains(&name) => match dates::read(text) {
+            Some(date) => json!(date.instant),
+            None => value.clone(),
         },
         Value::String(text) if WORDS.contains(&name) => json!(text.to_ascii_lowercase()),
         Value::String(text) if is_guid(text) => json!(text.to_ascii_lowercase()),
