@@ -20,7 +20,10 @@ use graphfeed_core::{
 };
 use graphfeed_crawl::Entry;
 use graphfeed_examples::interrupt::Interrupts;
-use ignore::{DirEntry, Walk, WalkBuilder};
+use ignore::{
+    DirEntry, Walk, WalkBuilder,
+    gitignore::{GitignoreBuilder, gitconfig_excludes_path},
+};
 
 /// The properties of a file.
 ///
@@ -98,7 +101,8 @@ impl Folder {
         Files { folder: self, mapping, cut }
     }
 
-    /// What is hidden is left out, and what a `.gitignore` names, whether git is there or not.
+    /// What is hidden is left out, and what a file of [`LEAVE_OUT`] names in a folder, in one above
+    /// it or for all of git, whether git is there or not.
     fn walk(&self) -> Walk {
         // It may have been made only now. Where there is none, there is nothing in it either.
         let except = self.except.canonicalize().ok();
@@ -115,15 +119,21 @@ impl<'a> IntoIterator for Files<'a> {
     type IntoIter = Entries<'a>;
 
     fn into_iter(self) -> Entries<'a> {
-        Entries { walk: self.folder.walk(), files: self, number: 0 }
+        let faults = self.folder.faults_above();
+        let walk = faults.is_empty().then(|| self.folder.walk());
+        Entries { walk, files: self, faults, closed: None }
     }
 }
 
 /// An iterator over [`Files`].
 pub(crate) struct Entries<'a> {
     files: Files<'a>,
-    walk: Walk,
-    number: u64,
+    /// None if nothing may be sent.
+    walk: Option<Walk>,
+    /// Not told yet.
+    faults: Vec<BuildError>,
+    /// Nothing in this folder may be sent.
+    closed: Option<PathBuf>,
 }
 
 impl Iterator for Entries<'_> {
@@ -131,21 +141,87 @@ impl Iterator for Entries<'_> {
 
     fn next(&mut self) -> Option<Entry> {
         loop {
-            self.number += 1;
-            match self.walk.next()? {
+            // What is in there is not known, so nothing may be said to be gone.
+            if let Some(why) = self.faults.pop() {
+                return Some(Entry::unreadable(None, why));
+            }
+            match self.walk.as_mut()?.next()? {
+                Ok(found) if self.is_closed(found.path()) => {}
                 Ok(found) if is_file(&found) => {
                     if let Some(entry) = self.files.entry(found.path()) {
                         return Some(entry);
                     }
                 }
-                Ok(_) => {}
-                // What is in there is not known, so nothing may be said to be gone.
-                Err(why) => {
-                    if let Some(why) = self.files.cannot_list(&why) {
-                        return Some(Entry::unreadable(self.number, why));
+                Ok(found) => {
+                    self.faults = self.files.folder.faults_in(&found);
+                    if !self.faults.is_empty() {
+                        self.closed = Some(found.into_path());
                     }
                 }
+                Err(why) => self.faults.extend(self.files.cannot_list(&why)),
             }
+        }
+    }
+}
+
+impl Entries<'_> {
+    fn is_closed(&self, path: &Path) -> bool {
+        self.closed.as_ref().is_some_and(|closed| path.starts_with(closed))
+    }
+}
+
+/// The files in a folder that name what is left out.
+const LEAVE_OUT: [&str; 3] = [".gitignore", ".ignore", ".git/info/exclude"];
+
+impl Folder {
+    /// What is wrong with the files that name what is left out everywhere in it.
+    fn faults_above(&self) -> Vec<BuildError> {
+        let above = self.path.ancestors().skip(1);
+        let files = above.flat_map(|folder| LEAVE_OUT.map(|name| folder.join(name)));
+        let files = files.chain(gitconfig_excludes_path());
+        files.filter_map(|file| self.fault_of(&file, &self.path)).collect()
+    }
+
+    /// What is wrong with the files that name what is left out in a folder of it. A walk goes on
+    /// without them, so that what they name would be sent.
+    fn faults_in(&self, found: &DirEntry) -> Vec<BuildError> {
+        if !found.file_type().is_some_and(|kind| kind.is_dir()) {
+            return Vec::new();
+        }
+        let files = LEAVE_OUT.map(|name| found.path().join(name));
+        let faults = files.iter().filter_map(|file| self.fault_of(file, found.path()));
+        let mut faults: Vec<_> = faults.collect();
+        // It is of another file then, as where git keeps the folder elsewhere.
+        if let (true, Some(why)) = (faults.is_empty(), found.error()) {
+            faults.push(self.cannot_use(path_of(why).unwrap_or(found.path()), why, found.path()));
+        }
+        faults
+    }
+
+    /// What is wrong with a file, if it is there, that names what is left out in a folder.
+    fn fault_of(&self, file: &Path, folder: &Path) -> Option<BuildError> {
+        // Where this is not permitted, no other file in the folder can be read either.
+        file.symlink_metadata().ok()?;
+        let why = GitignoreBuilder::new(folder).add(file)?;
+        let is_gone = why.io_error().is_some_and(is_gone);
+        (!is_gone).then(|| self.cannot_use(file, &why, folder))
+    }
+
+    fn cannot_use(&self, file: &Path, why: &ignore::Error, folder: &Path) -> BuildError {
+        let why = format!(
+            "cannot be used: {}; correct it, or check its rights; until then nothing in {} is sent",
+            lines_of(why),
+            self.place(folder)
+        );
+        unreadable(&self.place(file), why)
+    }
+
+    /// What people call it: its key, or all of its path where it is not in here.
+    fn place(&self, path: &Path) -> String {
+        let inside = path.strip_prefix(&self.path).unwrap_or(Path::new(""));
+        match inside.as_os_str().is_empty() {
+            true => path.display().to_string(),
+            false => key(inside).unwrap_or_else(|| format!("{inside:?}")),
         }
     }
 }
@@ -192,10 +268,7 @@ impl Files<'_> {
         if !is_all && why.io_error().is_some_and(is_gone) {
             return None;
         }
-        let place = match is_all {
-            true => path.display().to_string(),
-            false => key(inside).unwrap_or_else(|| format!("{inside:?}")),
-        };
+        let place = self.folder.place(path);
         Some(unreadable(&place, format!("cannot be listed: {}; {FIX}", in_words(why))))
     }
 
@@ -274,6 +347,16 @@ fn path_of(why: &ignore::Error) -> Option<&Path> {
         ignore::Error::WithPath { path, .. } => Some(path),
         ignore::Error::WithDepth { err, .. } => path_of(err),
         _ => None,
+    }
+}
+
+/// All faults of a file, each with its line.
+fn lines_of(why: &ignore::Error) -> String {
+    match why {
+        ignore::Error::Partial(all) => all.iter().map(lines_of).collect::<Vec<_>>().join(", "),
+        ignore::Error::WithPath { err, .. } => lines_of(err),
+        ignore::Error::WithLineNumber { line, err } => format!("line {line}: {}", lines_of(err)),
+        why => in_words(why),
     }
 }
 

@@ -157,6 +157,67 @@ fn what_is_hidden_or_ignored_is_left_out_and_so_is_the_programs_own_folder() {
 }
 
 #[test]
+fn where_it_is_not_known_what_is_left_out_nothing_is_sent_and_nothing_deleted() {
+    let (folder, (emulator, server)) = (Folder::new(), service());
+    for key in ["a", "sub/b", "sub/deeper/c", "subs/d"] {
+        folder.write(key, "x");
+    }
+    let program = || folder.program(Some(server.url()));
+    ends(&mut program(), 0, "seen 4, ok 4, failed 0, skipped 0, deleted 0");
+    fs::remove_file(folder.path.join("a")).unwrap();
+    for key in ["sub/secret", "sub/deeper/secret", "subs/new"] {
+        folder.write(key, "x");
+    }
+
+    // A line that is no pattern, bytes that are no text, and what can be no file of lines at all.
+    let write = |text: &[u8]| folder.write("sub/.gitignore", text);
+    write(b"secret\n[z-a]\n{x\n");
+    let known =
+        |ok: u64, skipped: u64| format!("seen 3, ok {ok}, failed 1, skipped {skipped}, deleted 0");
+    let fault = "files: sub/.gitignore: cannot be used: line 2: ";
+    let (_, said) = ends(program().arg("--dry-run"), 3, &known(1, 1));
+    assert!(said.contains(fault) && said.contains(", line 3: "), "{said}");
+    assert!(said.contains("until then nothing in sub is sent"), "{said}");
+    let (text, _) = ends(program().args(["--most-deleted", "100"]), 3, &known(1, 1));
+    assert!(text.contains("the source was not seen whole, so nothing was deleted"), "{text}");
+    let letter = folder.letters().pop().unwrap();
+    assert_eq!((letter.key, letter.place.as_deref()), (None, Some("sub/.gitignore")));
+    assert_eq!(letter.line, None, "a folder has no lines");
+
+    write(b"secret\n\xff\n");
+    ends(&mut program(), 3, &known(0, 2));
+    fs::remove_file(folder.path.join("sub/.gitignore")).unwrap();
+    fs::create_dir(folder.path.join("sub/.gitignore")).unwrap();
+    ends(&mut program(), 3, &known(0, 2));
+    assert!(!items(&emulator).keys().any(|key| key.ends_with("secret")));
+    assert!(items(&emulator).contains_key("a"));
+
+    // Above the folder, and for all that git knows, it is about everything.
+    let nothing = "seen 1, ok 0, failed 1, skipped 0, deleted 0";
+    fs::remove_dir(folder.path.join("sub/.gitignore")).unwrap();
+    let above = folder.path.parent().unwrap().join(".ignore");
+    fs::write(&above, "[z-a]\n").unwrap();
+    let (_, said) = ends(program().arg("--dry-run"), 3, nothing);
+    assert!(said.contains(&format!("files: {}: cannot be used: line 1: ", above.display())));
+    fs::remove_file(&above).unwrap();
+    let git = folder.path.parent().unwrap().join("git");
+    fs::create_dir(&git).unwrap();
+    fs::write(git.join("ignore"), "secret\n[z-a]\n").unwrap();
+    let program = |command: &mut Command| {
+        command.env("XDG_CONFIG_HOME", git.parent().unwrap()).env("HOME", "/nowhere");
+        command.env_remove("GIT_CONFIG_GLOBAL").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    };
+    let mut odd = folder.program(Some(server.url()));
+    program(&mut odd);
+    ends(&mut odd, 3, nothing);
+    fs::write(git.join("ignore"), "secret\n").unwrap();
+    let mut whole = folder.program(Some(server.url()));
+    program(whole.args(["--most-deleted", "100"]));
+    ends(&mut whole, 0, "seen 4, ok 0, failed 0, skipped 4, deleted 1");
+    assert!(!items(&emulator).keys().any(|key| key.ends_with("secret")));
+}
+
+#[test]
 fn a_text_is_the_content_and_one_that_is_too_long_is_cut() {
     let (folder, (emulator, server)) = (Folder::new(), service());
     folder.write("long.txt", "Größe\n".repeat(1_500_000));
