@@ -66,15 +66,26 @@ impl Status {
 pub(crate) struct Stop {
     pub(crate) status: Status,
     pub(crate) why: String,
+    /// Whether dead letters have to wait for a crawl.
+    pub(crate) crawl_first: bool,
 }
 
 impl Stop {
+    pub(crate) fn new(status: Status, why: impl fmt::Display) -> Self {
+        Self { status, why: why.to_string(), crawl_first: false }
+    }
+
     pub(crate) fn invalid(why: impl fmt::Display) -> Self {
-        Self { status: Status::Invalid, why: why.to_string() }
+        Self::new(Status::Invalid, why)
     }
 
     pub(crate) fn failure(why: impl fmt::Display) -> Self {
-        Self { status: Status::Failure, why: why.to_string() }
+        Self::new(Status::Failure, why)
+    }
+
+    /// Of letters that cannot be sent again before there was a crawl.
+    pub(crate) fn crawl_first(why: impl fmt::Display) -> Self {
+        Self { crawl_first: true, ..Self::invalid(why) }
     }
 
     /// Of a file that this program keeps.
@@ -83,7 +94,7 @@ impl Stop {
     }
 
     pub(crate) fn interrupted() -> Self {
-        Self { status: Status::Interrupted, why: "interrupted".to_owned() }
+        Self::new(Status::Interrupted, "interrupted")
     }
 }
 
@@ -114,7 +125,7 @@ impl From<protocol::Error> for Stop {
             | (_, Some(400..=428)) => Status::Invalid,
             _ => Status::Failure,
         };
-        Self { status, why: why.to_string() }
+        Self::new(status, why)
     }
 }
 

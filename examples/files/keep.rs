@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     end::Stop,
-    letters::{self, Letters, remove},
+    letters::{self, Letters, remove, sync_folder_of},
 };
 
 /// A folder for what is kept.
@@ -33,12 +33,18 @@ pub(crate) struct Kept {
     pub(crate) letters: DeadLetters,
     /// Whether those that are sent again are the folder's own.
     pub(crate) is_own: bool,
+    /// Whether their last line was torn, and was cut off.
+    pub(crate) is_torn: bool,
     /// A copy, of which nothing is kept.
     _copy: Option<TempDir>,
 }
 
-const ANEW: &str = "the run before this one did not come to save what its emulator held, and that \
-                    is gone; it begins anew, and everything is sent again";
+const LOST: &str = "the run before this one did not come to save what its emulator held, and that \
+                    is gone";
+const ANEW: &str = "it begins anew, and everything is sent again";
+/// What a journal that knows nothing says of letters: that what they are about is gone.
+const CRAWL_FIRST: &str = "so it is not known what of the letters is still wanted; run without \
+                           --replay first, and everything is sent again";
 
 impl Keep {
     /// In this folder.
@@ -72,24 +78,47 @@ impl Keep {
     /// Opens it, or makes it, with the dead letters that are to be sent again.
     ///
     /// # Errors
-    /// When something in it cannot be opened, is damaged, another program's or not of this scope.
+    /// When something in it cannot be opened, is damaged, another program's or not of this scope;
+    /// and when letters are to be sent again and nothing was sent before.
     pub(crate) fn open(&self, scope: &Scope, replay: Option<&Path>) -> Result<Kept, Stop> {
         fs::create_dir_all(&self.folder).map_err(|why| {
             Stop::invalid(format!("cannot make {}: {why}; name another", self.folder.display()))
         })?;
         // First of all, for who has the journal has the rest, too.
-        let mut journal = Journal::open(self.journal(), scope)?;
-        if self.is_lost(journal.last_run().is_some()) {
-            say(format_args!("files: {ANEW}"));
+        let file = self.journal();
+        let had_journal = file.try_exists().map_err(|why| Stop::in_file(&file, &why))?;
+        let mut journal = Journal::open(&file, scope)?;
+        let has_run = journal.last_run().is_some();
+        let is_lost = self.is_lost(has_run);
+        match replay {
+            Some(_) if is_lost => {
+                return Err(Stop::crawl_first(format_args!("{LOST}, {CRAWL_FIRST}")));
+            }
+            Some(_) if !has_run => {
+                let file = file.display();
+                return Err(Stop::crawl_first(format_args!(
+                    "the journal {file} has no run, {CRAWL_FIRST}"
+                )));
+            }
+            _ => {}
+        }
+        if is_lost {
+            say(format_args!("files: {LOST}; {ANEW}"));
             drop(journal);
             for file in [self.journal(), self.emulator()] {
                 remove(&file).map_err(|why| Stop::in_file(&file, &why))?;
             }
             journal = Journal::open(self.journal(), scope)?;
+        } else if !had_journal && (self.emulator().exists() || self.letters().file().exists()) {
+            say(format_args!(
+                "files: the journal {} is not there, and other files of a run are; {ANEW}",
+                file.display()
+            ));
         }
         let own = self.letters();
-        own.join()?;
         let is_own = replay.is_some_and(|file| own.is(file));
+        let is_torn = is_own && own.repair()?;
+        own.join()?;
         let letters = if is_own { own.open_again() } else { own.open() }?;
         if let Some(file) = replay {
             let tell = |why: &_| say(format_args!("files: {}: {why}", file.display()));
@@ -101,7 +130,7 @@ impl Keep {
                 ));
             }
         }
-        Ok(Kept { journal, letters, is_own, _copy: None })
+        Ok(Kept { journal, letters, is_own, is_torn, _copy: None })
     }
 
     /// What becomes of the folder's own dead letters after they were sent again, all of them or
@@ -143,22 +172,29 @@ impl Keep {
                     return Err(Stop::invalid(format!("the journal {} {why}", file.display())));
                 }
                 let copied = File::create(&to).and_then(|mut to| io::copy(&mut found, &mut to));
-                copied.map_err(|why| Stop::in_file(&file, &why))?;
+                copied.map_err(|why| {
+                    let (file, to) = (file.display(), to.display());
+                    let fix = "check rights, and the free space for the copy";
+                    Stop::failure(format_args!("cannot copy {file} to {to}: {why}; {fix}"))
+                })?;
             }
         }
         let open = |copy| {
             Journal::open(copy, scope).map_err(|mut why| {
-                why.path.clone_from(&file);
+                // What the disk says is about the copy, and the rest about both.
+                if !matches!(why.kind, JournalErrorKind::Io(_)) {
+                    why.path.clone_from(&file);
+                }
                 why
             })
         };
         let mut journal = open(to)?;
         if self.is_lost(journal.last_run().is_some()) {
-            say(format_args!("files: {ANEW}"));
+            say(format_args!("files: {LOST}; {ANEW}"));
             journal = open(copy.path().join("anew"))?;
         }
         let letters = Letters::of(copy.path()).open()?;
-        Ok(Kept { journal, letters, is_own: false, _copy: Some(copy) })
+        Ok(Kept { journal, letters, is_own: false, is_torn: false, _copy: Some(copy) })
     }
 
     /// Whether the journal tells of what no emulator holds.
@@ -200,6 +236,7 @@ impl Keep {
             new.write_all(&emulator.save())?;
             new.sync_all()?;
             fs::rename(&beside, &file)?;
+            sync_folder_of(&file)?;
             remove(&self.marker())
         };
         save().map_err(|why: io::Error| Stop::in_file(&file, &why))

@@ -48,6 +48,13 @@ impl Letters {
         self.file.with_extension("again.ndjson")
     }
 
+    /// Where what is left of a torn last line is put.
+    pub(crate) fn torn(&self) -> PathBuf {
+        let mut name = self.file.clone().into_os_string();
+        name.push(".torn");
+        name.into()
+    }
+
     /// Whether this file is theirs.
     pub(crate) fn is(&self, file: &Path) -> bool {
         let same = |file: PathBuf| self.file.canonicalize().is_ok_and(|own| own == file);
@@ -67,9 +74,15 @@ impl Letters {
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn open_again(&self) -> Result<DeadLetters, Stop> {
-        // A torn last line is repaired before it is read.
-        drop(self.open()?);
         open(&self.again())
+    }
+
+    /// Cuts off a torn last line before they are read. Gives whether there was one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn repair(&self) -> Result<bool, Stop> {
+        Ok(self.open()?.cut_off() > 0)
     }
 
     /// All of them were sent again, or have a new letter. Gives where the old ones are now, if
@@ -83,6 +96,7 @@ impl Letters {
         }
         let aside = self.free_name().map_err(|why| Stop::in_file(&self.file, &why))?;
         let moved = fs::rename(&self.file, &aside);
+        let moved = moved.and_then(|()| sync_folder_of(&aside));
         moved.map_err(|why| Stop::in_file(&self.file, &why))?;
         self.join()?;
         Ok(Some(aside))
@@ -146,7 +160,9 @@ impl Letters {
             }
         }
         to.into_inner()?.sync_all()?;
-        fs::rename(both, &self.file)
+        fs::rename(both, &self.file)?;
+        // Only then may the second file go.
+        sync_folder_of(&self.file)
     }
 }
 
@@ -232,11 +248,6 @@ impl Unread {
         self.lines.load(Relaxed)
     }
 
-    /// Whether there is any such line, or more in the file than was read.
-    pub(crate) fn is_any(&self) -> bool {
-        self.lines() > 0 || self.rest()
-    }
-
     /// Whether there is more in the file, and the disk does not give it.
     pub(crate) fn rest(&self) -> bool {
         self.rest.load(Relaxed)
@@ -246,7 +257,8 @@ impl Unread {
 fn open(file: &Path) -> Result<DeadLetters, Stop> {
     let letters = DeadLetters::open(file).map_err(|why| match why.kind() {
         // They name the file.
-        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidData => Stop::invalid(why),
+        io::ErrorKind::WouldBlock => Stop::invalid(why),
+        io::ErrorKind::InvalidData => Stop::invalid(first_fault(file)),
         _ => Stop::in_file(file, &why),
     })?;
     if letters.cut_off() > 0 {
@@ -254,6 +266,23 @@ fn open(file: &Path) -> Result<DeadLetters, Stop> {
         say(format_args!("files: {file}: cut off {bytes} bytes of a torn line"));
     }
     Ok(letters)
+}
+
+/// What keeps a file from being one of dead letters.
+fn first_fault(file: &Path) -> String {
+    let from = File::open(file).ok().map(BufReader::new);
+    let why = from.and_then(|from| DeadLetterLines::new(from).find_map(Result::err));
+    let why = why.map_or("does not begin with a dead letter".to_owned(), |why| why.to_string());
+    let fix = "or move the file away, and letters go to a new one";
+    format!("{}: {why}; {fix}", file.display())
+}
+
+/// Puts on the disk what files are called in the folder that this one is in.
+pub(crate) fn sync_folder_of(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 /// Removes a file, if it is there.
@@ -290,7 +319,10 @@ mod tests {
         fs::write(letters.again(), again).unwrap();
         letters.join().unwrap();
         letters.join().unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let names = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name());
+        // What is torn may be kept for people to read.
+        let names = names.filter(|name| !name.to_string_lossy().ends_with(".torn"));
+        assert_eq!(names.count(), 1);
         fs::read_to_string(letters.file()).unwrap()
     }
 

@@ -45,9 +45,14 @@ use crate::{
 const USAGE: &str = "\
 Indexes a folder: one external item for each file, with its text as the content
 and an activity from the file's time. A second run sends what has changed, and
-deletes what has vanished. Hidden files and what a .gitignore names are left
-out. Everything goes to an emulator of Microsoft Graph inside this program,
-whose state is kept for the next run, and nothing leaves this machine.
+deletes what has vanished. Everything goes to an emulator of Microsoft Graph
+inside this program, whose state is kept for the next run, and nothing leaves
+this machine.
+
+Left out are hidden files, symbolic links, and what is named by a .gitignore, an
+.ignore or a .git/info/exclude, in the folder or above it, or by the excludes
+file of all of git. Where one of these cannot be read or has a line that is no
+pattern, the whole folder that it is for is left out, and that is a failure.
 
 Usage: cargo run --release --example files -- [OPTIONS] [PATH]
 
@@ -63,7 +68,7 @@ Options:
                         where it is not known whether it was added
   --replay FILE         sends the dead letters of a file again, and no files; if
                         they are this folder's own, they are put aside when that
-                        is done
+                        is done. There has to have been a run without it
   --state DIR           where journal, dead letters and the emulator's state are
                         [target/files/, one folder in it for each PATH and
                         place]
@@ -192,9 +197,10 @@ fn go(arguments: &Arguments, place: Place, interrupts: &Interrupts) -> ExitCode 
     let result = begin(arguments, place, interrupts, &mut keep, &mut known);
     let status = match result {
         Ok(status) => status,
-        Err(Stop { status, why }) => {
-            say(format_args!("files: {why}"));
-            status
+        Err(why) => {
+            say(format_args!("files: {}", why.why));
+            known.crawl_first = why.crawl_first;
+            why.status
         }
     };
     let text = last_words(arguments, status, keep.as_ref(), &known);
@@ -282,6 +288,16 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
             }
             _ => {}
         }
+        if report.not_deleted > 0 {
+            lines.push(format!("deletes that failed: {}", report.not_deleted));
+        }
+        let passed = report.unchanged + report.overtaken;
+        if arguments.replay.is_some() && passed > 0 {
+            lines.push(format!(
+                "letters that were not sent: {} done by now, {} of what is gone or newer",
+                report.unchanged, report.overtaken
+            ));
+        }
         let unknown = report.activities.unknown;
         if unknown > 0 {
             lines.push(format!(
@@ -296,6 +312,14 @@ fn last_words(arguments: &Arguments, status: Status, keep: Option<&Keep>, known:
     if let (true, Some(file)) = (known.unread.lines() > 0, &arguments.replay) {
         let (count, file) = (known.unread.lines(), file.display());
         lines.push(format!("lines that are no letters: {count}; correct them in {file}"));
+    }
+    if let (true, Some(keep)) = (known.is_torn, keep) {
+        let letters = keep.letters();
+        let (file, torn) = (letters.file().display(), letters.torn());
+        lines.push(match torn.exists() {
+            true => format!("the last line of {file} was torn; it is in {}", torn.display()),
+            false => format!("the last line of {file} was torn, and was cut off"),
+        });
     }
     if known.cut() > 0 {
         lines.push(format!("texts that were cut, to fit in a body: {}", known.cut()));
@@ -324,7 +348,7 @@ fn command(arguments: &Arguments, status: Status, known: &Known) -> String {
     let percent = arguments.most_deleted.map(|percent| percent.to_string());
     option("--most-deleted", percent.as_deref().map(OsStr::new));
     // Letters that were not sent are sent; others were, and the files go on.
-    let is_over = known.is_replayed && status != Status::NotPermitted;
+    let is_over = known.is_replayed && status != Status::NotPermitted || known.crawl_first;
     let letters = arguments.replay.as_ref().filter(|_| !is_over);
     option("--replay", letters.map(|file| file.as_os_str()));
     option("--state", arguments.state.as_ref().map(|state| state.as_os_str()));

@@ -58,7 +58,7 @@ pub(crate) struct Wanted {
 /// What is known of a run, also of one that came to no good end.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// What was counted, at the end or about a second before.
+    /// What was counted, also until it could not go on.
     pub(crate) report: Option<Report>,
     /// How many texts were cut.
     pub(crate) cut: AtomicU64,
@@ -66,6 +66,10 @@ pub(crate) struct Known {
     pub(crate) is_replayed: bool,
     /// How much of their file could not be read.
     pub(crate) unread: Unread,
+    /// Whether its last line was torn, and cut off.
+    pub(crate) is_torn: bool,
+    /// Whether dead letters have to wait for a crawl.
+    pub(crate) crawl_first: bool,
 }
 
 /// The connection that this program makes.
@@ -92,6 +96,7 @@ pub(crate) fn run(
     let scope = scope(&place)?;
     let kept = keep.open(&scope, wanted.replay.as_deref())?;
     let is_own = kept.is_own;
+    known.is_torn = kept.is_torn;
     let result = go(place, folder, keep, kept, wanted, interrupts, known);
     let settled = match is_own {
         true => keep.settle(&scope, known.is_replayed),
@@ -155,12 +160,13 @@ fn crawl(
             ));
             stop.stop();
         });
-        let tell = |news: CrawlNews<'_>| {
-            if let CrawlNews::Progress(so_far, _) = news {
+        let tell = |news: CrawlNews<'_>| match news {
+            CrawlNews::Progress(so_far, _) => {
                 let seen = usize::try_from(so_far.seen).unwrap_or(usize::MAX);
                 progress.at(seen, of.unwrap_or(seen));
-                *report = Some(so_far);
             }
+            CrawlNews::BrokenOff(so_far) => *report = Some(so_far),
+            _ => {}
         };
         match letters {
             Some(file) => {
@@ -172,14 +178,19 @@ fn crawl(
             }
             None => run.run(folder.files(mapping, cut), tell),
         }
-    })?;
-    done.seen += unread.lines();
-    done.failed += unread.lines();
+    });
+    let bad = known.bad_lines();
+    if let Some(report) = done.as_mut().ok().or(known.report.as_mut()) {
+        report.seen += bad;
+        report.failed += bad;
+    }
+    let done = done?;
     let status = Status::of(&done);
     known.is_replayed = replay.is_some()
         && done.ending == Ending::Complete
         && done.skipped == done.unchanged + done.overtaken
-        && !known.unread.is_any();
+        && bad == 0
+        && !known.unread.rest();
     known.report = Some(done);
     match replay {
         Some(file) if known.unread.rest() => Err(Stop::failure(format_args!(
@@ -301,5 +312,10 @@ impl Known {
     /// How many texts were cut.
     pub(crate) fn cut(&self) -> u64 {
         self.cut.load(Relaxed)
+    }
+
+    /// How many lines that were to be dead letters are none.
+    fn bad_lines(&self) -> u64 {
+        self.unread.lines() + u64::from(self.is_torn)
     }
 }

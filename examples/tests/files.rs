@@ -406,6 +406,143 @@ fn letters_that_nobody_took_are_all_sent_by_the_same_command_again() {
     assert!(fs::read(folder.state.join("dead-letters.1.ndjson")).unwrap() == before);
 }
 
+#[cfg(unix)]
+#[test]
+fn letters_wait_for_a_crawl_where_it_is_not_known_what_was_sent() {
+    let (folder, emulator, server) = refused();
+    let refuses = |program: &mut Command, why: &str| {
+        let (status, text, said) = run(program);
+        assert_eq!((status, text.lines().next()), (2, Some(NOTHING)), "{said}");
+        assert!(said.contains(why) && said.contains("run without --replay first"), "{said}");
+        let command = text.lines().last().unwrap().strip_prefix("to resume: ").unwrap().to_owned();
+        assert!(!command.contains("--replay"), "{text}");
+        command
+    };
+    fs::remove_file(folder.state.join("journal")).unwrap();
+    let command = refuses(&mut replay(&folder, server.url()), "journal has no run");
+    assert_eq!((folder.letters().len(), emulator.count("PUT item")), (40, 20));
+    let mut resumed = Command::new("sh");
+    let all = "seen 20, ok 20, failed 0, skipped 0, deleted 0";
+    ends(resumed.arg("-c").arg(command).env_remove("CARGO"), 0, all);
+    let (text, _) = ends(
+        &mut replay(&folder, server.url()),
+        0,
+        "seen 40, ok 0, failed 0, skipped 40, deleted 0",
+    );
+    let passed = "\nletters that were not sent: 40 done by now, 0 of what is gone or newer\n";
+    assert!(text.contains(passed), "{text}");
+
+    // Of what the emulator in the program held.
+    let letters = folder.state.join("dead-letters.1.ndjson");
+    let inside = twenty();
+    ends(&mut inside.program(None), 0, all);
+    fs::remove_file(inside.state.join("emulator.json")).unwrap();
+    let lost = "what its emulator held, and that is gone";
+    refuses(inside.program(None).arg("--replay").arg(&letters), lost);
+    let journal = Journal::open(inside.state.join("journal"), &scope("http://127.0.0.1")).unwrap();
+    assert!(journal.last_run().is_some(), "it was left as it is");
+    drop(journal);
+    ends(&mut inside.program(None), 0, all);
+    fs::remove_file(inside.state.join("journal")).unwrap();
+    let (_, said) = ends(&mut inside.program(None), 0, all);
+    assert!(said.contains("journal is not there, and other files of a run are"), "{said}");
+    assert!(said.contains("it begins anew, and everything is sent again"), "{said}");
+}
+
+#[test]
+fn a_torn_last_letter_is_a_failure_and_nothing_is_put_aside() {
+    let (folder, emulator, server) = refused();
+    let file = folder.state.join("dead-letters.ndjson");
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, whole.clone() + r#"{"time":"2021-04-06T18"#).unwrap();
+    let (text, said) = ends(
+        &mut replay(&folder, server.url()),
+        3,
+        "seen 41, ok 40, failed 1, skipped 0, deleted 0",
+    );
+    let told = format!("\nthe last line of {} was torn", file.display());
+    assert!(text.contains(&told) && !said.contains("the old dead letters are now"), "{text}{said}");
+    assert!(text.lines().last().unwrap().contains(" --replay "), "{text}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), whole);
+    assert_eq!(items(&emulator).len(), 20);
+    ends(&mut replay(&folder, server.url()), 0, "seen 40, ok 0, failed 0, skipped 40, deleted 0");
+    assert_all_is_done(&folder, &emulator);
+}
+
+#[test]
+fn a_file_of_letters_that_begins_with_none_is_left_alone_and_it_is_said_what_to_do() {
+    let (folder, _, server) = refused();
+    let file = folder.state.join("dead-letters.ndjson");
+    let whole = fs::read_to_string(&file).unwrap();
+    for (odd, why) in [
+        (whole.replacen('{', r#"{"note":"look at this","#, 1), "line 1: $: is no dead letter: "),
+        (format!("Dear diary\n{whole}"), "line 1: $: is no dead letter: "),
+    ] {
+        fs::write(&file, &odd).unwrap();
+        let (status, text, said) = run(&mut folder.program(Some(server.url())));
+        assert_eq!((status, text.lines().next()), (2, Some(NOTHING)), "{said}");
+        assert!(said.contains(&format!("files: {}: {why}", file.display())), "{said}");
+        assert!(said.contains("; or move the file away, and letters go to a new one"), "{said}");
+        assert!(!said.contains("name another"), "{said}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), odd);
+    }
+    fs::remove_file(&file).unwrap();
+    let all = "seen 20, ok 20, failed 0, skipped 0, deleted 0";
+    ends(&mut folder.program(Some(server.url())), 0, all);
+}
+
+#[test]
+fn a_delete_that_fails_is_told_and_is_tried_again() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let program = || folder.program(Some(server.url()));
+    ends(&mut program(), 0, "seen 20, ok 20, failed 0, skipped 0, deleted 0");
+    for number in 0..2 {
+        fs::remove_file(folder.path.join(format!("notes/{number}.md"))).unwrap();
+    }
+    emulator.script("DELETE item: 400 times=1").unwrap();
+    let (text, _) = ends(&mut program(), 3, "seen 18, ok 0, failed 0, skipped 18, deleted 1");
+    assert!(text.contains("\ndeletes that failed: 1\nwhat failed and why: "), "{text}");
+    assert_eq!((items(&emulator).len(), folder.letters().len()), (19, 1));
+    ends(&mut program(), 0, "seen 18, ok 0, failed 0, skipped 18, deleted 1");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ended_by_a_full_disk_it_says_what_was_done_until_then() {
+    let (folder, (emulator, server)) = (twenty(), service());
+    let program = folder.program(Some(server.url()));
+    ends(
+        &mut folder.program(Some(server.url())),
+        0,
+        "seen 20, ok 20, failed 0, skipped 0, deleted 0",
+    );
+    for number in 0..3000 {
+        folder.write(&format!("more/{number}"), "x");
+    }
+    // No file of it may grow by more than this, in blocks of 512 bytes.
+    let most = (fs::metadata(folder.state.join("journal")).unwrap().len() + 300_000) / 512;
+    let mut limited = Command::new("sh");
+    let script = format!("trap '' XFSZ; ulimit -f {most}; exec \"$@\"");
+    limited.arg("-c").arg(script).arg("sh").arg(program.get_program()).args(program.get_args());
+    limited.env_remove("CARGO");
+    let (status, text, said) = run(&mut limited);
+    assert_eq!(status, 1, "{text}{said}");
+    let count = |name: &str| -> u64 {
+        let rest = text.split_once(name).unwrap().1;
+        rest[..rest.find(',').unwrap()].parse().unwrap()
+    };
+    let [seen, ok, failed] = ["seen ", " ok ", " failed "].map(count);
+    assert!(ok > 0 && failed == 0 && (ok..3020).contains(&seen), "{text}{said}");
+    // All that was told of as done, and no more than was out and is not on record.
+    let stored = emulator.count("PUT item") - 20;
+    assert!((ok..ok + 100).contains(&stored), "{stored}: {text}{said}");
+    assert!(!text.contains("is deleted"), "{text}");
+    let rest = "seen 3020, ok ";
+    let (status, text, said) = run(&mut folder.program(Some(server.url())));
+    assert!(matches!(status, 0 | 3) && text.starts_with(rest), "{text}{said}");
+    assert_eq!(items(&emulator).len(), 3020);
+}
+
 /// Starts a replay of which the first calls are refused, the next ones are taken and the others
 /// wait for their answers; and waits until it has come there.
 fn half_replayed(folder: &Folder, emulator: &Emulator, url: &str) -> std::process::Child {
