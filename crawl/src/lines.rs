@@ -69,7 +69,7 @@ impl<R: BufRead> Lines<R> {
     /// Reads a line, and says whether it is there whole; `None` at the end.
     fn fill(&mut self) -> io::Result<Option<bool>> {
         self.buffer.clear();
-        let most = self.longest as u64 + 1;
+        let most = (self.longest as u64).saturating_add(1);
         let read = (&mut self.from).take(most).read_until(b'\n', &mut self.buffer)?;
         if self.buffer.last() == Some(&b'\n') {
             self.buffer.pop();
@@ -156,6 +156,8 @@ mod tests {
             [(1, "1234"), (4, "too long"), (5, "not UTF-8"), (6, "12345678"), (7, "end")];
         assert_eq!(all(text, 8), expected.map(|(line, text)| (line, text.to_owned())));
         assert_eq!(all(b"", 8), []);
+        // The greatest number is a length like any other.
+        assert_eq!(all(b"1\n2", usize::MAX), [(1, "1".to_owned()), (2, "2".to_owned())]);
         // Only the first line has a mark in front.
         assert_eq!(all("a\n\u{feff}b".as_bytes(), 8)[1].1, "\u{feff}b");
     }
