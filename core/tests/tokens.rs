@@ -268,9 +268,15 @@ fn a_refresh_token_is_replaced_by_the_one_that_comes_back_and_kept() {
 const CODE: &str = r#"{"device_code":"dev","user_code":"ABC","verification_uri":"https://microsoft.com/devicelogin","expires_in":900,"interval":5,"message":"Go there and type ABC"}"#;
 
 fn sign_in(answers: Vec<http::Response<Bytes>>) -> (Outcome, Vec<Request>, Duration, String) {
+    sign_in_over(answers.into_iter().map(Ok).collect())
+}
+
+fn sign_in_over(
+    answers: Vec<Result<http::Response<Bytes>, Failure>>,
+) -> (Outcome, Vec<Request>, Duration, String) {
     let application =
         Application::new(Authority::new(Cloud::Global, Tenant::common()), "app-id", Cloud::Global);
-    let (transport, asked) = platform(answers.into_iter().map(Ok).collect());
+    let (transport, asked) = platform(answers);
     let clock = Arc::new(VirtualClock::default());
     let shown = Arc::new(Mutex::new(String::new()));
     let show = Arc::clone(&shown);
@@ -305,6 +311,17 @@ fn a_user_signs_in_with_a_device_code_in_their_own_time() {
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&client_id=app-id\
          &device_code=dev"
     );
+}
+
+#[test]
+fn a_code_is_asked_with_no_more_often_than_told_where_the_platform_is_busy() {
+    let busy = [Ok(json(503, "")), Err(Failure::maybe_sent("reset"))];
+    for between in busy {
+        let answers = vec![Ok(json(200, CODE)), between, Ok(json(200, TOKEN))];
+        let (token, asked, waited, _) = sign_in_over(answers);
+        token.unwrap();
+        assert_eq!((asked.len(), waited), (3, Duration::from_secs(10)));
+    }
 }
 
 #[test]

@@ -279,7 +279,9 @@ impl Fetch {
         self.repeats += 1;
         let doubled = Duration::from_millis(500) * 2_u32.saturating_pow(self.repeats.min(7) - 1);
         let spread = doubled.mul_f64(1.0 - self.random.fraction() / 2.0);
-        let wait = told.filter(|told| !told.is_zero()).unwrap_or(spread);
+        // A code is asked with no more often than its interval allows, whatever the reason.
+        let interval = self.device.as_ref().map_or(Duration::ZERO, |device| device.interval);
+        let wait = told.filter(|told| !told.is_zero()).unwrap_or(spread).max(interval);
         let deadline = self.device.as_ref().map_or(self.deadline, |device| device.expires_at);
         if now + wait >= deadline {
             return self.finish(Err(error));
