@@ -1,10 +1,12 @@
 //! Crawls one after the other over one journal, some of which die: what the source has is there in
-//! the end, no activity twice, and what the service refuses has a letter.
+//! the end and nothing else, no activity twice, what the service refuses has a letter, and what a
+//! watermark has passed is on record.
 
 use std::{
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,8 +19,8 @@ use graphfeed_core::{
     types::{BuildError, ConnectionId, Fault, Guid, ItemId, Rule},
 };
 use graphfeed_crawl::{
-    Crawl, CrawlSettings, DeadLetterLines, DeadLetters, Entry, Job, Journal, Pass, Scope, Sweep,
-    Written,
+    Crawl, CrawlSettings, DeadLetter, DeadLetterLines, DeadLetters, Entry, Job, Journal, Pass,
+    Scope, State, Sweep, Written,
 };
 use graphfeed_emulator::{Item, Options};
 use graphfeed_simulation::{Back, CONNECTIONS, Tenant, Way, drive};
@@ -40,17 +42,18 @@ pub fn run(data: &[u8]) {
         let tenant = Tenant::new(Options::default(), None);
         let mut world = World::new(data, tenant.emulator);
         world.wire.honest = true;
-        for _ in 0..world.wire.tape.up_to(3) {
-            let source = Source::any(&mut world.wire.tape);
-            world = crawl(world, folder, &source, false);
+        let mut strays = BTreeSet::new();
+        for nth in 0..world.wire.tape.up_to(3) {
+            let source = Source::any(&mut world.wire.tape, nth as u8);
+            world = crawl(world, folder, &source, &mut strays, false);
         }
         // Whatever was, the last one comes to its end.
-        let source = Source::any(&mut world.wire.tape);
+        let source = Source::any(&mut world.wire.tape, u8::MAX);
         world.wire.tape = Tape::new(&[]);
         world.policy = Default::default();
         world.shared = Default::default();
-        world = crawl(world, folder, &source, true);
-        source.is_there(&world, &folder.letters());
+        world = crawl(world, folder, &source, &mut strays, true);
+        source.is_there(&world, folder, &strays);
     });
 }
 
@@ -77,82 +80,163 @@ impl Folder {
     fn letters(&self) -> PathBuf {
         self.0.join("dead.ndjson")
     }
+
+    fn all_letters(&self) -> Vec<DeadLetter> {
+        let file = fs::read(self.letters()).unwrap_or_default();
+        DeadLetterLines::new(&*file).map(|it| it.expect("a letter").1).collect()
+    }
+
+    fn open(&self) -> Journal {
+        let connection = ConnectionId::new(CONNECTIONS[0]).expect("an id");
+        Journal::open(self.journal(), &Scope::new(&ServiceRoot::v1(), &connection))
+            .expect("a journal")
+    }
 }
 
-/// What a source has under its keys: a serial number, and who has viewed it.
-struct Source {
-    entries: Vec<Entry>,
-    items: BTreeMap<String, (u64, BTreeSet<u128>)>,
-    /// Keys of which nothing can be made, and what is there stays.
-    refused: BTreeSet<String>,
-    /// Keys that come more than once; what the last of them says is there, for all that is told.
-    twice: bool,
+/// What is in the service, by key.
+fn there(world: &World<'_>) -> BTreeMap<String, Item> {
+    let items = world.wire.emulator.items(CONNECTIONS[0]).into_iter();
+    items.map(|item| (key_of(&item), item)).collect()
 }
+
+/// What keys there are.
+const KEYS: Range<u32> = 0..8;
+
+fn key_at(number: u32) -> String {
+    format!("wiki/{number}")
+}
+
+/// What a source says.
+enum Said {
+    /// An item with a serial number, and who has viewed it.
+    Item(String, u64, BTreeSet<u128>),
+    Refused(String),
+    Gone(String),
+    Watermark(Vec<u8>),
+}
+
+impl Said {
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Item(key, ..) | Self::Refused(key) | Self::Gone(key) => Some(key),
+            Self::Watermark(_) => None,
+        }
+    }
+
+    fn entry(&self) -> Entry {
+        match self {
+            Self::Item(key, serial, viewers) => {
+                let item = ExternalItem::builder(ItemId::from_key(key))
+                    .acl(Acl::everyone(Guid::from(7)))
+                    .property("serial", *serial as i64)
+                    .build();
+                let start = "2026-01-01T00:00:00Z".parse().expect("a date");
+                let viewed =
+                    |by: &u128| ExternalActivity::viewed(start, Identity::user(Guid::from(*by)));
+                let entry = Entry::item(key, item.expect("an item"));
+                viewers.iter().map(viewed).fold(entry, Entry::with_activity)
+            }
+            Self::Refused(key) => {
+                let why = Fault::new(Rule::AclRequired, "$.acl", "nobody could see the item");
+                Entry::refused(key, why.into())
+            }
+            Self::Gone(key) => Entry::gone(key),
+            Self::Watermark(watermark) => Entry::Watermark(watermark.clone()),
+        }
+    }
+}
+
+/// What a source has, in its order.
+struct Source(Vec<Said>);
 
 impl Source {
-    fn any(tape: &mut Tape<'_>) -> Self {
-        let mut source = Self {
-            entries: Vec::new(),
-            items: BTreeMap::new(),
-            refused: BTreeSet::new(),
-            twice: false,
-        };
-        for nth in 0..tape.up_to(10) {
-            let key = format!("wiki/{}", tape.up_to(7));
+    fn any(tape: &mut Tape<'_>, run: u8) -> Self {
+        let count = tape.up_to(10);
+        let one = |nth: u32| {
+            let key = key_at(tape.up_to(KEYS.end - 1));
             match tape.up_to(9) {
-                1 => {
-                    let why = Fault::new(Rule::AclRequired, "$.acl", "nobody could see the item");
-                    source.entries.push(Entry::refused(&*key, why.into()));
-                    source.twice |= source.items.contains_key(&key);
-                    source.refused.insert(key);
+                1 => Said::Refused(key),
+                2 => Said::Gone(key),
+                3 => Said::Watermark(vec![run, nth as u8]),
+                _ => {
+                    let serial = u64::from(tape.up_to(2));
+                    let viewers = (0..tape.up_to(3)).map(|_| u128::from(tape.up_to(24)));
+                    Said::Item(key, serial, viewers.collect())
                 }
-                2 => {
-                    source.entries.push(Entry::gone(&*key));
-                    source.items.remove(&key);
-                }
-                3 => source.entries.push(Entry::Watermark(vec![nth as u8])),
-                _ => source.put(&key, tape),
+            }
+        };
+        Self((0..count).map(one).collect())
+    }
+
+    /// What the source has is in the service and nothing else, after a run in which nothing went
+    /// wrong.
+    fn is_there(&self, world: &World<'_>, folder: &Folder, strays: &BTreeSet<String>) {
+        let there = there(world);
+        let letters = folder.all_letters();
+        let last: BTreeMap<_, _> = self.0.iter().filter_map(|it| Some((it.key()?, it))).collect();
+        let is_refused =
+            |key: &str| self.0.iter().any(|it| matches!(it, Said::Refused(it) if it == key));
+        for (key, said) in &last {
+            if is_refused(key) {
+                let mut all = letters.iter();
+                assert!(all.any(|it| it.key.as_deref() == Some(key)), "{key} has no letter");
+            } else {
+                is_so(said, &there, &letters);
             }
         }
-        source
+        for key in there.keys() {
+            let is_known = last.contains_key(&**key) || strays.contains(key);
+            assert!(is_known, "{key} is still there");
+        }
+        let last = self.0.iter().rev().find_map(|said| match said {
+            Said::Watermark(watermark) => Some(watermark),
+            _ => None,
+        });
+        if last.is_some() {
+            assert_eq!(folder.open().watermark().expect("it is read").as_ref(), last);
+        }
     }
 
-    fn put(&mut self, key: &str, tape: &mut Tape<'_>) {
-        let serial = u64::from(tape.up_to(2));
-        let viewers: BTreeSet<u128> =
-            (0..tape.up_to(3)).map(|_| u128::from(tape.up_to(24))).collect();
-        let item = ExternalItem::builder(ItemId::from_key(key))
-            .acl(Acl::everyone(Guid::from(7)))
-            .property("serial", serial as i64)
-            .build();
-        let start = "2026-01-01T00:00:00Z".parse().expect("a date");
-        let viewed = |by: &u128| ExternalActivity::viewed(start, Identity::user(Guid::from(*by)));
-        let entry = Entry::item(key, item.expect("an item"));
-        self.entries.push(viewers.iter().map(viewed).fold(entry, Entry::with_activity));
-        self.twice |= self.refused.contains(key);
-        self.items.insert(key.to_owned(), (serial, viewers));
-    }
-
-    /// What the source has is in the service, after a run in which nothing went wrong.
-    fn is_there(&self, world: &World<'_>, letters: &Path) {
-        let there: BTreeMap<String, Item> = world
-            .wire
-            .emulator
-            .items(CONNECTIONS[0])
-            .into_iter()
-            .map(|item| (key_of(&item), item))
-            .collect();
-        let file = fs::read(letters).unwrap_or_default();
-        let letters: Vec<_> =
-            DeadLetterLines::new(&*file).map(|it| it.expect("a letter").1).collect();
-        for (key, (serial, viewers)) in &self.items {
-            if self.twice && self.refused.contains(key) {
-                continue;
+    /// What a watermark has passed is in the service, or a letter of this run tells why not.
+    fn has_passed(
+        &self,
+        watermark: &[u8],
+        run: u64,
+        there: &BTreeMap<String, Item>,
+        letters: &[DeadLetter],
+    ) {
+        let is_it = |said: &Said| matches!(said, Said::Watermark(it) if it == watermark);
+        // It may be one of an earlier run.
+        let Some(at) = self.0.iter().position(is_it) else { return };
+        let (before, after) = self.0.split_at(at);
+        let mut passed: BTreeMap<_, _> =
+            before.iter().filter_map(|it| Some((it.key()?, it))).collect();
+        // What came of it by then cannot be seen where there was more to do.
+        passed.retain(|key, _| after.iter().all(|it| it.key() != Some(*key)));
+        for (key, said) in passed {
+            let mut own = letters.iter().filter(|it| it.run == Some(run));
+            if !own.any(|it| it.key.as_deref() == Some(key)) {
+                is_so(said, there, letters);
             }
+        }
+    }
+
+    /// Those of these keys that it says nothing of, and how many it says are gone.
+    fn leaves(&self, known: &BTreeSet<String>) -> (Vec<String>, usize) {
+        let has = |key: &str| self.0.iter().any(|it| it.key() == Some(key));
+        let unseen = known.iter().filter(|key| !has(key)).cloned().collect();
+        let gone = self.0.iter().filter(|it| matches!(it, Said::Gone(_))).count();
+        (unseen, gone)
+    }
+}
+
+/// It is in the service as the source says, or, of those who have viewed it, in a letter.
+fn is_so(said: &Said, there: &BTreeMap<String, Item>, letters: &[DeadLetter]) {
+    match said {
+        Said::Item(key, serial, viewers) => {
             let item = there.get(key).unwrap_or_else(|| panic!("{key} is not there"));
             assert_eq!(item.properties[0].json, serial.to_string(), "{key}");
-            for by in viewers {
-                let by = Guid::from(*by).to_string();
+            for by in viewers.iter().map(|by| Guid::from(*by).to_string()) {
                 let is_there = item.activities.iter().any(|it| it.performed_by_id == by);
                 let has_letter = letters.iter().any(|letter| {
                     let body = letter.request.as_ref().and_then(|it| it.body.as_ref());
@@ -162,9 +246,9 @@ impl Source {
                 assert!(is_there || has_letter, "{by} is not on {key}, and has no letter");
             }
         }
-        for key in &self.refused {
-            assert!(letters.iter().any(|it| it.key.as_deref() == Some(key)), "{key} has no letter");
-        }
+        Said::Gone(key) => assert!(!there.contains_key(key), "{key} is still there"),
+        Said::Refused(key) => panic!("{key} has no letter"),
+        Said::Watermark(_) => {}
     }
 }
 
@@ -173,43 +257,100 @@ fn key_of(item: &Item) -> String {
     id.key().expect("a key").into_owned()
 }
 
-/// One run. It may die on the way.
-fn crawl<'a>(mut world: World<'a>, folder: &Folder, source: &Source, is_last: bool) -> World<'a> {
-    let root = ServiceRoot::v1();
+/// One run. It may die on the way, and then what it sent for the first time and was told nothing of
+/// is a stray.
+fn crawl<'a>(
+    mut world: World<'a>,
+    folder: &Folder,
+    source: &Source,
+    strays: &mut BTreeSet<String>,
+    is_last: bool,
+) -> World<'a> {
     let connection = ConnectionId::new(CONNECTIONS[0]).expect("an id");
-    let journal = Journal::open(folder.journal(), &Scope::new(&root, &connection));
-    let letters = DeadLetters::open(folder.letters());
+    let journal = folder.open();
+    let has_record = |journal: &Journal, key: &str| journal.record(key).expect("read").is_some();
+    // What the service has or may have, and not what failed and was never there.
+    let is_known = |key: &String| {
+        let record = journal.record(key).expect("read");
+        record.is_some_and(|it| it.state != State::Failed || it.hash.is_some())
+    };
+    let known: BTreeSet<String> = KEYS.map(key_at).filter(is_known).collect();
+    let records = KEYS.map(key_at).filter(|key| has_record(&journal, key)).count();
+    let before = there(&world);
+    let letters = DeadLetters::open(folder.letters()).expect("letters");
     let mut settings = CrawlSettings::default();
-    settings.most_swept = 1.0;
+    settings.most_swept = world.wire.tape.one_of(&[1.0, 1.0, 0.5, 0.1]);
     settings.ingest.in_flight = 1 + world.wire.tape.up_to(7) as usize;
     settings.ingest.queue = 1 + world.wire.tape.up_to(15) as usize;
     settings.ingest.packing = world.wire.tape.one_of(&[Packing::Singles, Packing::Batches]);
-    let (journal, letters) = (journal.expect("a journal"), letters.expect("letters"));
-    let crawl = Crawl::new(root, connection, journal, letters, settings).expect("a crawl");
+    let most_swept = settings.most_swept;
+    let crawl =
+        Crawl::new(ServiceRoot::v1(), connection, journal, letters, settings).expect("a crawl");
     let pass = crawl.begin().expect("it begins");
+    let run = pass.report().run;
     let dies = match world.wire.tape.once_in(3) {
         true => Tick::default() + world.wire.tape.time(),
         false => Tick::MAX,
     };
-    let mut running = Running { world, back: HashMap::new() };
-    let summary = running.run_through(&crawl, &pass, dies, pass.offers(source.entries.clone()));
+    let mut running = Running { world, back: HashMap::new(), untold: BTreeMap::new() };
+    let summary =
+        running.run_through(&crawl, &pass, dies, pass.offers(source.0.iter().map(Said::entry)));
+    let mut report = None;
     if let Some(summary) = summary {
         let unseen = pass.unseen(&summary).expect("it goes on");
         if let Some(swept) = running.run_through(&crawl, &pass, dies, unseen) {
-            let report = pass.finish(Some(&swept)).expect("it ends");
-            assert_eq!(report.seen, report.ok + report.failed + report.skipped);
-            // It saw the source whole, and the tape was over before it began.
-            if is_last && source.refused.is_empty() {
-                assert_eq!(report.sweep, Sweep::Done, "{report:?}");
+            report = Some(pass.finish(Some(&swept)).expect("it ends"));
+        }
+    }
+    drop(crawl);
+    let Running { world, untold, .. } = running;
+    let (there, journal) = (there(&world), folder.open());
+    // What is in the service is on record, but for what nothing was told of.
+    for key in there.keys().filter(|key| !has_record(&journal, key)) {
+        let is_untold = untold.get(key).is_some_and(|left| *left > 0);
+        assert!(report.is_none() && is_untold || strays.contains(key), "{key} is on no record");
+        strays.insert(key.clone());
+    }
+    // One that is tried again and fails is a failure of something new for the journal, which
+    // forgets it as such.
+    let is_stored = |key: &str| {
+        let record = journal.record(key).expect("read");
+        record.is_some_and(|it| it.state == State::Stored)
+    };
+    strays.retain(|key| there.contains_key(key) && !is_stored(key));
+    if let Some(watermark) = journal.watermark().expect("it is read") {
+        source.has_passed(&watermark, run, &there, &folder.all_letters());
+    }
+    if let Some(report) = &report {
+        assert_eq!(report.seen, report.ok + report.failed + report.skipped);
+        let (unseen, gone) = source.leaves(&known);
+        let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
+        match report.sweep {
+            Sweep::Done => {
+                assert!(share(unseen.len(), records) <= most_swept, "{unseen:?}: {report:?}");
+            }
+            Sweep::Brake { .. } => {
+                assert!(share(unseen.len() + gone, known.len()) > most_swept, "{report:?}");
+            }
+            _ => {}
+        }
+        if report.sweep != Sweep::Done {
+            for key in unseen.iter().filter(|key| before.contains_key(*key)) {
+                assert!(there.contains_key(key), "{key} was swept: {report:?}");
             }
         }
     }
-    for item in running.world.wire.emulator.items(CONNECTIONS[0]) {
+    // It saw the source whole, and the tape was over before it began.
+    if is_last {
+        let report = report.expect("it comes to its end");
+        assert_eq!(report.sweep, Sweep::Done, "{report:?}");
+    }
+    for item in there.values() {
         let who: Vec<_> = item.activities.iter().map(|it| &it.performed_by_id).collect();
         let all: BTreeSet<_> = who.iter().collect();
         assert_eq!(all.len(), who.len(), "an activity is there twice: {who:?}");
     }
-    running.world
+    world
 }
 
 type Offer = (Job, Result<Call<Written>, BuildError>);
@@ -218,6 +359,8 @@ struct Running<'a> {
     world: World<'a>,
     /// What comes back for an attempt.
     back: HashMap<Ticket, Trip>,
+    /// How many calls of each key have no outcome.
+    untold: BTreeMap<String, usize>,
 }
 
 struct Bulk<'r, 'a, I> {
@@ -247,7 +390,10 @@ impl<I: Iterator<Item = Offer>> graphfeed_simulation::World<Job, Written> for Bu
     fn supply(&mut self, ingest: &mut Ingest<Job, Written>, now: Tick, room: usize) -> bool {
         for _ in 0..room {
             match self.offers.next() {
-                Some((job, Ok(call))) => assert!(ingest.offer(job, call, now).is_ok()),
+                Some((job, Ok(call))) => {
+                    *self.running.untold.entry(job.key().to_owned()).or_default() += 1;
+                    assert!(ingest.offer(job, call, now).is_ok());
+                }
                 Some((job, Err(why))) => assert!(ingest.skip(job, why, now).is_ok()),
                 None => {
                     ingest.close();
@@ -275,6 +421,9 @@ impl<I: Iterator<Item = Offer>> graphfeed_simulation::World<Job, Written> for Bu
     }
 
     fn done(&mut self, _: &mut Ingest<Job, Written>, _: Tick, job: Job, outcome: Outcome<Written>) {
+        if let Some(left) = self.running.untold.get_mut(job.key()) {
+            *left = left.saturating_sub(1);
+        }
         self.pass.hear(&job, &outcome).expect("it is put on disk");
     }
 }

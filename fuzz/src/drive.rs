@@ -40,6 +40,17 @@ pub(crate) struct World<'a> {
     /// How many attempts of each call went out, whatever they count for.
     pub(crate) sends: BTreeMap<String, u32>,
     tokens: u32,
+    /// What repeats there may be.
+    pub(crate) budget: Budget,
+    /// How many attempts have to be paid for: those that follow another that came to nothing,
+    /// unless that was throttled or its token refused.
+    pub(crate) repeats: u32,
+    /// How many machines ended well.
+    pub(crate) successes: u32,
+    // The calls of which the next attempt costs nothing.
+    free: BTreeSet<String>,
+    /// All that was sent and told, and when.
+    pub(crate) trace: Vec<String>,
     /// What time it is where the last machine ended.
     pub(crate) now: Tick,
 }
@@ -76,7 +87,11 @@ impl<'a> World<'a> {
             wire: Wire { tape, emulator, honest: false },
             longest: policy.total,
             policy,
-            shared: Shared::new(budget),
+            shared: Shared::new(budget.clone()),
+            budget,
+            repeats: 0,
+            successes: 0,
+            free: BTreeSet::new(),
             carried_out: BTreeMap::new(),
             in_doubt: BTreeSet::new(),
             attempts: BTreeMap::new(),
@@ -85,6 +100,7 @@ impl<'a> World<'a> {
             patient: false,
             sends: BTreeMap::new(),
             tokens: 0,
+            trace: Vec::new(),
             now: Tick::default(),
         }
     }
@@ -107,9 +123,12 @@ impl<'a> World<'a> {
             assert!(!appended, "{call} is appended again without knowing");
             let attempts = self.attempts.entry(call.clone()).or_default();
             *attempts += 1;
+            let is_free = self.free.remove(&call);
+            self.repeats += u32::from(*attempts > 1 && !is_free);
             *self.sends.entry(name_of(&part)).or_default() += 1;
             assert!(*attempts <= self.policy.attempts, "{call} has too many attempts");
         }
+        self.trace.push(format!("{now:?} {request:?}"));
         let trip = self.wire.send(now, request);
         for it in trip.carried.iter().filter(|it| it.done) {
             *self.carried_out.entry(name_of(&it.part)).or_default() += 1;
@@ -134,6 +153,9 @@ impl<'a> World<'a> {
             if self.patient && (throttled || refused && it.part.id.is_some()) {
                 let attempts = self.attempts.entry(call_of(request, &it.part)).or_default();
                 *attempts = attempts.saturating_sub(1);
+            }
+            if matches!(told, Some((401 | 429, _))) {
+                self.free.insert(call_of(request, &it.part));
             }
             match told {
                 Some((429, wait)) => {
@@ -258,6 +280,9 @@ impl<'a> World<'a> {
                     Step::Done(result) => {
                         assert!(now <= *start + self.longest, "it takes too long");
                         *stage = Stage::Over;
+                        self.successes += u32::from(result.is_ok());
+                        let told = result.as_ref().map(|_| ());
+                        self.trace.push(format!("{now:?} {index} {told:?}"));
                         // Whoever ends while it fetches hands that on.
                         lease = lease.filter(|(holder, ..)| *holder != index);
                         ends(self, index, now, result);

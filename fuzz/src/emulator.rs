@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use graphfeed_emulator::{Behaviour, Emulator, Options, Outcome, Rule, Versions};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 
 use crate::{
@@ -68,10 +68,16 @@ impl World {
         };
         if is_control {
             self.disturbed = true;
+            has_a_shape(&answer);
             return;
         }
-        if !self.disturbed {
-            self.judge(&request, &answer);
+        match self.disturbed {
+            true => has_a_shape(&answer),
+            false => self.judge(&request, &answer),
+        }
+        let reads = request.method() == Method::GET && answer.status().is_success();
+        if reads && !self.disturbed {
+            assert_eq!(self.state(), before, "reading changes nothing: {answer:?}");
         }
         if answer.status().is_client_error() && !self.disturbed {
             assert_eq!(self.state(), before, "a refusal leaves no trace: {answer:?}");
@@ -124,10 +130,10 @@ impl World {
     /// What was put is there: in an answer, and inside.
     fn is_given_back(&self, request: &Request<Bytes>) {
         let segments: Vec<_> = request.uri().path().split('/').collect();
-        let [_, version, "external", "connections", CONNECTION, "items", id] = segments[..] else {
+        let [_, _, "external", "connections", CONNECTION, "items", id] = segments[..] else {
             return;
         };
-        if request.method() != "PUT" || version != "v1.0" || self.disturbed {
+        if request.method() != "PUT" || self.disturbed {
             return;
         }
         let Some(sent) = unique(request.body()) else { return };
@@ -146,22 +152,26 @@ impl World {
                 );
             }
         }
+        let entries = sent["acl"].as_array().map_or(&[][..], Vec::as_slice);
+        assert_eq!(given["acl"].as_array().map_or(0, Vec::len), entries.len(), "{given}");
+        for (nth, entry) in entries.iter().enumerate() {
+            for (name, value) in entry.as_object().into_iter().flatten() {
+                if !name.contains('@') {
+                    assert_eq!(&given["acl"][nth][name], value, "{name} of entry {nth}");
+                }
+            }
+        }
         if let Some(text) = sent["content"]["value"].as_str() {
             assert_eq!(given["content"]["value"], text);
         }
     }
 
-    /// Everything that is stored, without what only time and chance change.
-    fn state(&self) -> String {
-        let service = self.emulator.service();
-        let mut state = String::new();
-        for id in service.connection_ids() {
-            let items: Vec<_> = service.items(id).collect();
-            let groups: Vec<_> = service.groups(id).collect();
-            state += &format!("{id} {items:?} {groups:?}");
-        }
-        let activities: Vec<_> = service.user_activities().collect();
-        state + &format!("{activities:?}")
+    /// Everything that is stored, but for where the generator of ids stands.
+    fn state(&self) -> Value {
+        let saved = self.emulator.service().save(self.now);
+        let mut state: Value = serde_json::from_slice(&saved).expect("JSON");
+        state.as_object_mut().expect("an object").remove("ids");
+        state
     }
 
     /// What was saved is restored as it was, and asked for the same gives the same.
@@ -187,6 +197,20 @@ impl World {
             assert_eq!(ours.status(), theirs.status(), "{target}");
             assert_eq!(ours.body(), theirs.body(), "{target}");
         }
+    }
+}
+
+/// What an answer has also where a fault or a limit may stand before it: JSON, or the page of a
+/// gateway, or nothing.
+fn has_a_shape(answer: &Response<Bytes>) {
+    let body = answer.body();
+    if body.is_empty() || body.starts_with(b"<html>") {
+        return;
+    }
+    let json = unique(body).unwrap_or_else(|| panic!("no JSON: {answer:?}"));
+    let error = &json["error"];
+    if !answer.status().is_success() && !error.is_string() {
+        assert!(error["code"].is_string() && error["message"].is_string(), "{json}");
     }
 }
 

@@ -11,6 +11,11 @@ use crate::{
 
 /// What calls there are, and what becomes of each attempt.
 pub fn run(data: &[u8]) {
+    assert_eq!(once(data), once(data), "the same again is the same");
+}
+
+/// Runs them, and gives all that was sent and told.
+fn once(data: &[u8]) -> Vec<String> {
     let tenant = Tenant::new(Options::default(), None);
     let mut world = World::new(data, tenant.emulator);
     let count = 1 + world.wire.tape.up_to(7) as usize;
@@ -24,4 +29,13 @@ pub fn run(data: &[u8]) {
     world.drive(machines, |world, nth, _, result| {
         is_true(world, &named[nth], result.as_ref());
     });
+    is_paid_for(&world);
+    world.trace
+}
+
+/// Each repeat was paid for, by what there was at first or what successes have brought.
+fn is_paid_for(world: &World<'_>) {
+    let World { budget, repeats, successes, .. } = world;
+    let earned = budget.capacity + successes * budget.refund;
+    assert!(repeats * budget.cost <= earned, "{repeats} repeats on a budget of {earned}");
 }

@@ -24,6 +24,11 @@ use crate::{
 
 /// How the run is set up, what is offered, and what becomes of each attempt.
 pub fn run(data: &[u8]) {
+    assert_eq!(once(data), once(data), "the same again is the same");
+}
+
+/// Runs it, and gives all that was sent and told.
+fn once(data: &[u8]) -> Vec<String> {
     let tenant = Tenant::new(Options::default(), None);
     let mut world = World::new(data, tenant.emulator);
     world.patient = true;
@@ -51,6 +56,7 @@ pub fn run(data: &[u8]) {
         offers: Vec::new(),
         of_key: BTreeMap::new(),
         out: HashMap::new(),
+        took: BTreeMap::new(),
         back: HashMap::new(),
         told: 0,
         counts: [0; 3],
@@ -66,6 +72,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(progress.sent, u64::from(sent));
     assert!(watcher.offers.iter().all(|it| it.done.is_some()), "an offer without an outcome");
     assert_eq!(watcher.world.wire.emulator.reports(), []);
+    watcher.world.trace
 }
 
 /// One offer, and what is known of it.
@@ -86,7 +93,9 @@ struct Watcher<'a> {
     /// The offers of each key, in their order.
     of_key: BTreeMap<u32, Vec<usize>>,
     /// What each attempt carries that is out.
-    out: HashMap<Ticket, (Request<Bytes>, Vec<Carried>)>,
+    out: HashMap<Ticket, (Tick, Request<Bytes>, Vec<Carried>)>,
+    /// For how long each call was out in all, by name.
+    took: BTreeMap<String, Duration>,
     /// What comes back for an attempt.
     back: HashMap<Ticket, Back>,
     told: usize,
@@ -137,8 +146,8 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
             assert_eq!(first, Some(&number), "{name} goes before one of its key");
         }
         let Trip { after, what, carried } = self.world.sent(now, &attempt.request);
-        self.out.insert(attempt.ticket, (attempt.request.clone(), carried));
-        let out: usize = self.out.values().map(|(_, carried)| carried.len()).sum();
+        self.out.insert(attempt.ticket, (now, attempt.request.clone(), carried));
+        let out: usize = self.out.values().map(|(.., carried)| carried.len()).sum();
         assert!(out <= self.settings.in_flight, "{out} are out");
         self.back.insert(attempt.ticket, Back { after, what });
         Way::There(Duration::ZERO)
@@ -165,6 +174,7 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
         let offer = &mut self.offers[number.expect("one outcome for each offer")];
         offer.done = Some(now);
         let offer = &self.offers[number.unwrap_or_default()];
+        self.world.trace.push(format!("{now:?} {key} {outcome:?}"));
         assert_eq!((outcome.done, outcome.first_sent), (now, offer.first_sent));
         let (name, named) = match &offer.named {
             Some(named) => (&*named.name, Some(named)),
@@ -186,12 +196,14 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
     }
 
     fn answered(&mut self, now: Tick, ticket: Ticket, what: &Result<Response<Bytes>, Failure>) {
-        let (request, carried) = self.out.remove(&ticket).expect("it is out");
+        let (sent, request, carried) = self.out.remove(&ticket).expect("it is out");
+        self.takes(now.since(sent), &carried, Some(what));
         self.world.heard(now, &request, &carried, Some(what));
     }
 
     fn given_up(&mut self, now: Tick, ticket: Ticket) {
-        let (request, carried) = self.out.remove(&ticket).expect("it is out");
+        let (sent, request, carried) = self.out.remove(&ticket).expect("it is out");
+        self.takes(now.since(sent), &carried, None);
         self.world.heard(now, &request, &carried, None);
     }
 
@@ -208,6 +220,30 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
         }
         assert_eq!(progress.seen, self.offers.len() as u64);
         assert_eq!([progress.ok, progress.failed, progress.skipped], counts);
+    }
+}
+
+impl Watcher<'_> {
+    /// An attempt was out for so long. A call is out no longer than it may take, but for what was
+    /// throttled and for a batch that was refused, which cost it nothing; what holds it back
+    /// before it goes does not count either.
+    fn takes(
+        &mut self,
+        time: Duration,
+        carried: &[Carried],
+        what: Option<&Result<Response<Bytes>, Failure>>,
+    ) {
+        let is_heard = matches!(what, Some(Ok(_)));
+        let refused = matches!(what, Some(Ok(answer)) if answer.status().is_client_error());
+        for it in carried {
+            let throttled = is_heard && matches!(it.told, Some((429, _)));
+            if throttled || refused && it.part.id.is_some() {
+                continue;
+            }
+            let took = self.took.entry(name_of(&it.part)).or_default();
+            *took += time;
+            assert!(*took <= self.world.longest, "it takes too long");
+        }
     }
 }
 

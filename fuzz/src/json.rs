@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use graphfeed_core::types::Timestamp;
+use graphfeed_core::types::{Guid, Timestamp};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
@@ -76,18 +76,46 @@ pub(crate) fn unique(body: &[u8]) -> Option<Value> {
     serde_json::from_slice::<Unique>(body).ok().map(|Unique(value)| value)
 }
 
-/// With every date as its instant and every other text in small letters, for dates have several
-/// spellings and enumerations are read in any letter case.
+/// The members that are enumerations.
+const WORDS: [&str; 14] = [
+    "accessType",
+    "contentCategory",
+    "enabledContentExperiences",
+    "identitySource",
+    "importanceScore",
+    "labels",
+    "operation",
+    "state",
+    "status",
+    "type",
+    "valuesJoinedBy",
+    "@odata.type",
+    "platform",
+    "contentType",
+];
+
+/// With every date as its instant, every GUID and every word of an enumeration in small letters,
+/// for dates have several spellings and the others are read in any letter case.
 pub(crate) fn plain(value: Value) -> Value {
+    plain_under("", value)
+}
+
+fn plain_under(name: &str, value: Value) -> Value {
     match value {
         Value::String(text) => match text.parse::<Timestamp>() {
             Ok(at) => format!("instant {}", at.as_unix_nanoseconds()).into(),
-            Err(_) => text.to_ascii_lowercase().into(),
+            Err(_) if WORDS.contains(&name) || Guid::new(&text).is_ok() => {
+                text.to_ascii_lowercase().into()
+            }
+            Err(_) => text.into(),
         },
-        Value::Array(elements) => elements.into_iter().map(plain).collect(),
+        Value::Array(elements) => elements.into_iter().map(|it| plain_under(name, it)).collect(),
         Value::Object(members) => members
             .into_iter()
-            .map(|(name, value)| (name, plain(value)))
+            .map(|(name, value)| {
+                let value = plain_under(&name, value);
+                (name, value)
+            })
             .collect::<Map<_, _>>()
             .into(),
         other => other,

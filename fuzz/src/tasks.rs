@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, time::Duration};
 use graphfeed_core::{
     external::{
         AwaitGone, AwaitReady, AwaitSchema, CreateConnectionOnce, EnsureConnection, EnsureSchema,
-        ExternalConnection, ExternalGroup, GroupPlan, GroupWithMembers, Identity, PropertyType,
-        Schema, SchemaProperty,
+        EnsuredSchema, ExternalConnection, ExternalGroup, GetConnection, GetOperation, GetSchema,
+        GroupPlan, GroupWithMembers, Identity, PropertyType, Schema, SchemaPlan, SchemaProperty,
     },
     machine::{Start, Task, Tick},
-    protocol::{Error, ServiceRoot},
+    protocol::{Endpoint, Error, ServiceRoot},
     types::{ConnectionId, ExternalGroupId, Guid, OperationId},
 };
 use graphfeed_emulator::{ConnectionState, Emulator, Options};
@@ -28,11 +28,13 @@ pub fn run(data: &[u8]) {
     world.wire.honest = true;
     world.longest = Duration::from_secs(7 * 24 * 3600);
     let id = &ConnectionId::new(CONNECTION).expect("an id");
-    let connection = ExternalConnection::new(id.clone(), "Contoso HR").expect("a connection");
+    let connection = ExternalConnection::builder(id.clone(), "Contoso HR").description("Wanted");
+    let connection = connection.build().expect("a connection");
     let schema = schema(&mut world.wire.tape);
     let which = world.wire.tape.up_to(7);
+    let mut registered = None;
     if which > 0 || world.wire.tape.once_in(2) {
-        before(&mut world);
+        registered = before(&mut world);
     }
     let tape = &mut world.wire.tape;
     let at_most = tape.time() * 10;
@@ -45,12 +47,29 @@ pub fn run(data: &[u8]) {
     };
     match which {
         0 => runs(&mut world, &EnsureConnection::new(&connection), |world, ended| {
-            assert!(ended.is_err() || is_there(world), "told as there");
+            if ended.is_ok() {
+                let there = seen(world, GetConnection::new(id)).expect("told as there");
+                assert_eq!(there.name.as_deref(), Some("Contoso HR"));
+                assert_eq!(there.description.as_deref(), Some("Wanted"), "told as brought in line");
+            }
         }),
         1 => runs(&mut world, &CreateConnectionOnce::new(&connection), |world, ended| {
-            assert!(ended.is_err() || is_there(world), "told as there");
+            if ended.is_ok() {
+                let there = seen(world, GetConnection::new(id)).expect("told as there");
+                assert_eq!(there.name.as_deref(), Some("Contoso HR"));
+            }
         }),
-        2 => runs(&mut world, &EnsureSchema::new(id, &schema), |_, _| {}),
+        2 => runs(&mut world, &EnsureSchema::new(id, &schema), |world, ended| {
+            let Ok(ended) = ended else { return };
+            if let EnsuredSchema::Begun { registration, .. } = ended {
+                seen(world, GetOperation::new(id, &registration.operation)).expect("told as begun");
+            }
+            // Once it is over, if it is.
+            tenant_at(world, world.now + Duration::from_secs(24 * 3600));
+            let there = seen(world, GetSchema::new(id)).expect("told as there");
+            let plan = SchemaPlan::between(&there, &schema);
+            assert!(plan.is_empty(), "{plan:?} is missing");
+        }),
         3 => {
             let task = EnsureSchema::new(id, &schema).ready().at_most(at_most);
             runs(&mut world, &task, |world, ended| drop(ended.map(|_| is_ready(world))));
@@ -62,10 +81,16 @@ pub fn run(data: &[u8]) {
             assert!(ended.is_err() || !is_there(world), "told as gone");
         }),
         6 => {
-            let operation = OperationId::new("1.neu.0278337E599FC8DBF5607ED12CF463E4");
-            let operation = operation.expect("an id");
+            let unknown = || OperationId::new("1.neu.0278337E599FC8DBF5607ED12CF463E4");
+            let is_known = registered.is_some();
+            let operation = registered.unwrap_or_else(|| unknown().expect("an id"));
             let task = AwaitSchema::new(id.clone(), operation).at_most(at_most);
-            runs(&mut world, &task, |world, ended| drop(ended.map(|_| is_ready(world))));
+            runs(&mut world, &task, |world, ended| {
+                if ended.is_ok() {
+                    assert!(is_known, "an operation that nobody began is told as over");
+                    is_ready(world);
+                }
+            });
         }
         _ => groups(&mut world, id),
     }
@@ -99,12 +124,20 @@ fn tenant_at(world: &World<'_>, now: Tick) {
     world.wire.emulator.handle_at(now.since_origin(), &request);
 }
 
-/// What is there before the task.
-fn before(world: &mut World<'_>) {
+/// What the service answers now, where nothing stands before it; `None` if it has none.
+fn seen<E: Endpoint>(world: &World<'_>, asked: E) -> Option<E::Output> {
+    let root = ServiceRoot::v1();
+    let request = asked.request(&root).expect("a request");
+    let answer = tenant::carry(&world.wire.emulator, request);
+    asked.call(&root).expect("a call").response(answer).ok().map(|reply| reply.value)
+}
+
+/// What is there before the task, and the registration of its schema that has begun.
+fn before(world: &mut World<'_>) -> Option<OperationId> {
     let emulator = &world.wire.emulator;
     let tape = &mut world.wire.tape;
     if tape.once_in(4) {
-        return;
+        return None;
     }
     let name = tape.one_of(&["Contoso HR", "Another"]);
     tenant::send(
@@ -114,15 +147,20 @@ fn before(world: &mut World<'_>) {
         &format!(r#"{{"id":"{CONNECTION}","name":"{name}"}}"#),
     );
     let path = format!("{CONNECTIONS}/{CONNECTION}");
+    let mut registered = None;
     if tape.once_in(2) {
         let kind = tape.one_of(&["string", "int64", "double"]);
         let schema = tenant::schema([("one".to_owned(), kind.to_owned())]);
-        tenant::send(emulator, "PATCH", &format!("{path}/schema"), &schema);
+        let answer = tenant::send(emulator, "PATCH", &format!("{path}/schema"), &schema);
+        let location = answer.headers()["location"].to_str().expect("an address");
+        let operation = location.rsplit('/').next().expect("an id");
+        registered = Some(OperationId::new(operation).expect("an id"));
     }
     if tape.once_in(4) {
         tenant::send(emulator, "DELETE", &path, "");
     }
     emulator.take_reports();
+    registered
 }
 
 fn schema(tape: &mut Tape<'_>) -> Schema {

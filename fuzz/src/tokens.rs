@@ -14,7 +14,7 @@ use graphfeed_core::{
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use crate::wire::Tape;
+use crate::{json::unique, wire::Tape};
 
 const SECRETS: [&str; 4] =
     ["hush-hush-secret", "a-refresh-token", "an-assertion-of-ours", "a-token-of-theirs"];
@@ -42,6 +42,8 @@ pub fn run(data: &[u8]) {
     let mut deadline = start + longest;
     let (mut now, mut not_before) = (start, start);
     let mut shown = 0;
+    // How often a code may be asked with, once there is one.
+    let mut interval: Option<Duration> = None;
     for _ in 0..20_000 {
         match fetch.poll(now) {
             FetchStep::Send(attempt) => {
@@ -50,14 +52,15 @@ pub fn run(data: &[u8]) {
                 goes_home(&attempt.request);
                 assert!(!knows_a_secret(&format!("{attempt:?}")));
                 let after = tape.time();
+                let soonest = now + interval.unwrap_or_default();
                 if after >= attempt.timeout {
                     // Nothing comes in time.
                     now = attempt.deadline;
-                    not_before = now;
+                    not_before = now.max(soonest);
                     continue;
                 }
                 now += after;
-                not_before = now;
+                not_before = now.max(soonest);
                 if tape.once_in(8) {
                     let failure = Failure::maybe_sent("reset");
                     let failure = if tape.once_in(3) { failure.permanent() } else { failure };
@@ -68,8 +71,18 @@ pub fn run(data: &[u8]) {
                 let (answer, wait, life) = answer(&mut tape, asks_for_code);
                 if let (Some(life), true) = (life, asks_for_code) {
                     deadline = now + life;
+                    interval = Some(interval_of(&answer));
                 }
-                not_before = now + wait;
+                if let Some(interval) = &mut interval {
+                    let body = unique(answer.body()).unwrap_or_default();
+                    if body["error"] == "slow_down" {
+                        *interval += Duration::from_secs(5);
+                    }
+                    if asks_for_code || body["error"] == "slow_down" {
+                        not_before = now + *interval;
+                    }
+                }
+                not_before = not_before.max(now + wait);
                 fetch.on_response(attempt.ticket, now, &answer);
             }
             FetchStep::Sign(need) => {
@@ -139,6 +152,14 @@ fn goes_home(request: &Request<Bytes>) {
         _ => matches!(uri.host(), Some("127.0.0.1" | "169.254.169.254")),
     };
     assert!(home, "{uri}");
+}
+
+/// How long to wait between two requests with a code: five seconds where it says nothing, and never
+/// none.
+fn interval_of(code: &Response<Bytes>) -> Duration {
+    let interval = &unique(code.body()).expect("JSON")["interval"];
+    let number = interval.as_u64().or_else(|| interval.as_str()?.parse().ok());
+    Duration::from_secs(number.unwrap_or(5).max(1))
 }
 
 fn knows_a_secret(text: &str) -> bool {
