@@ -292,7 +292,7 @@ fn crawl<'a>(
         true => Tick::default() + world.wire.tape.time(),
         false => Tick::MAX,
     };
-    let mut running = Running { world, back: HashMap::new(), untold: BTreeMap::new() };
+    let mut running = Running { world, back: HashMap::new() };
     let summary =
         running.run_through(&crawl, &pass, dies, pass.offers(source.0.iter().map(Said::entry)));
     let mut report = None;
@@ -303,12 +303,10 @@ fn crawl<'a>(
         }
     }
     drop(crawl);
-    let Running { world, untold, .. } = running;
+    let Running { world, .. } = running;
     let (there, journal) = (there(&world), folder.open());
-    // What is in the service is on record, but for what nothing was told of.
+    // What is in the service and on no record stays there.
     for key in there.keys().filter(|key| !has_record(&journal, key)) {
-        let is_untold = untold.get(key).is_some_and(|left| *left > 0);
-        assert!(report.is_none() && is_untold || strays.contains(key), "{key} is on no record");
         strays.insert(key.clone());
     }
     // One that is tried again and fails is a failure of something new for the journal, which
@@ -359,8 +357,6 @@ struct Running<'a> {
     world: World<'a>,
     /// What comes back for an attempt.
     back: HashMap<Ticket, Trip>,
-    /// How many calls of each key have no outcome.
-    untold: BTreeMap<String, usize>,
 }
 
 struct Bulk<'r, 'a, I> {
@@ -390,10 +386,7 @@ impl<I: Iterator<Item = Offer>> graphfeed_simulation::World<Job, Written> for Bu
     fn supply(&mut self, ingest: &mut Ingest<Job, Written>, now: Tick, room: usize) -> bool {
         for _ in 0..room {
             match self.offers.next() {
-                Some((job, Ok(call))) => {
-                    *self.running.untold.entry(job.key().to_owned()).or_default() += 1;
-                    assert!(ingest.offer(job, call, now).is_ok());
-                }
+                Some((job, Ok(call))) => assert!(ingest.offer(job, call, now).is_ok()),
                 Some((job, Err(why))) => assert!(ingest.skip(job, why, now).is_ok()),
                 None => {
                     ingest.close();
@@ -421,9 +414,6 @@ impl<I: Iterator<Item = Offer>> graphfeed_simulation::World<Job, Written> for Bu
     }
 
     fn done(&mut self, _: &mut Ingest<Job, Written>, _: Tick, job: Job, outcome: Outcome<Written>) {
-        if let Some(left) = self.running.untold.get_mut(job.key()) {
-            *left = left.saturating_sub(1);
-        }
         self.pass.hear(&job, &outcome).expect("it is put on disk");
     }
 }
