@@ -611,8 +611,13 @@ fn is_kept(bench: &Bench, text: &str, request: &Request<Bytes>, target: &str) ->
     }
     let mut sent = body(request);
     // What is passed over may be a number that no reader takes.
-    let raw = serde_json::from_str(text).ok();
-    let differs = raw.and_then(|raw| differ("read and sent", &raw, &sent));
+    let raw: Option<Value> = serde_json::from_str(text).ok();
+    let differs = raw.and_then(|mut raw| {
+        // Nothing that was done is nothing to send.
+        let said = raw.as_object_mut();
+        said.map(|it| it.retain(|name, value| name != "activities" || *value != json!([])));
+        differ("read and sent", &raw, &sent)
+    });
     let members = sent.as_object_mut().expect("an object");
     let activities = members.remove("activities").unwrap_or_else(|| json!([]));
     let mut kept = bench.send("GET", target, "").json;

@@ -127,7 +127,11 @@ fn is_newer_word(word: Option<&Value>) -> bool {
     let is_known =
         |word: &str| KNOWN.iter().copied().flatten().any(|it| it.eq_ignore_ascii_case(word));
     let text = word.and_then(Value::as_str);
-    text.is_some_and(|text| text.split(',').any(|word| !is_known(word.trim())))
+    // Only between several words may there be space.
+    text.is_some_and(|text| match text.split_once(',') {
+        Some(_) => text.split(',').any(|word| !is_known(word.trim())),
+        None => !is_known(text),
+    })
 }
 
 /// Whether what the core sent is refused for nothing but words that it does not know.
