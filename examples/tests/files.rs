@@ -531,8 +531,9 @@ fn ended_by_a_full_disk_it_says_what_was_done_until_then() {
         let rest = text.split_once(name).unwrap().1;
         rest[..rest.find(',').unwrap()].parse().unwrap()
     };
-    let [seen, ok, failed] = ["seen ", " ok ", " failed "].map(count);
+    let [seen, ok, failed, skipped] = ["seen ", " ok ", " failed ", " skipped "].map(count);
     assert!(ok > 0 && failed == 0 && (ok..3020).contains(&seen), "{text}{said}");
+    assert_eq!(seen, ok + failed + skipped, "{text}{said}");
     // All that was told of as done, and no more than was out and is not on record.
     let stored = emulator.count("PUT item") - 20;
     assert!((ok..ok + 100).contains(&stored), "{stored}: {text}{said}");

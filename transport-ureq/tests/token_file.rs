@@ -8,7 +8,8 @@ use graphfeed_ureq::token_file;
 const MOST: usize = 64 * 1024;
 
 fn token(name: &str, text: &[u8]) -> Result<Secret, TokenError> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Tests of other packages have the folder, too.
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("token-file-{name}"));
     fs::write(&path, text).unwrap();
     token_file(path)(&AssertionNeed::new("audience", "app-id"))
 }
