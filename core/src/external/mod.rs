@@ -1,9 +1,9 @@
 //! `microsoft.graph.externalConnectors`: what Microsoft Search and Copilot index, and what people
 //! do with it.
 //!
-//! One file a resource, its types first, its operations after them. What is written is made by
-//! constructors and valid once it exists; what the service answers with is named `Stored...`,
-//! keeps every member, and is never refused for its values.
+//! One folder a resource: its types first, its operations after them, its parts and tasks in files
+//! beside that. What is written is made by constructors and valid once it exists; what the service
+//! answers with is named `Stored...`, keeps every member, and is never refused for its values.
 //!
 //! Connectors exist in the global cloud and in the US government's, not in China.
 

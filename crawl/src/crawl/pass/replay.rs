@@ -59,13 +59,12 @@ impl Pass<'_> {
     ///
     /// A letter is passed over where it is done by now ([`Report::unchanged`]): its item is stored,
     /// its activities are added, what it should delete is gone. Of an item that is stored, activities
-    /// in the letter are added all the same. It is passed over as well where
-    /// something newer is known ([`Report::overtaken`]): its item is gone, or was stored again after
-    /// it was to be deleted, or has failed again in a later run, which has a letter of its own. One
-    /// that was refused for its key goes also where nothing is known of the key that it has by now. So
-    /// of
-    /// several letters about an item the newest counts. How old a letter is, its
-    /// [run](DeadLetter::run) says; one without a run of this journal is older than whatever is known.
+    /// in the letter are added all the same. It is passed over as well where something newer is known
+    /// ([`Report::overtaken`]): its item is gone, or was stored again after it was to be deleted, or
+    /// was seen by a later run. So of several letters about an item the newest counts. How old a letter
+    /// is, its [run](DeadLetter::run) says; one without a run of this journal is older than whatever
+    /// is known. One that was refused for its key goes also where nothing is known of the key that it
+    /// has by now.
     ///
     /// A run that replays has not seen the source, and deletes nothing that it no longer has. The
     /// letters must not come from the file that failures of this run go to.
