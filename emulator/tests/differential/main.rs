@@ -118,6 +118,19 @@ fn activities_of_an_item_are_judged_alike() {
 }
 
 #[test]
+fn a_word_of_another_enumeration_is_as_new_as_any() {
+    let world = World::new();
+    for word in ["shared", "user", "null"] {
+        let activities = include_str!("../../../core/tests/golden/add-activities.request.json");
+        let text = activities.replace(r#""created""#, &format!("{word:?}"));
+        assert_ne!(text, activities);
+        let case = world.activities(&root(Version::V1), text);
+        assert_eq!(case.wrong, None);
+        assert_eq!(unexplained(&case, items::EXCEPTIONS), [], "{case:?}");
+    }
+}
+
+#[test]
 fn an_update_of_an_item_is_judged_alike() {
     let world = World::new();
     // Beta has none, and looks no further.

@@ -67,7 +67,7 @@ impl Seen<'_> {
 
     /// Whether there is a word that the core does not know either.
     pub(crate) fn is_newer_word(&self) -> bool {
-        is_newer_word(self.there())
+        is_newer_word(self.place, self.there())
     }
 
     /// Whether there is a date that only RFC 3339 lets be written so.
@@ -106,26 +106,32 @@ pub(crate) struct Exception {
     pub(crate) example: &'static str,
 }
 
-/// Whether a word, or one of several, is no member of any enumeration that the core knows, in any
-/// letter case.
-fn is_newer_word(word: Option<&Value>) -> bool {
-    const KNOWN: [&[&str]; 13] = [
-        AccessType::KNOWN,
-        AclType::KNOWN,
-        BinaryOperator::KNOWN,
-        ContentCategory::KNOWN,
-        ContentExperienceType::KNOWN,
-        ExternalActivityType::KNOWN,
-        ExternalItemContentType::KNOWN,
-        IdentitySource::KNOWN,
-        IdentityType::KNOWN,
-        ImportanceScore::KNOWN,
-        Label::KNOWN,
-        PropertyType::KNOWN,
-        RuleOperation::KNOWN,
-    ];
-    let is_known =
-        |word: &str| KNOWN.iter().copied().flatten().any(|it| it.eq_ignore_ascii_case(word));
+/// The members of the enumeration whose word stands at a place.
+fn known(place: &str) -> &'static [&'static str] {
+    let member = place.rsplit('.').next().unwrap_or_default();
+    match member.split('[').next().unwrap_or_default() {
+        "accessType" => AccessType::KNOWN,
+        "contentCategory" => ContentCategory::KNOWN,
+        "enabledContentExperiences" => ContentExperienceType::KNOWN,
+        "identitySource" => IdentitySource::KNOWN,
+        "importanceScore" => ImportanceScore::KNOWN,
+        "labels" => Label::KNOWN,
+        "operation" => RuleOperation::KNOWN,
+        "valuesJoinedBy" => BinaryOperator::KNOWN,
+        "type" if place.starts_with("$.acl[") => AclType::KNOWN,
+        "type" if place.starts_with("$.properties[") => PropertyType::KNOWN,
+        "type" if place.starts_with("$.content") => ExternalItemContentType::KNOWN,
+        "type" if place.starts_with("$.activities[") && !place.ends_with("].performedBy.type") => {
+            ExternalActivityType::KNOWN
+        }
+        _ => IdentityType::KNOWN,
+    }
+}
+
+/// Whether a word, or one of several, is no member of the enumeration at the place, in any letter
+/// case.
+fn is_newer_word(place: &str, word: Option<&Value>) -> bool {
+    let is_known = |word: &str| known(place).iter().any(|it| it.eq_ignore_ascii_case(word));
     let text = word.and_then(Value::as_str);
     // Only between several words may there be space.
     text.is_some_and(|text| match text.split_once(',') {
@@ -137,8 +143,9 @@ fn is_newer_word(word: Option<&Value>) -> bool {
 /// Whether what the core sent is refused for nothing but words that it does not know.
 pub(crate) fn is_newer(answer: &Answer, sent: &Value) -> bool {
     let faults = of_emulator(answer);
-    let is_newer =
-        |(rule, place): &(String, String)| rule == "enum-value" && is_newer_word(at(sent, place));
+    let is_newer = |(rule, place): &(String, String)| {
+        rule == "enum-value" && is_newer_word(place, at(sent, place))
+    };
     !faults.is_empty() && faults.iter().all(is_newer)
 }
 
