@@ -266,11 +266,11 @@ fn a_refinable_property_has_an_alias_that_no_update_takes_away() {
         properties.iter().map(|each| each["aliases"].clone()).collect::<Vec<_>>()
     };
     let a =
-        r#"{"name":"a","type":"string","isRefinable":true,"aliases":["x","RefinableString01"]}"#;
+        r#"{"name":"a","type":"string","isRefinable":true,"aliases":["x","refinableString01"]}"#;
     let b = r#"{"name":"b","type":"string","isRefinable":true}"#;
     let c = r#"{"name":"c","type":"string"}"#;
     register(&bench, &[a, b, c]);
-    let first = json!(["x", "RefinableString01", "RefinableString00"]);
+    let first = json!(["x", "refinableString01", "RefinableString00"]);
     assert_eq!(aliases(), [first, json!(["RefinableString02"]), json!([])]);
 
     // Sent back, or not sent at all, and also where it is refinable no more.
@@ -287,4 +287,19 @@ fn a_refinable_property_has_an_alias_that_no_update_takes_away() {
             json!(["RefinableInt00"]),
         ]
     );
+
+    // And no other property gets it, as an alias or as its name.
+    let taker = r#"{"name":"c","type":"string","aliases":["refinablestring02"]}"#;
+    let taken = schema(&[back, plain, taker, more]);
+    let place = [("schema-update", "$.properties[1].aliases")];
+    let answer = bench.refused("PATCH", SCHEMA_OF, taken, &place);
+    assert_eq!(
+        answer.cause(),
+        "its alias RefinableString02 came with isRefinable and cannot be taken away, and another \
+         property is to have it; give that one another alias"
+    );
+    let named = r#"{"name":"RefinableInt00","type":"string"}"#;
+    let taken = schema(&[back, plain, c, more, named]);
+    let place = [("schema-update", "$.properties[3].aliases")];
+    bench.refused("PATCH", SCHEMA_OF, taken, &place);
 }

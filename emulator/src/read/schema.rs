@@ -333,6 +333,19 @@ impl Reader<'_> {
                                on; add another property";
                 self.refuse(Rule::SchemaUpdate, place.name("isRefinable"), message);
             }
+            let is = |own: &&str| declaration.aliases.iter().any(|it| it.eq_ignore_ascii_case(own));
+            let Some(own) = old.own_alias.as_deref().filter(|own| !is(own)) else { continue };
+            let is_given = |other: &Declaration| {
+                let mut names = other.aliases.iter().chain([&other.name]);
+                names.any(|name| name.eq_ignore_ascii_case(own))
+            };
+            if declared.iter().any(|each| is_given(&each.declaration)) {
+                let message = format!(
+                    "its alias {own} came with isRefinable and cannot be taken away, and another \
+                     property is to have it; give that one another alias"
+                );
+                self.refuse(Rule::SchemaUpdate, place.name("aliases"), message);
+            }
         }
     }
 

@@ -112,7 +112,7 @@ fn name_aliases(schema: &mut Schema, registered: Option<&Schema>) {
     }
     let own = schema.properties.iter().filter_map(|each| each.own_alias.as_deref());
     let sent = schema.properties.iter().flat_map(|each| &each.aliases).map(String::as_str);
-    let mut taken: BTreeSet<String> = own.chain(sent).map(str::to_owned).collect();
+    let mut taken: BTreeSet<String> = own.chain(sent).map(str::to_ascii_lowercase).collect();
     let mut next: BTreeMap<&str, usize> = BTreeMap::new();
     for declaration in &mut schema.properties {
         if declaration.own_alias.is_some() || !declaration.is("isRefinable") {
@@ -128,7 +128,7 @@ fn name_aliases(schema: &mut Schema, registered: Option<&Schema>) {
         declaration.own_alias = loop {
             let alias = format!("Refinable{kind}{number:02}");
             *number += 1;
-            if taken.insert(alias.clone()) {
+            if taken.insert(alias.to_ascii_lowercase()) {
                 break Some(alias);
             }
         };

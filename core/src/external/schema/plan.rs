@@ -92,7 +92,8 @@ pub enum PropertyChange {
     LabelRemoved(Label),
     /// It has one more alias.
     AliasAdded(String),
-    /// It has one alias less.
+    /// It has one alias less. One that the service gave is only taken away, and that in vain, where
+    /// another property is to have it.
     AliasRemoved(String),
     /// It has another description, or none any more.
     Description(Option<String>),
@@ -341,6 +342,9 @@ fn judge(what: &PropertyChange) -> (SchemaVerdict, &'static str) {
         PropertyChange::LabelAdded(_) | PropertyChange::LabelRemoved(_) => {
             (NeedsReingest, "search and Copilot take the old meaning until items are put again")
         }
+        PropertyChange::AliasRemoved(alias) if is_of_the_service(alias) => {
+            (Impossible, "the service named it so, and keeps that; give others another alias")
+        }
         PropertyChange::AliasAdded(_) | PropertyChange::AliasRemoved(_) => {
             (Allowed, "it holds for all items at once")
         }
@@ -555,6 +559,25 @@ mod tests {
             assert_eq!(one(none.clone(), text("a").description("")), []);
             assert_eq!(one(none, text("a")), []);
         }
+    }
+
+    #[test]
+    fn what_the_service_named_a_property_is_given_to_no_other() {
+        let before = |alias| {
+            stored(json!([{"name": "a", "type": "string", "isRefinable": true, "aliases": [alias]},
+                {"name": "b", "type": "string"}]))
+        };
+        let wanted = |alias| Schema::new([text("a").refinable(), text("b").alias(alias)]).unwrap();
+        let plan = SchemaPlan::between(&before("RefinableString00"), &wanted("refinableString00"));
+        assert_eq!(
+            plan.check().unwrap_err().to_string(),
+            "$.properties[0].aliases: \"a\" loses the alias \"RefinableString00\"; the service \
+             named it so, and keeps that; give others another alias [schema-update]"
+        );
+        let plan = SchemaPlan::between(&before("moving"), &wanted("moving"));
+        assert!(plan.is_possible());
+        assert_eq!(plan.changes()[0].what, PropertyChange::AliasRemoved("moving".into()));
+        assert_eq!(plan.changes()[1].what, PropertyChange::AliasAdded("moving".into()));
     }
 
     #[test]
