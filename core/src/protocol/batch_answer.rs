@@ -3,7 +3,7 @@
 //! An answer counts for a part only if it names the part's id and no other one does; what belongs
 //! to nobody is told, and what is missing is unknown, never success.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use base64::{
     Engine as _,
@@ -19,14 +19,14 @@ use super::{
     batch::{is_json, part_id},
     service_error::{CLIENT_REQUEST_ID, REQUEST_ID},
 };
-use crate::types::{RawJson, quote};
+use crate::types::{Key, RawJson, quote};
 
 /// What the service answered to a whole batch, to be told apart by
 /// [`Batch::outcomes`](super::Batch::outcomes).
 #[derive(Clone, Debug)]
 pub struct BatchAnswer {
-    // Slices of the whole, in the order in which they arrived.
-    responses: Vec<Bytes>,
+    // In the order in which they arrived.
+    responses: Vec<Entry>,
 }
 
 /// What became of each call of a batch.
@@ -50,10 +50,26 @@ struct Responses<'a> {
     responses: Vec<&'a RawValue>,
 }
 
-/// One entry of the answer. Each member is looked at for itself, so that the shape of one costs
-/// nothing but itself.
+/// One entry of the answer, in slices of the whole.
+#[derive(Clone, Debug)]
+struct Entry {
+    text: Bytes,
+    // None where it is no object, or has one of them twice.
+    members: Option<Members>,
+}
+
+/// The members of an entry as they were written. Each is looked at for itself, so that the shape of
+/// one costs nothing but itself.
+#[derive(Clone, Debug)]
+struct Members {
+    id: Option<Bytes>,
+    status: Option<Bytes>,
+    headers: Option<Bytes>,
+    body: Option<Bytes>,
+}
+
 #[derive(Deserialize)]
-struct Entry<'a> {
+struct RawMembers<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -72,7 +88,7 @@ impl BatchAnswer {
     /// Whether each of its parts was answered with a success.
     pub(super) fn is_complete(&self) -> bool {
         self.responses.iter().all(|entry| {
-            let status = serde_json::from_slice::<Entry<'_>>(entry).ok().and_then(|it| it.status);
+            let status = entry.members.as_ref().and_then(|members| members.status.as_ref());
             status.is_some_and(|status| text(status).starts_with('2'))
         })
     }
@@ -82,8 +98,32 @@ impl BatchAnswer {
     }
 
     fn slices(Responses { responses }: Responses<'_>, body: &Bytes) -> Self {
-        let slice = |json: &RawValue| body.slice_ref(json.get().as_bytes());
-        Self { responses: responses.into_iter().map(slice).collect() }
+        Self { responses: responses.into_iter().map(|json| Entry::read(json, body)).collect() }
+    }
+}
+
+impl Entry {
+    fn read(json: &RawValue, whole: &Bytes) -> Self {
+        let slice = |json: &RawValue| whole.slice_ref(json.get().as_bytes());
+        let members = serde_json::from_str::<RawMembers<'_>>(json.get()).ok();
+        let members = members.map(|RawMembers { id, status, headers, body }| Members {
+            id: id.map(slice),
+            status: status.map(slice),
+            headers: headers.map(slice),
+            body: body.map(slice),
+        });
+        Self { text: slice(json), members }
+    }
+
+    /// Whose answer this claims to be. An id that has become a number is still one.
+    fn index(&self) -> Option<usize> {
+        let id = text(self.members.as_ref()?.id.as_ref()?);
+        let index = id.parse::<usize>().ok()?.checked_sub(1)?;
+        (part_id(index) == id).then_some(index)
+    }
+
+    fn stray(&self) -> Option<RawJson> {
+        RawJson::parse(std::str::from_utf8(&self.text).ok()?).ok()
     }
 }
 
@@ -138,25 +178,25 @@ pub(crate) fn strays(count: usize, whole: &http::Response<Bytes>) -> Vec<RawJson
 /// One answer for each of so many parts, and what belongs to nobody.
 fn answers(
     count: usize,
-    responses: Vec<Bytes>,
+    responses: Vec<Entry>,
     whole: &HeaderMap,
 ) -> (Vec<PartAnswer>, Vec<RawJson>) {
     let mut strays = Vec::new();
-    let mut found: Vec<Vec<Bytes>> = vec![Vec::new(); count];
+    let mut found: Vec<Vec<Entry>> = vec![Vec::new(); count];
     for entry in responses {
-        match index(&entry).and_then(|index| found.get_mut(index)) {
+        match entry.index().and_then(|index| found.get_mut(index)) {
             Some(own) => own.push(entry),
-            None => strays.extend(stray(&entry)),
+            None => strays.extend(entry.stray()),
         }
     }
-    let mut answer = |entries: Vec<Bytes>| {
+    let mut answer = |entries: Vec<Entry>| {
         let response = match &*entries {
             [] => Err("the answer to its batch has none for it".to_owned()),
             [entry] => response(entry, whole),
             _ => Err("the answer to its batch has several for it".to_owned()),
         };
         response.map_err(|why| {
-            strays.extend(entries.iter().filter_map(stray));
+            strays.extend(entries.iter().filter_map(Entry::stray));
             Failure::maybe_sent(why)
         })
     };
@@ -174,35 +214,27 @@ fn parts_of_424(whole: &Error) -> Option<(BatchAnswer, HeaderMap)> {
     Some((BatchAnswer::read_body(error.body()).ok()?, error.headers().clone()))
 }
 
-fn stray(entry: &Bytes) -> Option<RawJson> {
-    RawJson::parse(std::str::from_utf8(entry).ok()?).ok()
-}
-
-/// Whose answer this claims to be. An id that has become a number is still one.
-fn index(entry: &Bytes) -> Option<usize> {
-    let id = text(serde_json::from_slice::<Entry<'_>>(entry).ok()?.id?);
-    let index = id.parse::<usize>().ok()?.checked_sub(1)?;
-    (part_id(index) == id).then_some(index)
-}
-
 /// A text, or a number as it is written.
-fn text(json: &RawValue) -> String {
-    serde_json::from_str(json.get()).unwrap_or_else(|_| json.get().to_owned())
+fn text(json: &[u8]) -> Cow<'_, str> {
+    match serde_json::from_slice::<Key<'_>>(json) {
+        Ok(Key(text)) => text,
+        Err(_) => String::from_utf8_lossy(json),
+    }
 }
 
 /// An entry as the answer that a call of its own would have had, or why it is none.
-fn response(entry: &Bytes, whole: &HeaderMap) -> Result<http::Response<Bytes>, String> {
+fn response(entry: &Entry, whole: &HeaderMap) -> Result<http::Response<Bytes>, String> {
     let wrong = |why: &str| {
-        let entry = quote(&String::from_utf8_lossy(entry));
+        let entry = quote(&String::from_utf8_lossy(&entry.text));
         format!("its answer in that to its batch has {why}: {entry}")
     };
-    let read: Entry<'_> = serde_json::from_slice(entry).map_err(|_| wrong("another shape"))?;
-    let status = read.status.ok_or_else(|| wrong("no status"))?;
+    let read = entry.members.as_ref().ok_or_else(|| wrong("another shape"))?;
+    let status = read.status.as_ref().ok_or_else(|| wrong("no status"))?;
     let status = text(status).parse::<u16>().ok().and_then(|it| StatusCode::from_u16(it).ok());
     let mut response = http::Response::new(Bytes::new());
     *response.status_mut() = status.ok_or_else(|| wrong("no status that HTTP knows"))?;
     let headers = response.headers_mut();
-    read.headers.into_iter().for_each(|json| read_headers(json, headers));
+    read.headers.iter().for_each(|json| read_headers(json, headers));
     // What a part does not say of itself holds of the whole: when it was answered, against which
     // a date to wait for is measured, and under which id.
     for name in [header::DATE.as_str(), REQUEST_ID, CLIENT_REQUEST_ID] {
@@ -210,26 +242,28 @@ fn response(entry: &Bytes, whole: &HeaderMap) -> Result<http::Response<Bytes>, S
             headers.insert(HeaderName::from_static(name), value.clone());
         }
     }
-    let body = read.body.filter(|json| json.get() != "null");
+    let body = read.body.as_ref().filter(|json| ***json != *b"null");
     let is_json = is_json(headers.get(header::CONTENT_TYPE)).unwrap_or(true);
     *response.body_mut() = match body {
         None => Bytes::new(),
-        Some(json) if is_json => entry.slice_ref(json.get().as_bytes()),
-        Some(json) => decoded(json).unwrap_or_else(|| entry.slice_ref(json.get().as_bytes())),
+        Some(json) if is_json => json.clone(),
+        Some(json) => decoded(json).unwrap_or_else(|| json.clone()),
     };
     Ok(response)
 }
 
 /// The headers of a part, those that are headers.
-fn read_headers(json: &RawValue, headers: &mut HeaderMap) {
-    let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(json.get()) else {
+fn read_headers(json: &[u8], headers: &mut HeaderMap) {
+    let Ok(members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(json) else {
         return;
     };
     for (name, value) in members {
-        let values: Vec<&RawValue> =
-            serde_json::from_str(value.get()).unwrap_or_else(|_| vec![value]);
+        let values: Vec<&RawValue> = match value.get().starts_with('[') {
+            true => serde_json::from_str(value.get()).unwrap_or_default(),
+            false => vec![value],
+        };
         for value in values.into_iter().filter(|value| value.get() != "null") {
-            let value = HeaderValue::from_bytes(text(value).as_bytes());
+            let value = HeaderValue::from_bytes(text(value.get().as_bytes()).as_bytes());
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
                 headers.append(name, value);
             }
@@ -239,8 +273,8 @@ fn read_headers(json: &RawValue, headers: &mut HeaderMap) {
 
 /// A body that is no JSON: base64 of either kind, or else the text itself. JSON in its place is
 /// left as it is.
-fn decoded(json: &RawValue) -> Option<Bytes> {
-    let text: String = serde_json::from_str(json.get()).ok()?;
+fn decoded(json: &[u8]) -> Option<Bytes> {
+    let text: String = serde_json::from_slice(json).ok()?;
     let base64 = text.trim_end_matches('=');
     let bytes = STANDARD_NO_PAD.decode(base64).or_else(|_| URL_SAFE_NO_PAD.decode(base64));
     Some(bytes.map_or_else(|_| Bytes::from(text), Bytes::from))

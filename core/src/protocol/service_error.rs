@@ -81,21 +81,40 @@ impl GraphError {
     }
 
     /// Drops what has the wrong shape rather than the whole error: an error that cannot be read
-    /// in full is still worth its code.
+    /// in full is still worth its code. Strictly first, which is fast.
     fn read(body: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            error: GraphError,
+        fn read<const LENIENT: bool>(body: &[u8]) -> serde_json::Result<GraphError> {
+            #[derive(Deserialize)]
+            struct Envelope<const LENIENT: bool> {
+                error: Read<LENIENT>,
+            }
+            serde_json::from_slice::<Envelope<LENIENT>>(body).map(|envelope| envelope.error.0)
         }
-        serde_json::from_slice::<Envelope>(body).ok().map(|envelope| envelope.error)
+        read::<false>(body).or_else(|_| read::<true>(body)).ok()
     }
 }
 
-impl<'de> Deserialize<'de> for GraphError {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+/// An error that is being read. Leniently, a member costs nothing but itself.
+struct Read<const LENIENT: bool>(GraphError);
 
-        impl<'de> Visitor<'de> for Members {
+impl<'de, const LENIENT: bool> Deserialize<'de> for Read<LENIENT> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<const LENIENT: bool>;
+
+        impl<'de, const LENIENT: bool> Members<LENIENT> {
+            fn value<T, A>(members: &mut A) -> Result<Option<T>, A::Error>
+            where
+                T: de::DeserializeOwned,
+                A: MapAccess<'de>,
+            {
+                match LENIENT {
+                    true => Ok(members.next_value::<Loose<_>>()?.0),
+                    false => members.next_value(),
+                }
+            }
+        }
+
+        impl<'de, const LENIENT: bool> Visitor<'de> for Members<LENIENT> {
             type Value = GraphError;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,15 +130,16 @@ impl<'de> Deserialize<'de> for GraphError {
                 let mut error = GraphError::default();
                 while let Some(Key(name)) = members.next_key()? {
                     match &*name {
-                        "code" => error.code = members.next_value::<Loose<_>>()?.0,
-                        "message" => error.message = members.next_value::<Loose<_>>()?.0,
-                        "target" => error.target = members.next_value::<Loose<_>>()?.0,
+                        "code" => error.code = Self::value(&mut members)?,
+                        "message" => error.message = Self::value(&mut members)?,
+                        "target" => error.target = Self::value(&mut members)?,
                         "details" => {
-                            error.details = members.next_value::<Loose<_>>()?.0.unwrap_or_default();
+                            error.details = Self::value(&mut members)?.unwrap_or_default();
                         }
                         "innerError" | "innererror" => {
                             // Not through `Loose`: the reader's limit on depth has to see it.
-                            error.inner = members.next_value::<Option<_>>()?.map(Box::new);
+                            let inner: Option<Read<LENIENT>> = members.next_value()?;
+                            error.inner = inner.map(|Read(inner)| Box::new(inner));
                         }
                         _ => {
                             let value = members.next_value()?;
@@ -156,7 +176,7 @@ impl<'de> Deserialize<'de> for GraphError {
             }
         }
 
-        deserializer.deserialize_any(Members)
+        deserializer.deserialize_any(Members::<LENIENT>).map(Self)
     }
 }
 
