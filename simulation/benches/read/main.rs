@@ -35,8 +35,8 @@ const MOST: f64 = 1.10;
 const MOST_OF_THESE_PROPERTIES: f64 = 1.20;
 const MOST_OF_THESE_PROPERTIES_ALONE: f64 = 1.25;
 const MOST_OF_ACTIVITIES: f64 = 2.60;
-const MOST_OF_AN_ERROR: f64 = 1.35;
-const MOST_OF_A_BATCH: f64 = 2.60;
+const MOST_OF_AN_ERROR: f64 = 1.30;
+const MOST_OF_A_BATCH: f64 = 1.90;
 
 /// What the service says, with the headers that it says it with.
 fn response(status: StatusCode, body: &Bytes) -> Response<Bytes> {
