@@ -1,7 +1,7 @@
 //! What the examples share: the emulator on loopback, with a client for it ([`Loopback`]), a tenant
 //! that the environment names ([`settings`]) and signing with a certificate ([`certificate`]), over
 //! what a program sends and how many calls at the same time ([`way`], [`calls`]), what it says
-//! meanwhile ([`progress`]), and Ctrl-C ([`interrupt`]).
+//! meanwhile ([`progress`]), and Ctrl-C ([`interrupt`]); and how a test runs a program ([`process`]).
 //!
 //! Lives here: what more than one program needs. The programs stand beside this folder, one file
 //! or folder each.
@@ -9,6 +9,7 @@
 pub mod calls;
 pub mod certificate;
 pub mod interrupt;
+pub mod process;
 pub mod progress;
 pub mod settings;
 pub mod way;

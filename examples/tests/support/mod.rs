@@ -1,45 +1,22 @@
-//! What the tests of the programs share: running them, and reading the table of `crates`.
+//! What the tests of `crates` share: running it, and reading its table.
 
 #![allow(dead_code, reason = "each test uses a part")]
 
 use std::{
-    env,
     ffi::OsStr,
     fmt::Debug,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     str::FromStr,
 };
+
+use graphfeed_examples::process::example;
+pub(crate) use graphfeed_examples::process::outcome;
 
 /// The `crates` program.
 pub(crate) fn program() -> Command {
     example("crates")
-}
-
-/// A program: `cargo test` builds it beside its tests.
-pub(crate) fn example(name: &str) -> Command {
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let program = folder.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "{} is not there; run `cargo build --example {name}` first",
-        program.display()
-    );
-    let mut command = Command::new(program);
-    // The way to the emulator must not lead through a proxy.
-    command.envs(["HTTP_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9")));
-    // Whoever runs the tests may have set it for themselves.
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("GRAPHFEED_") || text == "AZURE_FEDERATED_TOKEN_FILE" {
-            command.env_remove(&name);
-        }
-    }
-    // So that it names itself where it says how to go on.
-    command.env_remove("CARGO");
-    command
 }
 
 /// Runs it, and gives back its status, stdout and stderr.
@@ -47,13 +24,6 @@ pub(crate) fn run(
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> (Option<i32>, String, String) {
     outcome(program().args(arguments))
-}
-
-/// Status, stdout and stderr of a command.
-pub(crate) fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
 }
 
 /// The count in the row of the table that begins so.

@@ -13,9 +13,8 @@ use std::{
 
 use graphfeed_crawl::{DeadLetter, DeadLetterLines};
 use graphfeed_emulator::{Behaviour, Emulator, Item, Options, server::Server};
+use graphfeed_examples::process::example;
 use tempfile::TempDir;
-
-use crate::support::example;
 
 /// A folder for the `files` program to index, and one for what it keeps. Where memory can be a
 /// disk it is one, so that nobody waits for a real one.

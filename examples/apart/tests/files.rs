@@ -1,7 +1,6 @@
 //! The `files` program as its user sees it: run as a process, on folders of these tests.
 
 mod folder;
-mod support;
 
 use std::{
     fs::{self, File},
@@ -18,7 +17,7 @@ use graphfeed_core::{
 };
 use graphfeed_crawl::{Journal, Scope, State};
 use graphfeed_emulator::{Application, Authorization, Emulator, Options, server::Server};
-use support::outcome;
+use graphfeed_examples::process::{example, outcome};
 
 const NOTHING: &str = "seen 0, ok 0, failed 0, skipped 0, deleted 0, throttled 0.0 s";
 
@@ -147,7 +146,7 @@ fn what_is_hidden_or_ignored_is_left_out_and_so_is_the_programs_own_folder() {
     folder.write(".gitignore", "*.log\n/target\n");
     // The first run makes its folder, and the second finds it.
     for (state, ok) in [("b/../state", 2), ("state", 0)] {
-        let mut program = support::example("files");
+        let mut program = example("files");
         program.current_dir(&folder.path).args([".", "--state", state, "--service", server.url()]);
         let counts = format!("seen 2, ok {ok}, failed 0, skipped {}, deleted 0", 2 - ok);
         ends(&mut program, 0, &counts);
@@ -744,9 +743,9 @@ fn what_is_no_good_is_told_before_anything_is_sent() {
         assert!(said.contains(why), "{why}: {said}");
     };
     for (path, why) in [("no/such/folder", "name a folder"), (file!(), "name a folder")] {
-        invalid(support::example("files").arg(path), why);
+        invalid(example("files").arg(path), why);
     }
-    let mut program = support::example("files");
+    let mut program = example("files");
     invalid(program.arg("--state").args([&folder.path; 2]), "--state is PATH itself");
     assert_eq!(fs::read_dir(&folder.path).unwrap().count(), 1, "nothing was written there");
     // Another process has it.
@@ -1018,7 +1017,7 @@ fn the_command_that_it_prints_goes_on_whatever_the_folder_is_called() {
         let folder = both.path().join(std::ffi::OsStr::from_bytes(name));
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("a"), "x").unwrap();
-        let mut program = support::example("files");
+        let mut program = example("files");
         let program = program.arg("--state").arg(folder.join("state")).arg(folder);
         let (text, _) = ends(program, 0, "seen 1, ok 1, failed 0, skipped 0, deleted 0");
         let command = text.lines().last().unwrap().strip_prefix("to resume: ").unwrap();
@@ -1031,7 +1030,7 @@ fn the_command_that_it_prints_goes_on_whatever_the_folder_is_called() {
 #[test]
 fn the_command_line_is_explained_and_mistakes_are_told() {
     for help in ["--help", "-h"] {
-        let (status, text, errors) = outcome(support::example("files").arg(help));
+        let (status, text, errors) = outcome(example("files").arg(help));
         assert_eq!((status, &*errors), (Some(0), ""));
         for part in [
             "--dry-run",
@@ -1059,7 +1058,7 @@ fn the_command_line_is_explained_and_mistakes_are_told() {
         (&[""], "PATH is empty"),
         (&["--state", ""], "--state is empty"),
     ] {
-        let (status, text, errors) = outcome(support::example("files").args(arguments));
+        let (status, text, errors) = outcome(example("files").args(arguments));
         assert_eq!((status, &*text), (Some(2), ""));
         assert!(errors.contains(named) && errors.contains("--help"), "{errors}");
     }

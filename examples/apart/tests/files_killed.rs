@@ -10,7 +10,6 @@
 //! tries these, each with 10,000 files. What fails tells its seed.
 
 mod folder;
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,8 +24,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use folder::{Folder, items, requests, service, wait_until};
 use graphfeed_core::protocol::Applied;
 use graphfeed_emulator::{Emulator, Item};
+use graphfeed_examples::process::outcome;
 use serde_json::{Value, json};
-use support::outcome;
 
 /// Who sees the items of an emulator, and who is said to have modified them.
 const TENANT: &str = "0a5ec0de-0000-4000-8000-000000000001";
