@@ -251,8 +251,8 @@ fn begin(
 
 /// The one that this program was built in, or else the folder that it runs in.
 fn workspace() -> PathBuf {
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    if built_in.is_dir() { built_in.to_owned() } else { ".".into() }
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    built_in.filter(|folder| folder.is_dir()).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// One for each folder and place, for a journal is that of one place.

@@ -304,6 +304,17 @@ fn a_dry_run_needs_no_network_and_writes_nothing() {
 }
 
 #[test]
+fn without_a_path_it_is_this_repository_and_what_is_kept_is_where_nobody_commits_it() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let (_, _, said) = outcome(example("files").arg("--dry-run"));
+    let head = said.lines().next().unwrap().strip_prefix("files: ").unwrap();
+    let (folder, kept) = head.split_once(" to the emulator").unwrap();
+    assert_eq!(Path::new(folder), repository);
+    let (_, kept) = kept.split_once("with what is kept in ").unwrap();
+    assert_eq!(Path::new(kept).parent(), Some(&*repository.join("target/files")));
+}
+
+#[test]
 fn a_file_that_is_refused_has_a_dead_letter_and_is_stored_when_that_is_replayed() {
     let (folder, (emulator, server)) = (twenty(), service());
     let program = || folder.program(Some(server.url()));
