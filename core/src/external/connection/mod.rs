@@ -3,7 +3,6 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
-use serde_json::Value;
 
 mod activity_settings;
 mod content_experiences;
@@ -11,6 +10,9 @@ pub(super) mod ensure;
 mod operation;
 mod quota;
 mod search_settings;
+mod settings;
+#[cfg(test)]
+mod tests;
 pub(super) mod wait;
 
 pub use activity_settings::{ActivitySettings, ItemIdResolver, UrlMatchInfo};
@@ -24,14 +26,16 @@ pub use search_settings::{
 };
 pub use wait::{AwaitGone, AwaitReady};
 
+use settings::Settings;
+
 use crate::{
     external::{
         CLOUDS, MANAGE_CONNECTION, READ_CONNECTION, StoredGroup, StoredItem, StoredSchema,
         work_or_application,
     },
     protocol::{
-        Answer, DecodeError, Deleted, Endpoint, Lane, OnlyIn, Page, PathArgs, Repeat, Route,
-        ServiceRoot, write_json_carrying,
+        Answer, DecodeError, Deleted, Endpoint, Lane, Page, PathArgs, Repeat, Route, ServiceRoot,
+        write_json_carrying,
     },
     types::{BuildError, Change, ConnectionId, FaultList, Guid, Rule, Secret, open_enum, resource},
 };
@@ -202,158 +206,6 @@ fn check_name(name: &str, faults: &mut FaultList) {
     if !(1..=128).contains(&length) {
         let detail = format!("has {length} characters; choose a name of 1 to 128");
         faults.push(Rule::ConnectionName, "$.name", detail);
-    }
-}
-
-/// What a connection says besides its id and name, set when it is made or later: each member with
-/// its name on the wire, and what an update may do to it.
-macro_rules! settings {
-    ($($(#[$doc:meta])* $field:ident: $Type:ty = $wire:literal, $Update:ty;)*) => {
-        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-        struct Settings {
-            $(#[serde(rename = $wire, skip_serializing_if = "Change::is_leave")]
-            $field: Change<$Type>,)*
-        }
-
-        impl Settings {
-            /// What differs from what is stored.
-            fn unlike(&self, stored: &StoredConnection) -> Self {
-                Self { $($field: unlike(&self.$field, stored.$field.as_ref()),)* }
-            }
-        }
-
-        impl ExternalConnection {
-            $($(#[$doc])*
-            pub fn $field(&self) -> Option<&$Type> {
-                self.settings.$field.set()
-            })*
-        }
-
-        impl ExternalConnectionBuilder {
-            $($(#[$doc])*
-            pub fn $field(mut self, $field: impl Into<$Type>) -> Self {
-                self.connection.settings.$field = Change::Set($field.into());
-                self
-            })*
-        }
-
-        impl ConnectionUpdate {
-            $($(#[$doc])*
-            pub fn $field(&self) -> &Change<$Type> {
-                &self.settings.$field
-            })*
-        }
-
-        impl ConnectionUpdateBuilder {
-            $($(#[$doc])*
-            pub fn $field(mut self, $field: impl Into<$Update>) -> Self {
-                let $field: $Update = $field.into();
-                self.update.settings.$field = $field.into();
-                self
-            })*
-        }
-    };
-}
-
-settings! {
-    /// What the connection holds, for people and for Copilot.
-    description: String = "description", Change<String>;
-    /// Which other applications may manage it.
-    configuration: Configuration = "configuration", Change<Configuration>;
-    /// How to find the item behind a URL.
-    activity_settings: ActivitySettings = "activitySettings", Change<ActivitySettings>;
-    /// How results look.
-    search_settings: SearchSettings = "searchSettings", Change<SearchSettings>;
-    /// What kind of content it holds. It can be changed and not taken away. Not in the US
-    /// government's clouds.
-    content_category: ContentCategory = "contentCategory", ContentCategory;
-    /// How results look in compliance search. Beta only, which Microsoft does not support in
-    /// production.
-    compliance_settings: ComplianceSettings = "complianceSettings", Change<ComplianceSettings>;
-    /// Where its content shows. Beta only, which Microsoft does not support in production.
-    enabled_content_experiences: ContentExperiences = "enabledContentExperiences",
-        Change<ContentExperiences>;
-}
-
-impl Settings {
-    fn check(&self, faults: &mut FaultList) {
-        if let Change::Set(configuration) = &self.configuration {
-            let ids = configuration.authorized_app_ids.as_deref().unwrap_or_default();
-            for index in (0..ids.len()).filter(|index| ids[*index].is_empty()) {
-                faults.missing(format!("$.configuration.authorizedAppIds[{index}]"));
-            }
-        }
-        if let Change::Set(settings) = &self.activity_settings {
-            settings.check("$.activitySettings", faults);
-        }
-        if let Change::Set(settings) = &self.search_settings {
-            settings.check("$.searchSettings", faults);
-        }
-        if let Change::Set(settings) = &self.compliance_settings {
-            settings.check("$.complianceSettings", faults);
-        }
-        if let Change::Set(category) = &self.content_category {
-            faults.check_word("$.contentCategory", category.as_str());
-        }
-        if let Change::Set(experiences) = &self.enabled_content_experiences {
-            experiences.check("$.enabledContentExperiences", faults);
-        }
-    }
-
-    fn check_available(&self, to: &ServiceRoot) -> Result<(), BuildError> {
-        let mut faults = FaultList::default();
-        for (only, member, is_sent) in [
-            (OnlyIn::Commercial, "contentCategory", !self.content_category.is_leave()),
-            (OnlyIn::Beta, "complianceSettings", !self.compliance_settings.is_leave()),
-            (
-                OnlyIn::Beta,
-                "enabledContentExperiences",
-                !self.enabled_content_experiences.is_leave(),
-            ),
-        ] {
-            if is_sent {
-                only.check(to, || format!("$.{member}"), member, &mut faults);
-            }
-        }
-        faults.finish()
-    }
-}
-
-/// The change where it would change what is stored.
-fn unlike<T: Clone + Serialize>(change: &Change<T>, stored: Option<&T>) -> Change<T> {
-    let said = |value: &T| serde_json::to_value(value).ok().and_then(what_it_says);
-    let stored = stored.and_then(said);
-    match change {
-        Change::Set(wanted) if said(wanted) == stored => Change::Leave,
-        Change::Null if stored.is_none() => Change::Leave,
-        change => change.clone(),
-    }
-}
-
-/// A value without what a service may add or leave out as it likes: annotations, and what is
-/// empty. Texts in a list of nothing else have no order, and GUIDs no letter case.
-fn what_it_says(value: Value) -> Option<Value> {
-    match value {
-        Value::Null => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::String(text) => Some(Value::String(match Guid::new(&text) {
-            Ok(guid) => guid.to_string(),
-            Err(_) => text,
-        })),
-        Value::Array(values) => {
-            let mut values: Vec<Value> = values.into_iter().filter_map(what_it_says).collect();
-            if values.iter().all(Value::is_string) {
-                values.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
-            }
-            (!values.is_empty()).then_some(Value::Array(values))
-        }
-        Value::Object(members) => {
-            let own = members.into_iter().filter(|(name, _)| !name.starts_with('@'));
-            let said = own.filter_map(|(name, value)| Some((name, what_it_says(value)?)));
-            let said: serde_json::Map<_, _> = said.collect();
-            (!said.is_empty()).then_some(Value::Object(said))
-        }
-        other => Some(other),
     }
 }
 
@@ -719,197 +571,5 @@ impl Endpoint for DeleteConnection<'_> {
 
     fn parse(answer: &Answer<'_>) -> Result<Deleted, DecodeError> {
         Deleted::parse(answer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{
-        external::{ContentExperienceType, DisplayTemplate, ItemIdResolver},
-        protocol::{Cloud, Version},
-        types::RawJson,
-    };
-
-    fn id() -> ConnectionId {
-        ConnectionId::new("contosohr").unwrap()
-    }
-
-    fn faults(error: &BuildError) -> Vec<(Rule, &str)> {
-        error.faults().iter().map(|fault| (fault.rule, &*fault.place)).collect()
-    }
-
-    #[test]
-    fn all_faults_of_a_connection_are_told_at_once() {
-        let card = RawJson::parse(r#"{"type":"AdaptiveCard","version":"1.5"}"#).unwrap();
-        let template = || DisplayTemplate::new("a", 0, card.clone());
-        let refused = ExternalConnection::builder(id(), "")
-            .activity_settings(ActivitySettings::new([ItemIdResolver::new(1, "{a}", ["x"], "/")]))
-            .search_settings(SearchSettings::new([template()]))
-            .compliance_settings(ComplianceSettings::new([template()]))
-            .content_category(ContentCategory::from("unknownFutureValue"))
-            .build()
-            .unwrap_err();
-        let resolver = "$.activitySettings.urlToItemResolvers[0]";
-        assert_eq!(
-            faults(&refused),
-            [
-                (Rule::ConnectionName, "$.name"),
-                (Rule::UrlResolver, &*format!("{resolver}.urlMatchInfo.baseUrls[0]")),
-                (Rule::UrlResolver, &*format!("{resolver}.itemId")),
-                (Rule::DisplayTemplate, "$.searchSettings.searchResultTemplates[0].priority"),
-                (
-                    Rule::DisplayTemplate,
-                    "$.complianceSettings.eDiscoveryResultTemplates[0].priority"
-                ),
-                (
-                    Rule::ComplianceTemplate,
-                    "$.complianceSettings.eDiscoveryResultTemplates[0].layout.version"
-                ),
-                (Rule::UnknownFutureValue, "$.contentCategory"),
-            ]
-        );
-        let long = ExternalConnection::new(id(), "ä".repeat(129)).unwrap_err();
-        assert!(long.breaks(Rule::ConnectionName));
-        assert!(ExternalConnection::new(id(), "ä".repeat(128)).is_ok());
-    }
-
-    #[test]
-    fn an_update_leaves_clears_and_sets() {
-        let update = ConnectionUpdate::builder()
-            .name("Contoso")
-            .description(Change::Null)
-            .content_category(ContentCategory::Crm)
-            .search_settings(Change::Leave)
-            .build()
-            .unwrap();
-        assert_eq!((update.name(), update.description()), (Some("Contoso"), &Change::Null));
-        let request = UpdateConnection::new(&id(), &update).request(&ServiceRoot::v1()).unwrap();
-        assert_eq!(request.method(), "PATCH");
-        assert_eq!(
-            request.body(),
-            r#"{"name":"Contoso","description":null,"contentCategory":"crm"}"#
-        );
-        let refused = ConnectionUpdate::builder().description(Change::Leave).build().unwrap_err();
-        assert_eq!(faults(&refused), [(Rule::UpdateEmpty, "$")]);
-        let refused = ConnectionUpdate::builder().name("").build().unwrap_err();
-        assert_eq!(faults(&refused), [(Rule::ConnectionName, "$.name")]);
-    }
-
-    #[test]
-    fn what_a_version_or_cloud_lacks_is_refused_before_sending() {
-        let both = [ContentExperienceType::Search, ContentExperienceType::Compliance];
-        let experiences = ContentExperiences::new(both);
-        let connection = ExternalConnection::builder(id(), "HR")
-            .content_category(ContentCategory::People)
-            .compliance_settings(ComplianceSettings::default())
-            .enabled_content_experiences(experiences.clone())
-            .build()
-            .unwrap();
-        let create = CreateConnection::new(&connection);
-        let refused =
-            |cloud, version| create.request(&ServiceRoot::new(cloud, version)).unwrap_err();
-        assert_eq!(
-            faults(&refused(Cloud::Global, Version::V1)),
-            [
-                (Rule::Version, "$.complianceSettings"),
-                (Rule::Version, "$.enabledContentExperiences"),
-            ]
-        );
-        assert_eq!(
-            faults(&refused(Cloud::UsGovL4, Version::Beta)),
-            [(Rule::Cloud, "$.contentCategory")]
-        );
-        let request = create.request(&ServiceRoot::new(Cloud::Global, Version::Beta)).unwrap();
-        let body: Value = serde_json::from_slice(request.body()).unwrap();
-        assert_eq!(body["enabledContentExperiences"], "search, compliance");
-
-        let update =
-            ConnectionUpdate::builder().enabled_content_experiences(experiences).build().unwrap();
-        let error = UpdateConnection::new(&id(), &update).request(&ServiceRoot::v1()).unwrap_err();
-        assert_eq!(faults(&error), [(Rule::Version, "$.enabledContentExperiences")]);
-    }
-
-    #[test]
-    fn a_connector_and_its_ticket_are_sent_together_and_the_ticket_is_not_shown() {
-        let ticket = ConnectorTicket::new("8b1a…", Secret::new("made up\n")).unwrap_err();
-        assert_eq!(
-            faults(&ticket),
-            [(Rule::ConnectorTicket, "$.connectorId"), (Rule::ConnectorTicket, TICKET_PLACE)]
-        );
-        assert!(!ticket.to_string().contains("made up"));
-
-        let ticket = ConnectorTicket::new("8b1a", Secret::new("made-up")).unwrap();
-        let connection = ExternalConnection::new(id(), "HR").unwrap();
-        let create = CreateConnection::new(&connection).ticket(&ticket);
-        let request = create.request(&ServiceRoot::v1()).unwrap();
-        assert_eq!(request.headers()["GraphConnectors-Ticket"], "made-up");
-        assert_eq!(request.body(), r#"{"id":"contosohr","name":"HR","connectorId":"8b1a"}"#);
-        for shown in [format!("{create:?}"), format!("{request:?}")] {
-            assert!(!shown.contains("made-up"), "{shown}");
-        }
-        let without = CreateConnection::new(&connection).request(&ServiceRoot::v1()).unwrap();
-        assert_eq!(without.body(), r#"{"id":"contosohr","name":"HR"}"#);
-        assert!(!without.headers().contains_key("GraphConnectors-Ticket"));
-    }
-
-    #[test]
-    fn an_update_is_made_of_what_differs() {
-        let app = "e811976d-83df-4cbd-8b9b-5215b18aa874";
-        let wanted = ExternalConnection::builder(id(), "HR")
-            .description("new")
-            .content_category(ContentCategory::Crm)
-            .configuration(Configuration::new([Guid::from(1), Guid::new(app).unwrap()]))
-            .build()
-            .unwrap();
-        let stored = |json: Value| serde_json::from_value::<StoredConnection>(json).unwrap();
-        let update = wanted.update_of(&stored(json!({
-            "name": "old", "description": "new", "contentCategory": "qna",
-            "activitySettings": {"urlToItemResolvers": []},
-            "configuration": {"authorizedAppIds": [app, Guid::from(1)]},
-        })));
-        assert_eq!(
-            serde_json::to_value(update.unwrap()).unwrap(),
-            json!({"name": "HR", "contentCategory": "crm"})
-        );
-        let same = wanted.update_of(&stored(json!({
-            "name": "HR", "description": "new", "contentCategory": "crm",
-            "configuration": {"@odata.type": "#c", "planet": null,
-                "authorizedAppIds": [app.to_uppercase(), Guid::from(1)]},
-        })));
-        assert_eq!(
-            same, None,
-            "order, letter case of ids, annotations and nulls are no difference"
-        );
-        let silent = ExternalConnection::builder(id(), "HR").description("").build().unwrap();
-        assert_eq!(silent.update_of(&stored(json!({"name": "HR"}))), None);
-        assert!(silent.update_of(&stored(json!({"name": "HR", "description": "d"}))).is_some());
-    }
-
-    #[test]
-    fn experiences_are_flags_in_one_string() {
-        let read = |json: &str| serde_json::from_str::<ContentExperiences>(json).unwrap();
-        let flags: Vec<_> = read(r#""compliance,Search, later""#).iter().cloned().collect();
-        assert_eq!(
-            flags,
-            [
-                ContentExperienceType::Compliance,
-                ContentExperienceType::Search,
-                ContentExperienceType::from("later")
-            ]
-        );
-        let both = read(r#""search, compliance""#);
-        assert_eq!(serde_json::to_string(&both).unwrap(), r#""search, compliance""#);
-        assert_eq!(read("\"\""), ContentExperiences::default());
-        assert_eq!(read(r#"["search","compliance"]"#), both, "as one document has it");
-        let update = |experiences: ContentExperiences| {
-            ConnectionUpdate::builder().enabled_content_experiences(experiences).build()
-        };
-        let refused = update(read(r#""search, unknownFutureValue""#)).unwrap_err();
-        assert_eq!(faults(&refused), [(Rule::UnknownFutureValue, "$.enabledContentExperiences")]);
-        let refused = update(ContentExperiences::default()).unwrap_err();
-        assert_eq!(faults(&refused), [(Rule::MemberRequired, "$.enabledContentExperiences")]);
     }
 }

@@ -1,286 +1,16 @@
-//! What every transport has to do, as one suite that any of them can be held against.
-//!
-//! Lives here: the stage (an emulator, in process or on loopback, with TLS or without, and a
-//! second server that nothing may ever reach), and the checks as a table that the blocking and
-//! the async driver go through alike. Nothing here knows a particular transport.
-//!
-//! ```
-//! use graphfeed_emulator::conformance::Stage;
-//!
-//! // The emulator in process is a transport like any other.
-//! let stage = Stage::in_process()?;
-//! stage.check(&stage.transport())?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The checks as a table: what each sets up, what it sends, and what has to come of it.
 
-use std::{
-    fmt,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{fmt, net::TcpListener, time::Duration};
 
 use bytes::Bytes;
-use graphfeed_core::client::{AsyncTransport, Failure, SendOptions, Sent, Transport};
-use http::{Method, Request, Response, StatusCode, header};
+use graphfeed_core::client::{Failure, SendOptions, Sent};
+use http::{Method, Response, StatusCode, header};
 
-use crate::{
-    Behaviour, Emulator, Options,
-    server::{Server, TestCertificate},
-};
-
-/// Where a transport is put to the test.
-#[derive(Debug)]
-pub struct Stage {
-    emulator: Emulator,
-    root: String,
-    server: Option<Server>,
-    certificate: Option<TestCertificate>,
-    elsewhere: Elsewhere,
-}
-
-/// A server that counts who comes, and says nothing: for whatever a client might be led to.
-#[derive(Debug)]
-pub struct Elsewhere {
-    url: String,
-    visitors: Arc<AtomicUsize>,
-}
-
-/// A server of canned answers over plain http, for what the emulator itself would never answer:
-/// a link to the next page that leads elsewhere, say.
-#[derive(Debug)]
-pub struct Canned {
-    url: String,
-}
-
-/// A transport does not do what it has to.
-#[derive(Debug)]
-pub struct NotConforming {
-    faults: Vec<(&'static str, String)>,
-}
-
-impl fmt::Display for NotConforming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the transport does not conform")?;
-        for (check, why) in &self.faults {
-            write!(f, "\n- {check}: {why}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for NotConforming {}
-
-type Sending = Result<Response<Bytes>, Failure>;
-type Verdict = Result<(), String>;
-
-/// One thing that a transport has to do: what is set up, what is sent, and what has to come of
-/// it. All of a check's requests are sent one after the other.
-struct Check {
-    name: &'static str,
-    /// Faults to script, in the emulator's text form; `{elsewhere}` stands for the other server.
-    faults: Vec<String>,
-    requests: Vec<(Request<Bytes>, SendOptions)>,
-    judge: fn(&Stage, Outcome) -> Verdict,
-}
-
-/// What came of the requests of a check.
-struct Outcome {
-    sent: Vec<Sending>,
-    /// How many connections were made for them.
-    connections: u64,
-}
+use super::{Check, Outcome, Sending, Stage, Verdict};
 
 impl Stage {
-    /// The emulator in process, without a socket.
-    ///
-    /// # Errors
-    /// When there is no port left for the server that nothing may reach.
-    pub fn in_process() -> io::Result<Self> {
-        Self::new(|_| Ok((None, None)))
-    }
-
-    /// The emulator on a free port of this machine, over plain http.
-    ///
-    /// # Errors
-    /// When there is no port left.
-    pub fn on_loopback() -> io::Result<Self> {
-        Self::new(|emulator| Ok((Some(Server::start(emulator, "127.0.0.1:0")?), None)))
-    }
-
-    /// The emulator on a free port of this machine, over TLS, with a certificate that nobody has
-    /// signed: [`certificate`](Self::certificate) is what to trust.
-    ///
-    /// # Errors
-    /// When there is no port left.
-    pub fn on_loopback_with_tls() -> io::Result<Self> {
-        Self::new(|emulator| {
-            let certificate = TestCertificate::new();
-            let server = Server::start_tls(emulator, "127.0.0.1:0", &certificate)?;
-            Ok((Some(server), Some(certificate)))
-        })
-    }
-
-    fn new(
-        serve: impl FnOnce(Emulator) -> io::Result<(Option<Server>, Option<TestCertificate>)>,
-    ) -> io::Result<Self> {
-        let behaviour = Behaviour {
-            schema_delay: Duration::ZERO,
-            delete_delay: Duration::ZERO,
-            ..Behaviour::default()
-        };
-        let emulator = Emulator::new(Options { behaviour, ..Options::default() });
-        let (server, certificate) = serve(emulator.clone())?;
-        let root = match &server {
-            Some(server) => format!("{}/v1.0", server.url()),
-            None => "https://graph.microsoft.com/v1.0".to_owned(),
-        };
-        Ok(Self { emulator, root, server, certificate, elsewhere: Elsewhere::start()? })
-    }
-
-    /// The emulator, to look inside.
-    pub fn emulator(&self) -> &Emulator {
-        &self.emulator
-    }
-
-    /// The emulator as a transport, for a stage [in process](Self::in_process).
-    pub fn transport(&self) -> Emulator {
-        self.emulator.clone()
-    }
-
-    /// The certificate to trust, in PEM.
-    pub fn certificate(&self) -> Option<&str> {
-        self.certificate.as_ref().map(TestCertificate::pem)
-    }
-
-    /// Holds a transport against everything that it has to do. It has to trust the
-    /// [certificate](Self::certificate), or to allow plain http.
-    ///
-    /// # Errors
-    /// All that it does not do.
-    pub fn check(&self, transport: &impl Transport) -> Result<(), NotConforming> {
-        let mut faults = Vec::new();
-        for mut check in self.checks() {
-            let before = self.set_up(&check);
-            let mut sent = Vec::new();
-            for (request, options) in check.requests.drain(..) {
-                sent.push(transport.send(request, &options));
-            }
-            self.judge(&check, sent, before, &mut faults);
-        }
-        self.verdict(faults)
-    }
-
-    /// As [`check`](Self::check), for an async transport.
-    ///
-    /// # Errors
-    /// All that it does not do.
-    pub async fn check_async(&self, transport: &impl AsyncTransport) -> Result<(), NotConforming> {
-        let mut faults = Vec::new();
-        for mut check in self.checks() {
-            let before = self.set_up(&check);
-            let mut sent = Vec::new();
-            for (request, options) in check.requests.drain(..) {
-                sent.push(transport.send(request, &options).await);
-            }
-            self.judge(&check, sent, before, &mut faults);
-        }
-        self.verdict(faults)
-    }
-
-    /// Holds a transport against what it must not do: believe a certificate that it does not
-    /// know. For a stage [with TLS](Self::on_loopback_with_tls) whose certificate the transport does not trust.
-    ///
-    /// # Errors
-    /// When it does, or does not say that nothing was sent and nothing can come of it.
-    pub fn check_distrust(&self, transport: &impl Transport) -> Result<(), NotConforming> {
-        let sent = transport.send(self.distrusted(), &SendOptions::default());
-        self.verdict(distrusts(sent))
-    }
-
-    /// As [`check_distrust`](Self::check_distrust), for an async transport.
-    ///
-    /// # Errors
-    /// As [`check_distrust`](Self::check_distrust).
-    pub async fn check_distrust_async(
-        &self,
-        transport: &impl AsyncTransport,
-    ) -> Result<(), NotConforming> {
-        let sent = transport.send(self.distrusted(), &SendOptions::default()).await;
-        self.verdict(distrusts(sent))
-    }
-
-    fn distrusted(&self) -> Request<Bytes> {
-        self.request(Method::PUT, "/external/connections/conformance/items/secret", ITEM)
-    }
-
-    /// Scripts the faults of a check, and tells how many connections there have been before.
-    fn set_up(&self, check: &Check) -> u64 {
-        self.emulator.clear_faults();
-        for fault in &check.faults {
-            let fault = fault.replace("{elsewhere}", &self.elsewhere.url);
-            self.emulator.script(&fault).expect("the suite's own faults are well-formed");
-        }
-        self.connections()
-    }
-
-    fn connections(&self) -> u64 {
-        self.server.as_ref().map_or(0, Server::connections)
-    }
-
-    fn judge(
-        &self,
-        check: &Check,
-        sent: Vec<Sending>,
-        before: u64,
-        faults: &mut Vec<(&'static str, String)>,
-    ) {
-        let connections = self.connections() - before;
-        if let Err(why) = (check.judge)(self, Outcome { sent, connections }) {
-            faults.push((check.name, why));
-        }
-    }
-
-    fn verdict(&self, mut faults: Vec<(&'static str, String)>) -> Result<(), NotConforming> {
-        let visitors = self.elsewhere.visitors();
-        if visitors > 0 {
-            let why = format!("{visitors} connections were made to the other server");
-            faults.push(("nothing goes anywhere but where it was sent", why));
-        }
-        if faults.is_empty() { Ok(()) } else { Err(NotConforming { faults }) }
-    }
-
-    fn request(&self, method: Method, path: &str, body: &str) -> Request<Bytes> {
-        let mut request = Request::new(Bytes::copy_from_slice(body.as_bytes()));
-        *request.method_mut() = method;
-        *request.uri_mut() =
-            format!("{}{path}", self.root).parse().expect("the suite's own paths are well-formed");
-        let headers = request.headers_mut();
-        let token = header::HeaderValue::from_static("Bearer conformance-token");
-        headers.insert(header::AUTHORIZATION, token);
-        headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
-        if !body.is_empty() {
-            let json = header::HeaderValue::from_static("application/json");
-            headers.insert(header::CONTENT_TYPE, json);
-        }
-        request
-    }
-
-    fn get(&self, path: &str) -> (Request<Bytes>, SendOptions) {
-        (self.request(Method::GET, path, ""), SendOptions::default())
-    }
-
-    fn put(&self, path: &str, body: &str) -> (Request<Bytes>, SendOptions) {
-        (self.request(Method::PUT, path, body), SendOptions::default())
-    }
-
     /// In the order in which they are run: the first makes what the others need.
-    fn checks(&self) -> Vec<Check> {
+    pub(super) fn checks(&self) -> Vec<Check> {
         let mut checks = vec![
             self.methods(),
             self.statuses(),
@@ -382,7 +112,7 @@ impl Stage {
                     expect("status", answer.status().as_u16(), status)?;
                     let location = answer.headers().get(header::LOCATION);
                     let location = location.and_then(|location| location.to_str().ok());
-                    expect("Location", location, Some(stage.elsewhere.url.as_str()))?;
+                    expect("Location", location, Some(stage.elsewhere.url()))?;
                 }
                 Ok(())
             },
@@ -575,91 +305,7 @@ impl Stage {
     }
 }
 
-impl Canned {
-    /// Gives these answers one after the other, each a status, headers (`Name: value`) and a
-    /// JSON body, and then closes connections. It stops with the process.
-    ///
-    /// # Errors
-    /// When there is no port or thread left.
-    pub fn start(answers: Vec<(u16, Vec<String>, String)>) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let url = format!("http://{}", listener.local_addr()?);
-        thread::Builder::new().name("canned".to_owned()).spawn(move || {
-            let mut answers = answers.into_iter();
-            for stream in listener.incoming().flatten() {
-                let mut stream = BufReader::new(stream);
-                while skip_request(&mut stream).is_some() {
-                    let Some((status, headers, body)) = answers.next() else { break };
-                    let headers: String =
-                        headers.iter().map(|line| format!("{line}\r\n")).collect();
-                    let length = body.len();
-                    let answer = format!(
-                        "HTTP/1.1 {status} Canned\r\nContent-Type: application/json\r\n\
-                         Content-Length: {length}\r\n{headers}\r\n{body}"
-                    );
-                    if stream.get_mut().write_all(answer.as_bytes()).is_err() {
-                        break;
-                    }
-                }
-            }
-        })?;
-        Ok(Self { url })
-    }
-
-    /// Where it is, without a slash at the end.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-/// Reads a request to its end. None if there is no more.
-fn skip_request(stream: &mut BufReader<TcpStream>) -> Option<()> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
-    });
-    let mut body = stream.take(length.unwrap_or(0));
-    io::copy(&mut body, &mut io::sink()).ok().map(drop)
-}
-
-impl Elsewhere {
-    /// Listens on a free port of this machine. It stops with the process.
-    ///
-    /// # Errors
-    /// When there is no port or thread left.
-    pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let url = format!("http://{}/v1.0/elsewhere", listener.local_addr()?);
-        let visitors = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&visitors);
-        thread::Builder::new().name("elsewhere".to_owned()).spawn(move || {
-            for stream in listener.incoming() {
-                count.fetch_add(1, Ordering::SeqCst);
-                if let Ok(stream) = stream {
-                    let _ = stream.shutdown(Shutdown::Both);
-                }
-            }
-        })?;
-        Ok(Self { url, visitors })
-    }
-
-    /// Where it is, with a path.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// How many connections were made to it.
-    pub fn visitors(&self) -> usize {
-        self.visitors.load(Ordering::SeqCst)
-    }
-}
-
-const ITEM: &str = r#"{"acl":[{"accessType":"grant","type":"everyone","value":"everyone"}],"properties":{"title":"t"}}"#;
+pub(super) const ITEM: &str = r#"{"acl":[{"accessType":"grant","type":"everyone","value":"everyone"}],"properties":{"title":"t"}}"#;
 
 const STATUSES: [u16; 17] =
     [400, 401, 402, 403, 404, 409, 412, 413, 422, 423, 429, 500, 501, 503, 504, 507, 509];
@@ -705,7 +351,7 @@ fn not_sent(_: &Stage, Outcome { mut sent, .. }: Outcome) -> Verdict {
     expect("permanent", failure.is_permanent(), false)
 }
 
-fn distrusts(sent: Sending) -> Vec<(&'static str, String)> {
+pub(super) fn distrusts(sent: Sending) -> Vec<(&'static str, String)> {
     let judge = |sent| {
         let failure = failure(sent)?;
         expect("sent", failure.sent(), Sent::No)?;
