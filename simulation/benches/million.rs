@@ -5,7 +5,6 @@
 //! ask for it are passed over.
 
 use std::{
-    fs,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -18,10 +17,12 @@ use graphfeed_core::{
     protocol::{Call, Endpoint, ServiceRoot},
     types::{AccessToken, BuildError, ConnectionId, Guid, ItemId},
 };
-use graphfeed_simulation::{CONNECTIONS, Part, table::Table};
+use graphfeed_simulation::{
+    CONNECTIONS, Part,
+    table::{Table, peak, size},
+};
 use serde_json::json;
 
-const ITEMS: u64 = 1_000_000;
 const MOST: f64 = 40.0;
 
 struct RealClock(Instant);
@@ -51,16 +52,10 @@ fn put(connection: &ConnectionId, number: u64) -> Result<Call<Option<StoredItem>
     PutItem::new(connection, &item).call(&ServiceRoot::v1())
 }
 
-/// The most memory that this process ever had, in megabytes.
-fn peak() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes / 1024.0)
-}
-
 fn main() -> ExitCode {
-    let mut table = Table::begin("a million items through the blocking driver, into a sink");
+    let items = size(1_000_000, 1_000);
+    let mut table =
+        Table::begin(&format!("{items} items through the blocking driver, into a sink"));
     let connection = ConnectionId::new(CONNECTIONS[0]).expect("an id");
     for packing in [Packing::Singles, Packing::Batches] {
         let client =
@@ -72,21 +67,20 @@ fn main() -> ExitCode {
         // By a tenth of the way everything has its size.
         let mut early = None;
         let mut done = 0_u64;
-        let source = (0..ITEMS).map(|number| (number, put(&connection, number)));
+        let source = (0..items).map(|number| (number, put(&connection, number)));
         let run = client.ingest(settings).progress_every(Duration::from_secs(3600));
         let summary = run.run(source, |news| {
             if let IngestNews::Done(_, outcome) = news {
                 assert!(matches!(outcome.end, End::Ok(_)), "{outcome:?}");
                 done += 1;
-                if done == ITEMS / 10 {
+                if done == items / 10 {
                     early = peak();
                 }
             }
         });
-        assert_eq!((summary.progress.seen, summary.progress.ok), (ITEMS, ITEMS));
+        assert_eq!((summary.progress.seen, summary.progress.ok), (items, items));
         let seconds = began.elapsed().as_secs_f64();
-        let what = format!("{packing:?}: 1,000,000 items");
-        table.row(&what, "each told", &format!("{seconds:.0} s"), done == ITEMS);
+        table.row(&format!("{packing:?}"), "each told", &format!("{seconds:.0} s"), done == items);
         if let (Some(early), Some(peak)) = (early, peak()) {
             let text = format!("{peak:.1} MB");
             table.row(

@@ -2,26 +2,46 @@
 //!
 //! There is no clock in here either: whoever measures says what it came to.
 
-use std::{fmt, process::ExitCode};
+use std::{env, fmt, fs, process::ExitCode};
 
-/// Rows with a target each.
-#[derive(Debug, Default)]
+/// Whether this is run by `cargo bench`: `cargo test --benches` builds without optimising, and only
+/// wants to see it run.
+fn is_measured() -> bool {
+    env::args().any(|argument| argument == "--bench")
+}
+
+/// How much is done: so much as is `measured`, or the `least` where nothing is.
+pub fn size<T>(measured: T, least: T) -> T {
+    if is_measured() { measured } else { least }
+}
+
+/// Rows with a target each, which are held where something is measured.
+#[derive(Debug)]
 pub struct Table {
+    is_held: bool,
     missed: usize,
 }
 
 impl Table {
     /// Prints the head.
     pub fn begin(what: &str) -> Self {
+        let is_held = is_measured();
+        if !is_held {
+            println!("One round of little, which is no measure; `cargo bench` takes it.\n");
+        }
         println!("{what:64} {:>11} {:>24}", "target", "measured");
-        Self::default()
+        Self { is_held, missed: 0 }
     }
 
     /// Prints a row.
     pub fn row(&mut self, what: &str, target: &str, measured: &str, is_met: bool) {
-        let verdict = if is_met { "met" } else { "NOT MET" };
+        let verdict = match (self.is_held, is_met) {
+            (false, _) => "only run",
+            (true, true) => "met",
+            (true, false) => "NOT MET",
+        };
         println!("{what:64} {target:>11} {measured:>24}  {verdict}");
-        self.missed += usize::from(!is_met);
+        self.missed += usize::from(self.is_held && !is_met);
     }
 
     /// Prints a row that is met when its median is at most so much.
@@ -104,11 +124,16 @@ pub fn median(measured: &mut [f64]) -> f64 {
 
 /// What each of these measures, in so many rounds: one after the other in each round, so that what
 /// else the machine does falls on all, and each round begins with the next of them, so that none is
-/// helped by its place. One round goes before that does not count.
+/// helped by its place. One round goes before that does not count. Where nothing is measured, one
+/// round is enough.
 pub fn interleave<const N: usize>(
     rounds: usize,
     measured: [&mut dyn FnMut() -> f64; N],
 ) -> [Vec<f64>; N] {
+    in_turn(size(rounds, 1), measured)
+}
+
+fn in_turn<const N: usize>(rounds: usize, measured: [&mut dyn FnMut() -> f64; N]) -> [Vec<f64>; N] {
     let mut all = [const { Vec::new() }; N];
     for round in 0..=rounds {
         for turn in 0..N {
@@ -120,6 +145,14 @@ pub fn interleave<const N: usize>(
         }
     }
     all
+}
+
+/// The most memory that this process has had, in megabytes. Linux tells it.
+pub fn peak() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes / 1024.0)
 }
 
 #[cfg(test)]
@@ -142,7 +175,7 @@ mod tests {
             turns.borrow_mut().push(who);
             turns.borrow().len() as f64
         };
-        let measured = interleave(2, [&mut || turn(1.0), &mut || turn(2.0)]);
+        let measured = in_turn(2, [&mut || turn(1.0), &mut || turn(2.0)]);
         assert_eq!(measured, [vec![4.0, 5.0], vec![3.0, 6.0]]);
         assert_eq!(*turns.borrow(), [1.0, 2.0, 2.0, 1.0, 1.0, 2.0]);
     }
