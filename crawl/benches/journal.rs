@@ -17,6 +17,7 @@ use graphfeed_core::{
     types::{ConnectionId, ItemId},
 };
 use graphfeed_crawl::{Change, Digest, Journal, Scope, State};
+use graphfeed_simulation::table::{peak, size};
 
 /// What it is called and what it does, with so many keys.
 type Step = (&'static str, fn(&Journal, u64));
@@ -50,8 +51,7 @@ fn main() {
     if let [step, keys, file] = &arguments[..] {
         return run(step.parse().expect("a number"), keys.parse().expect("a number"), file.into());
     }
-    // A test of all targets only wants to see it run.
-    let usual = if env::args().any(|it| it == "--bench") { 1_000_000 } else { 1000 };
+    let usual = size(1_000_000, 1_000);
     let keys = arguments.first().map_or(usual, |keys| keys.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("journal");
@@ -81,20 +81,12 @@ fn run(step: usize, keys: u64, file: PathBuf) {
     journal.sync().expect("it is synced");
     print!(" {:9.2}", began.elapsed().as_secs_f64());
     drop(journal);
-    print!(" {:9.1}", peak());
+    print!(" {:9.1}", peak().unwrap_or(f64::NAN));
     io::stdout().flush().expect("it is shown");
 }
 
 fn mib(file: &Path) -> f64 {
     fs::metadata(file).expect("it is there").len() as f64 / (1 << 20) as f64
-}
-
-/// The most memory that this process has had, where the system tells.
-fn peak() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    kib.unwrap_or(f64::NAN) / 1024.0
 }
 
 fn key(at: u64) -> String {

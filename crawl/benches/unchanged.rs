@@ -23,6 +23,7 @@ use graphfeed_core::{
     types::{AccessToken, BuildError, ConnectionId, Guid, ItemId},
 };
 use graphfeed_crawl::{Crawl, CrawlSettings, DeadLetters, Entry, Journal, Scope};
+use graphfeed_simulation::table::{self, Table};
 
 /// The most seconds and megabytes that a crawl of unchanged items takes, and how many of them may
 /// come in its second half.
@@ -50,26 +51,18 @@ fn main() -> ExitCode {
         run(step.parse().expect("a number"), items.parse().expect("a number"), folder.as_ref());
         return ExitCode::SUCCESS;
     }
-    // A test of all targets only wants to see it run.
-    let usual = if env::args().any(|it| it == "--bench") { 1_000_000 } else { 1000 };
+    let usual = table::size(1_000_000, 1_000);
     let items: u64 = arguments.first().map_or(usual, |items| items.parse().expect("a number"));
     let folder = tempfile::tempdir().expect("a folder");
-    let mut missed = 0;
+    let mut table = Table::begin(&format!("{items} items into a sink"));
     let mut row = |what: &str, target: &str, measured: String, is_met: bool| {
-        let verdict = if is_met { "met" } else { "NOT MET" };
-        println!("{what:48} {target:>11} {measured:>16}  {verdict}");
-        missed += u32::from(!is_met);
+        table.row(what, target, &measured, is_met);
     };
-    let head = format!("{items} items into a sink");
-    println!("{head:48} {:>11} {:>16}", "target", "measured");
     for (step, name) in STEPS.iter().enumerate() {
         let mut child = Command::new(env::current_exe().expect("this program"));
         child.args([step.to_string(), items.to_string()]).arg(folder.path());
         let told = child.output().expect("it runs");
-        if !told.status.success() {
-            row(name, "", String::from_utf8_lossy(&told.stderr).into_owned(), false);
-            continue;
-        }
+        assert!(told.status.success(), "{name}: {}", String::from_utf8_lossy(&told.stderr));
         let told = String::from_utf8(told.stdout).expect("numbers");
         let told: Vec<f64> = told.split_whitespace().map(|it| it.parse().expect(it)).collect();
         let [sent, seconds, half, peak] = told[..] else { panic!("{told:?}") };
@@ -90,7 +83,7 @@ fn main() -> ExitCode {
     if let Ok(journal) = fs::metadata(folder.path().join("journal")) {
         println!("the journal has {:.0} MB", journal.len() as f64 / f64::from(1 << 20));
     }
-    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    table.end()
 }
 
 fn run(step: usize, items: u64, folder: &Path) {
@@ -160,6 +153,11 @@ fn without<T: Transport + Sync>(
     assert_eq!(summary.progress.ok, items);
 }
 
+/// The most memory that this process has had, where the system tells.
+fn peak() -> f64 {
+    table::peak().unwrap_or(f64::NAN)
+}
+
 fn key(number: u64) -> String {
     format!("documents/folder {:04}/document {number:07}.md", number / 1000)
 }
@@ -170,12 +168,4 @@ fn item(key: &str, number: u64) -> Result<ExternalItem, BuildError> {
         .property("number", number as i64)
         .content(ExternalItemContent::text("x".repeat(1_000)))
         .build()
-}
-
-/// The most memory that this process has had, in megabytes, where the system tells.
-fn peak() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    kilobytes.unwrap_or(f64::NAN) / 1024.0
 }
