@@ -1,5 +1,6 @@
 //! The README's table of operations says what the code says, and so does the guide for
-//! contributors. That the emulator has them, too, is tested there.
+//! contributors. That the emulator has them, too, is tested there. The README of a package can be
+//! read without the repository.
 
 use graphfeed_core::{
     ROUTES,
@@ -52,4 +53,27 @@ fn the_operation_in_the_guide_for_contributors_is_that_of_the_code() {
     let (example, _) = rest.split_once("```\n").expect("its end");
     assert!(example.starts_with("impl Endpoint for "), "{example}");
     assert!(include_str!("../src/external/connection/quota.rs").contains(example), "{example}");
+}
+
+#[test]
+fn what_is_published_has_a_readme_that_links_to_nothing_beside_it() {
+    macro_rules! packages {
+        ($($folder:literal),*) => {
+            [$((
+                $folder,
+                include_str!(concat!("../../", $folder, "/Cargo.toml")),
+                include_str!(concat!("../../", $folder, "/README.md")),
+            )),*]
+        };
+    }
+    for (folder, manifest, readme) in
+        packages!["core", "transport-ureq", "transport-hyper", "crawl", "emulator"]
+    {
+        assert!(manifest.contains("\nreadme = \"README.md\"\n"), "{folder}");
+        let links: Vec<&str> = readme.split("](").skip(1).collect();
+        assert!(!links.is_empty(), "{folder}");
+        for link in links {
+            assert!(link.starts_with("https://") || link.starts_with('#'), "{folder}: {link:.60}");
+        }
+    }
 }
