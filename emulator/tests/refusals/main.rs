@@ -15,6 +15,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use graphfeed_emulator::Rule;
+use serde_json::Value;
 use support::{Bench, ITEM, item, item_with};
 
 const CONNECTIONS: &str = "/v1.0/external/connections";
@@ -102,6 +103,106 @@ fn each_documented_mistake_is_refused_with_its_own_rule() {
     assert_eq!(seen, all);
 }
 
+/// A row of `docs/rules.md`: what is sent, and the answer to it.
+fn row(
+    rule: &str,
+    when: &str,
+    (method, target, body): (&str, &str, &str),
+    error: &Value,
+) -> String {
+    let body = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    let body = if body.is_empty() { body } else { format!(" `{body}`") };
+    let [place, why] =
+        ["target", "message"].map(|name| error["innerError"][name].as_str().unwrap());
+    assert_eq!(support::faults_of(error), [(rule, place)]);
+    format!("| `{rule}` | {when}`{method} {target}`{body} | `` {place}: {why} `` |")
+}
+
+/// What breaks a rule in another state, with other switches, or with other headers.
+fn otherwise(rule: &str) -> Option<String> {
+    let bench = bench();
+    let (get, put) = (("GET", ITEM, ""), ("PUT", ITEM, &*item(r#""title":"a""#)));
+    let told = |when: &str, call: (&str, &str, &str)| {
+        let answer = bench.send(call.0, call.1, call.2.to_owned());
+        row(rule, when, call, &answer.json["error"])
+    };
+    Some(match rule {
+        "annotation-order" => {
+            let strict = Bench::ready_with(|behaviour| {
+                behaviour.annotation_order = graphfeed_emulator::Verdict::Refuse;
+            });
+            let body = item(r#""tags":["a"],"tags@odata.type":"Collection(String)""#);
+            let answer = strict.send("PUT", ITEM, body.clone());
+            let when = "where the switch `annotation-order` says so: ";
+            row(rule, when, ("PUT", ITEM, &body), &answer.json["error"])
+        }
+        "connection-state" => {
+            let target = format!("{DRAFT}/items/T1");
+            told("before there is a schema: ", ("PUT", &target, put.2))
+        }
+        "content-type" => {
+            let answer = bench.send_with(put.0, put.1, put.2.to_owned(), |headers| {
+                headers.insert("content-type", "text/plain".parse().expect("a value"));
+            });
+            row(rule, "with `Content-Type: text/plain`: ", put, &answer.json["error"])
+        }
+        "failed-dependency" => {
+            let body = r#"{"requests":[{"id":"1","method":"GET","url":"/external/connections/none1"},
+                {"id":"2","method":"GET","url":"/external/connections","dependsOn":["1"]}]}"#;
+            let answer = bench.expect(200, "POST", "/v1.0/$batch", body);
+            let parts = answer.json["responses"].as_array().expect("a list").iter();
+            let part = parts.clone().find(|part| part["id"] == "2").expect("an answer");
+            row(rule, "", ("POST", "/v1.0/$batch", body), &part["body"]["error"])
+        }
+        "fault" => {
+            bench.emulator.script("GET item: 503").expect("a fault");
+            told("where `GET item: 503` is scripted: ", get)
+        }
+        "throttled" => {
+            bench.emulator.throttle("bucket rate=1 burst=1 retry-after=7").expect("a limit");
+            bench.expect(200, "GET", ITEM, "");
+            told("after another one: ", get)
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn each_rule_that_only_the_emulator_has_is_shown_with_what_breaks_it_and_what_is_then_said() {
+    let document = include_str!("../../../docs/rules.md");
+    let rules = document.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let name = cells.first()?.strip_prefix("| `")?.strip_suffix('`')?;
+        (*cells.get(2)? == "emulator").then_some(name)
+    });
+    let bench = bench();
+    let mut expected = Vec::new();
+    for rule in rules {
+        let alone = |case: &Case| matches!(case.faults[..], [(it, _)] if it == rule);
+        let case = cases().filter(alone).min_by_key(|case| case.target.len() + case.body.len());
+        expected.extend(match case {
+            Some(Case { method, target, body, .. }) => {
+                let answer = bench.send(method, &target, body.clone());
+                Some(row(rule, "", (method, &target, &body), &answer.json["error"]))
+            }
+            None => {
+                let row = otherwise(rule);
+                // These need tokens: tests/authorization.rs.
+                let needs_tokens = ["connection-owner", "permission", "token-claims"];
+                assert_eq!(row.is_none(), needs_tokens.contains(&rule), "{rule}");
+                row
+            }
+        });
+    }
+    let found: Vec<_> = document
+        .lines()
+        .skip_while(|line| !line.starts_with("| rule | request |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert_eq!(found, expected, "the table should be:\n{}\n", expected.join("\n"));
+}
+
 #[cfg(feature = "server")]
 #[test]
 fn each_of_them_is_refused_over_http_alike() {
@@ -112,7 +213,7 @@ fn each_of_them_is_refused_over_http_alike() {
         // A connection of its own, for some refusals close it.
         let mut raw = raw::Raw::open(server.address());
         let answer = raw.exchange(case.method, &case.target, &case.body);
-        let error: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        let error: Value = serde_json::from_str(&answer.body).expect("JSON");
         let faults = support::faults_of(&error["error"]);
         assert_eq!((answer.status, faults), (case.status, case.faults), "{}", case.target);
     }
