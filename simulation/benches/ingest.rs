@@ -45,7 +45,7 @@ fn put(serial: u64) -> Call<Stored> {
 /// How the service counts.
 #[derive(Clone, Copy, PartialEq)]
 enum Count {
-    /// In a bucket that a second fills.
+    /// In a bucket.
     Bucket,
     /// In one that a refused call takes from as well.
     Charging,
@@ -60,6 +60,8 @@ struct Row {
     count: Count,
     /// Calls in a second.
     rate: f64,
+    /// How many seconds fill a bucket.
+    fill: f64,
     retry_after: &'static str,
     /// The rate from half-time on; what is asked holds for the time from then.
     then: Option<f64>,
@@ -77,11 +79,11 @@ const fn row(count: Count, rate: f64, retry_after: &'static str, share: f64) -> 
         Count::Charging => "bucket that charges refusals",
         Count::Window => "window of 10 s",
     };
-    let (packing, latency) = (Packing::Singles, NEAR);
-    Row { what, count, rate, retry_after, then: None, latency, packing, share, refused: None }
+    let (packing, latency, fill) = (Packing::Singles, NEAR, 1.0);
+    Row { what, count, rate, fill, retry_after, then: None, latency, packing, share, refused: None }
 }
 
-const ROWS: [Row; 21] = {
+const ROWS: [Row; 23] = {
     use Count::{Bucket, Charging, Window};
     [
         row(Bucket, 4.0, "1", 0.95),
@@ -95,6 +97,8 @@ const ROWS: [Row; 21] = {
         Row { what: "bucket that halves to", then: Some(12.5), ..row(Bucket, 25.0, "1", 0.95) },
         Row { what: "bucket that halves to", then: Some(100.0), ..row(Bucket, 200.0, "1", 0.95) },
         Row { what: "bucket far away", latency: FAR, ..row(Bucket, 25.0, "1", 0.95) },
+        Row { what: "bucket of 1/4 s", fill: 0.25, ..row(Bucket, 25.0, "1", 0.90) },
+        Row { what: "bucket of 1/4 s", fill: 0.25, ..row(Bucket, 200.0, "1", 0.90) },
         row(Window, 25.0, "whole", 0.90),
         row(Window, 25.0, "1", 0.90),
         row(Window, 25.0, "10", 0.80),
@@ -112,7 +116,7 @@ impl Row {
     fn limit(&self, rate: f64) -> Limit {
         let limit = match self.count {
             Count::Window => Limit::window((rate * 10.0) as u64, Duration::from_secs(10)),
-            Count::Bucket | Count::Charging => Limit::bucket(rate, rate as u32),
+            Count::Bucket | Count::Charging => Limit::bucket(rate, (rate * self.fill) as u32),
         };
         let limit = limit.retry_after(self.retry_after);
         if self.count == Count::Charging { limit.counting_refused() } else { limit }
