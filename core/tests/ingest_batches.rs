@@ -623,6 +623,23 @@ fn a_service_that_fails_as_a_whole_leaves_each_part_in_doubt() {
 }
 
 #[test]
+fn what_a_status_leaves_open_is_open_for_each_part() {
+    for status in [303, 408, 499, 600] {
+        let mut world = world(|_, policy| policy.attempts = 1);
+        open(&mut world);
+        world.offer(1, put(1));
+        world.offer(2, add(2));
+        let batch = world.take();
+        world.respond(&batch, plain(status));
+        world.finish();
+        for key in [1, 2] {
+            assert_eq!(world.failure(key).applied(), Applied::Maybe, "{status}");
+            assert_eq!(world.only(key).attempts, 1, "an append is not made again: {status}");
+        }
+    }
+}
+
+#[test]
 fn a_424_that_tells_of_its_parts_is_believed() {
     let mut world = opened();
     world.offer(1, put(1));

@@ -307,7 +307,7 @@ impl Error {
 /// failed (5xx) or ran out of patience (408, 499) may have done it before, as creating a
 /// connection with a broken template shows, which answers 503 and is there afterwards. Of a
 /// status that HTTP does not know, nothing is known.
-fn applied_by(status: StatusCode) -> Applied {
+pub(crate) fn applied_by(status: StatusCode) -> Applied {
     match status.as_u16() {
         // Some of it was done, and the body that says what is lost.
         207 => Applied::Maybe,

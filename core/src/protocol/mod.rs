@@ -39,6 +39,7 @@ pub use created::Created;
 pub use deleted::Deleted;
 pub use endpoint::{Endpoint, Repeat, write_json};
 pub(crate) use endpoint::{check_size, not_written};
+pub(crate) use error::applied_by;
 pub use error::{Applied, Cause, Error, GiveUp};
 pub use explanation::Explanation;
 pub use failure::{Failure, Sent};

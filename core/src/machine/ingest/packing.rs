@@ -10,7 +10,8 @@ use http::{HeaderName, StatusCode, header};
 use crate::{
     machine::{Attempt, EventKind, Ticket},
     protocol::{
-        Failure, PartAnswer, Route, ServiceError, ServiceRoot, WrittenBatch, strays, take_apart,
+        Applied, Failure, PartAnswer, Route, ServiceError, ServiceRoot, WrittenBatch, applied_by,
+        strays, take_apart,
     },
     types::Guid,
 };
@@ -147,15 +148,12 @@ impl Packed {
     }
 }
 
-/// Whether a status is refused to a batch for being one.
+/// Whether a status is refused to a batch for being one. One that leaves open what was done is none
+/// of those, or what was done would be done again by itself.
 fn is_about_the_batch(status: StatusCode) -> bool {
     let of_each = matches!(
         status,
-        StatusCode::UNAUTHORIZED
-            | StatusCode::REQUEST_TIMEOUT
-            | StatusCode::FAILED_DEPENDENCY
-            | StatusCode::TOO_MANY_REQUESTS
+        StatusCode::UNAUTHORIZED | StatusCode::FAILED_DEPENDENCY | StatusCode::TOO_MANY_REQUESTS
     );
-    let failed = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    !(of_each || failed || status.is_success())
+    !of_each && applied_by(status) == Applied::No
 }
