@@ -22,7 +22,7 @@ use graphfeed_core::{
         Applied, Cause, Cloud, Deleted, Endpoint, Error, GiveUp, Limits, ServiceRoot, TokenError,
         Version,
     },
-    types::{AccessToken, ConnectionId, Guid, ItemId, Rule},
+    types::{AccessToken, ConnectionId, Guid, ItemId, Rule, TokenKind},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -548,6 +548,25 @@ fn a_refused_token_is_replaced_once() {
     let (answers, service) = run_with(&batches, &[Whole(401, None), Whole(401, None)], &settings);
     assert_eq!(tokens(&service), ["Bearer token1", "Bearer token2"]);
     assert_eq!(fate(answers.of(&parts[0])), (Some(401), Applied::No, 2, None));
+}
+
+#[test]
+fn a_call_that_takes_another_kind_of_token_is_refused_here_and_the_others_go() {
+    let mut batches = batches();
+    let append = append(&mut batches, 0);
+    let put = put(&mut batches, 1);
+    let service = Service::new(&[fine(1)]);
+    let its = Arc::clone(&service);
+    let transport = move |request: http::Request<Bytes>, _: &SendOptions| its.answer(&request);
+    let token = Token::new(AccessToken::new("token").unwrap()).kind(TokenKind::Delegated);
+    let client = Client::builder(ServiceRoot::v1(), move |_: &TokenNeed| Ok(token.clone()))
+        .build(transport, Arc::clone(&service.clock));
+    let answers = client.run(&batches).unwrap();
+    assert_eq!(names(&service.seen()), ["T1"]);
+    assert!(answers.of(&put).is_ok());
+    let error = answers.of(&append).unwrap_err();
+    assert_eq!((error.attempts(), error.applied()), (0, Applied::No));
+    assert!(matches!(error.cause(), Cause::Build(why) if why.breaks(Rule::TokenKind)), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::{
     Event, EventKind, Exchange, Lease, Machine, Policy, Shared, Start, Step, Task, Tick, Ticket,
     Token,
-    exchange::{claims_challenge, explained},
+    exchange::{Stage, check_token_kind, claims_challenge, explained},
     random::Random,
     retry::{self, Verdict},
 };
@@ -326,6 +326,39 @@ impl Run {
         (batch, members)
     }
 
+    /// A call that takes another kind of token than there is never goes, and those of its batch go
+    /// without it. Which kind there is shows when the token is there, after the batch was made.
+    fn sort_out(&mut self, now: Tick, shared: &Shared) {
+        let (Some(current), Some(kind)) = (&mut self.current, shared.token_kind(now)) else {
+            return;
+        };
+        let refusal = |call: &Call<()>| check_token_kind(call.route(), kind).err();
+        let is_waiting = matches!(current.exchange.stage(), Stage::Ready(_));
+        if !is_waiting || current.batch.parts().iter().all(|call| refusal(call).is_none()) {
+            return;
+        }
+        let (mut batch, mut members) = (Batch::new(&self.root), Vec::new());
+        for index in std::mem::take(&mut current.members) {
+            let part = &mut self.parts[index];
+            let Some(why) = refusal(&part.call) else {
+                batch.push(part.call.clone()).expect("it has been in a batch with more");
+                members.push(index);
+                continue;
+            };
+            part.attempts += current.exchange.attempts();
+            part.maybe_applied |= current.exchange.maybe_applied() && part.call.route().writes();
+            part.finish(Err(Error::build(part.call.route(), why)));
+        }
+        match batch.call() {
+            Ok(call) => {
+                current.exchange.goes_on_as(call);
+                (current.batch, current.members) = (batch, members);
+            }
+            // There is nothing in it any more.
+            Err(_) => self.current = None,
+        }
+    }
+
     /// The batch that was out is back, or will not come: each part has its outcome or goes again.
     fn settle(&mut self, whole: Result<Reply<BatchAnswer>, Error>, now: Tick, shared: &mut Shared) {
         let Some(Current { exchange, batch, members }) = self.current.take() else {
@@ -435,6 +468,7 @@ impl Machine for Run {
 
     fn poll(&mut self, now: Tick, shared: &mut Shared) -> Step<Answers> {
         loop {
+            self.sort_out(now, shared);
             if let Some(current) = &mut self.current {
                 match current.exchange.poll(now, shared) {
                     Step::Token(need) => return Step::Token(need),

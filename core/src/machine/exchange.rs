@@ -183,6 +183,11 @@ impl<T> Exchange<T> {
         }
     }
 
+    /// What is left of the call, which is not out, is this.
+    pub(super) fn goes_on_as(&mut self, call: Call<T>) {
+        self.call = call;
+    }
+
     /// The attempt does not go out after all, as if it had never been decided.
     pub(super) fn withdraw(&mut self, ticket: Ticket, now: Tick, shared: &mut Shared) {
         if let Some((sent_at, _, pass)) = self.end_attempt(ticket) {
@@ -323,7 +328,7 @@ impl<T> Exchange<T> {
             }
         };
         self.token_failures = None;
-        if let Err(why) = self.check_token_kind(kind) {
+        if let Err(why) = check_token_kind(self.call.route(), kind) {
             self.finish(now, Err(Error::build(self.call.route(), why)), shared);
             return self.told();
         }
@@ -364,25 +369,6 @@ impl<T> Exchange<T> {
                 Step::Wait(Tick::MAX)
             }
         }
-    }
-
-    fn check_token_kind(&self, kind: TokenKind) -> Result<(), BuildError> {
-        let route = self.call.route();
-        let Some(permissions) = &route.permissions else {
-            return Ok(());
-        };
-        let delegated = permissions.delegated_work.is_supported()
-            || permissions.delegated_personal.is_supported();
-        let detail = match kind {
-            TokenKind::Delegated if permissions.application.is_supported() && !delegated => {
-                format!("{} takes an application's token, and this is a user's", route.name)
-            }
-            TokenKind::Application if delegated && !permissions.application.is_supported() => {
-                format!("{} takes a user's token, and this is an application's", route.name)
-            }
-            _ => return Ok(()),
-        };
-        Err(Fault::new(Rule::TokenKind, "access token", detail).into())
     }
 
     fn request(&self, authorization: HeaderValue) -> http::Request<Bytes> {
@@ -582,6 +568,25 @@ impl<T> Machine for Exchange<T> {
             self.state = State::Over;
         }
     }
+}
+
+/// Refuses a call that another kind of token is needed for.
+pub(super) fn check_token_kind(route: &Route, kind: TokenKind) -> Result<(), BuildError> {
+    let Some(permissions) = &route.permissions else {
+        return Ok(());
+    };
+    let delegated =
+        permissions.delegated_work.is_supported() || permissions.delegated_personal.is_supported();
+    let detail = match kind {
+        TokenKind::Delegated if permissions.application.is_supported() && !delegated => {
+            format!("{} takes an application's token, and this is a user's", route.name)
+        }
+        TokenKind::Application if delegated && !permissions.application.is_supported() => {
+            format!("{} takes a user's token, and this is an application's", route.name)
+        }
+        _ => return Ok(()),
+    };
+    Err(Fault::new(Rule::TokenKind, "access token", detail).into())
 }
 
 /// A refusal for want of permission says what would have been needed.

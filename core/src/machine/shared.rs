@@ -303,6 +303,11 @@ impl Shared {
         self.token.held.as_ref().is_some_and(|held| held.expires_at > now)
     }
 
+    /// Whom the token that still lives speaks for.
+    pub(super) fn token_kind(&self, now: Tick) -> Option<TokenKind> {
+        self.token.held.as_ref().filter(|held| held.expires_at > now).map(|held| held.kind)
+    }
+
     /// What the current token says of itself.
     pub(super) fn token_claims(&self) -> Option<&TokenClaims> {
         self.token.held.as_ref()?.claims.as_ref()
