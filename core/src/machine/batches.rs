@@ -35,8 +35,9 @@ use crate::{
 /// A part that is throttled, or failed so that it may be [repeated](crate::protocol::Repeat), goes
 /// again without those that have an outcome, after the longest wait that the service asked for any
 /// of its batch that go again. The [`Policy`] counts attempts for each part and the time for all of
-/// them together; the budget pays for every repeat of a part. No part fails because another one
-/// did. A batch that is too long for the service (413) is halved.
+/// them together; the budget pays for every part that goes again, and once for a whole batch that
+/// does. No part fails because another one did. A batch that is too long for the service (413) is
+/// halved.
 ///
 /// ```
 /// use graphfeed_core::client::{Client, SendOptions, VirtualClock};
