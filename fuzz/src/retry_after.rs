@@ -91,7 +91,9 @@ fn imf_date(seconds: u32) -> String {
     ];
     let (day, time) = (seconds / 86_400, seconds % 86_400);
     let (mut year, mut left) = (1970, day);
-    let is_leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u32| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     while left >= 365 + u32::from(is_leap(year)) {
         left -= 365 + u32::from(is_leap(year));
         year += 1;
