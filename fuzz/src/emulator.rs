@@ -279,7 +279,9 @@ fn split<'a>(text: &'a [u8], by: &'static [u8]) -> impl Iterator<Item = &'a [u8]
 /// Bytes in the place of what was saved: they are refused and change nothing, or they are a state
 /// that can be asked and saved.
 pub fn run_saved(data: &[u8]) {
-    let emulator = Emulator::with_clock(Options::default(), || Duration::ZERO);
+    // What could be lost is there.
+    let schema = tenant::schema([("title".to_owned(), "string".to_owned())]);
+    let emulator = tenant::with_schema(Options::default(), &schema);
     let before = emulator.save();
     match emulator.restore(data) {
         Ok(()) => {
