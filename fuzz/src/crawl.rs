@@ -27,7 +27,7 @@ use graphfeed_simulation::{Back, CONNECTIONS, Tenant, Way, drive};
 use http::Request;
 
 use crate::{
-    drive::World,
+    drive::{World, keeps_secrets},
     wire::{Tape, Trip},
 };
 
@@ -52,8 +52,9 @@ pub fn run(data: &[u8]) {
         world.wire.tape = Tape::new(&[]);
         world.policy = Default::default();
         world.shared = Default::default();
+        let before = strays.clone();
         world = crawl(world, folder, &source, &mut strays, true);
-        source.is_there(&world, folder, &strays);
+        source.is_there(&world, folder, [&before, &strays]);
     });
 }
 
@@ -169,8 +170,13 @@ impl Source {
     }
 
     /// What the source has is in the service and nothing else, after a run in which nothing went
-    /// wrong.
-    fn is_there(&self, world: &World<'_>, folder: &Folder, strays: &BTreeSet<String>) {
+    /// wrong; of the strays it is told what they were before and are after it.
+    fn is_there(
+        &self,
+        world: &World<'_>,
+        folder: &Folder,
+        [before, strays]: [&BTreeSet<String>; 2],
+    ) {
         let there = there(world);
         let letters = folder.all_letters();
         let last: BTreeMap<_, _> = self.0.iter().filter_map(|it| Some((it.key()?, it))).collect();
@@ -180,7 +186,7 @@ impl Source {
             if is_refused(key) {
                 let mut all = letters.iter();
                 assert!(all.any(|it| it.key.as_deref() == Some(key)), "{key} has no letter");
-            } else {
+            } else if !self.may_leave(key, before) {
                 is_so(said, &there, &letters);
             }
         }
@@ -204,6 +210,7 @@ impl Source {
         run: u64,
         there: &BTreeMap<String, Item>,
         letters: &[DeadLetter],
+        strays: &BTreeSet<String>,
     ) {
         let is_it = |said: &Said| matches!(said, Said::Watermark(it) if it == watermark);
         // It may be one of an earlier run.
@@ -215,10 +222,17 @@ impl Source {
         passed.retain(|key, _| after.iter().all(|it| it.key() != Some(*key)));
         for (key, said) in passed {
             let mut own = letters.iter().filter(|it| it.run == Some(run));
-            if !own.any(|it| it.key.as_deref() == Some(key)) {
+            let has_letter = own.any(|it| it.key.as_deref() == Some(key));
+            if !has_letter && !self.may_leave(key, strays) {
                 is_so(said, there, letters);
             }
         }
+    }
+
+    /// Whether it says of what is on no record only that it is gone, which nobody can act on.
+    fn may_leave(&self, key: &str, strays: &BTreeSet<String>) -> bool {
+        let mut said = self.0.iter().filter(|it| it.key() == Some(key));
+        strays.contains(key) && said.all(|it| matches!(it, Said::Gone(_)))
     }
 
     /// Those of these keys that it says nothing of, and how many it says are gone.
@@ -276,7 +290,7 @@ fn crawl<'a>(
     };
     let known: BTreeSet<String> = KEYS.map(key_at).filter(is_known).collect();
     let records = KEYS.map(key_at).filter(|key| has_record(&journal, key)).count();
-    let before = there(&world);
+    let (before, strays_before) = (there(&world), strays.clone());
     let letters = DeadLetters::open(folder.letters()).expect("letters");
     let mut settings = CrawlSettings::default();
     settings.most_swept = world.wire.tape.one_of(&[1.0, 1.0, 0.5, 0.1]);
@@ -317,7 +331,7 @@ fn crawl<'a>(
     };
     strays.retain(|key| there.contains_key(key) && !is_stored(key));
     if let Some(watermark) = journal.watermark().expect("it is read") {
-        source.has_passed(&watermark, run, &there, &folder.all_letters());
+        source.has_passed(&watermark, run, &there, &folder.all_letters(), &strays_before);
     }
     if let Some(report) = &report {
         assert_eq!(report.seen, report.ok + report.failed + report.skipped);
@@ -398,7 +412,9 @@ impl<I: Iterator<Item = Offer>> graphfeed_simulation::World<Job, Written> for Bu
     }
 
     fn sent(&mut self, now: Tick, attempt: &Attempt) -> Way {
-        let trip = self.running.world.wire.send(now, &attempt.request);
+        keeps_secrets(attempt);
+        let World { wire, root, .. } = &mut self.running.world;
+        let trip = wire.send(now, root, &attempt.request);
         self.running.back.insert(attempt.ticket, trip);
         Way::There(Duration::ZERO)
     }
@@ -414,6 +430,7 @@ impl<I: Iterator<Item = Offer>> graphfeed_simulation::World<Job, Written> for Bu
     }
 
     fn done(&mut self, _: &mut Ingest<Job, Written>, _: Tick, job: Job, outcome: Outcome<Written>) {
+        keeps_secrets(&outcome);
         self.pass.hear(&job, &outcome).expect("it is put on disk");
     }
 }

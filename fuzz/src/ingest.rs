@@ -9,8 +9,8 @@ use graphfeed_core::{
         AfterFailure, Attempt, End, FailureShare, Ingest, IngestSettings, IngestStep, Outcome,
         Packing, Progress, Start, Tick, Ticket, Token, TokenNeed,
     },
-    protocol::{Failure, ServiceRoot, TokenError},
-    types::{BuildError, Fault, Rule},
+    protocol::{Failure, TokenError},
+    types::{Fault, Rule},
 };
 use graphfeed_emulator::Options;
 use graphfeed_simulation::{Back, Part, Tenant, Way, drive};
@@ -18,7 +18,7 @@ use http::{Request, Response};
 
 use crate::{
     calls::{self, Named, Nothing, is_true},
-    drive::{World, name_of},
+    drive::{World, is_about_a_batch, keeps_secrets, name_of},
     wire::{Carried, Trip},
 };
 
@@ -32,6 +32,8 @@ fn once(data: &[u8]) -> Vec<String> {
     let tenant = Tenant::new(Options::default(), None);
     let mut world = World::new(data, tenant.emulator);
     world.patient = true;
+    world.each_once = true;
+    world.elsewhere();
     let tape = &mut world.wire.tape;
     let mut settings = IngestSettings::default();
     settings.packing = tape.one_of(&[Packing::Singles, Packing::Batches]);
@@ -45,7 +47,7 @@ fn once(data: &[u8]) -> Vec<String> {
     let stop_after = tape.once_in(6).then(|| tape.up_to(60) as usize);
     let seed = u64::from(tape.up_to(255));
     let now = Tick::default() + tape.time();
-    let start = Start::new(ServiceRoot::v1(), world.policy.clone(), seed, now);
+    let start = Start::new(world.root.clone(), world.policy.clone(), seed, now);
     let mut ingest = Ingest::new(settings.clone(), &start);
     let mut shared = std::mem::take(&mut world.shared);
     let mut watcher = Watcher {
@@ -63,6 +65,8 @@ fn once(data: &[u8]) -> Vec<String> {
     };
     let end = now + Duration::from_secs(100 * 24 * 3600);
     let summary = drive(&mut ingest, &mut shared, now, end, &mut watcher);
+    keeps_secrets(&shared);
+    keeps_secrets(&shared.take_events());
     let progress = summary.expect("it comes to its end").progress;
     assert_eq!(progress.seen, watcher.offers.len() as u64);
     assert_eq!(progress.seen, progress.ok + progress.failed + progress.skipped);
@@ -113,16 +117,17 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
             let number = self.offers.len();
             let key = self.world.wire.tape.up_to(5);
             let named = match self.world.wire.tape.once_in(16) {
-                true => {
-                    let why = Fault::new(Rule::ItemId, "$.id", "an item without an id");
-                    let why: BuildError = why.into();
-                    assert!(ingest.skip(key, why, now).is_ok(), "there is room");
-                    None
-                }
-                false => {
-                    let named = calls::any(&mut self.world.wire.tape, number);
+                true => Err(Fault::new(Rule::ItemId, "$.id", "an item without an id").into()),
+                false => calls::any(&mut self.world.wire.tape, number, &self.world.root),
+            };
+            let named = match named {
+                Ok(named) => {
                     assert!(ingest.offer(key, named.call.clone(), now).is_ok(), "there is room");
                     Some(named)
+                }
+                Err(why) => {
+                    assert!(ingest.skip(key, why, now).is_ok(), "there is room");
+                    None
                 }
             };
             self.of_key.entry(key).or_default().push(number);
@@ -136,7 +141,8 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
     fn sent(&mut self, now: Tick, attempt: &Attempt) -> Way {
         for part in Part::all(&attempt.request) {
             let name = name_of(&part);
-            let number: usize = part.path[4][1..].parse().expect("a number");
+            let own = part.path.iter().rfind(|segment| segment.starts_with('T'));
+            let number: usize = own.expect("an id")[1..].parse().expect("a number");
             let offer = &mut self.offers[number];
             assert_eq!(offer.named.as_ref().map(|it| &it.name), Some(&name));
             assert!(offer.done.is_none(), "{name} is sent after its outcome");
@@ -145,7 +151,7 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
             let first = self.of_key[&key].iter().find(|it| self.offers[**it].done.is_none());
             assert_eq!(first, Some(&number), "{name} goes before one of its key");
         }
-        let Trip { after, what, carried } = self.world.sent(now, &attempt.request);
+        let Trip { after, what, carried } = self.world.sent(now, attempt);
         self.out.insert(attempt.ticket, (now, attempt.request.clone(), carried));
         let out: usize = self.out.values().map(|(.., carried)| carried.len()).sum();
         assert!(out <= self.settings.in_flight, "{out} are out");
@@ -175,6 +181,10 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
         offer.done = Some(now);
         let offer = &self.offers[number.unwrap_or_default()];
         self.world.trace.push(format!("{now:?} {key} {outcome:?}"));
+        keeps_secrets(&outcome);
+        if self.told == 0 {
+            keeps_secrets(ingest);
+        }
         assert_eq!((outcome.done, outcome.first_sent), (now, offer.first_sent));
         let (name, named) = match &offer.named {
             Some(named) => (&*named.name, Some(named)),
@@ -182,8 +192,9 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
         };
         assert_eq!(outcome.attempts, self.world.sends.get(name).copied().unwrap_or_default());
         match (&outcome.end, named) {
-            (End::Ok(_), Some(named)) => is_true(&self.world, named, Ok(())),
-            (End::Failed(error), Some(named)) => is_true::<()>(&self.world, named, Err(error)),
+            (End::Ok(_), Some(named)) => is_true(&self.world, named, Ok(true)),
+            (End::Partly(_), Some(named)) => is_true(&self.world, named, Ok(false)),
+            (End::Failed(error), Some(named)) => is_true(&self.world, named, Err(error)),
             (End::Skipped(_), _) => assert_eq!(outcome.attempts, 0),
             (other, _) => panic!("{other:?}"),
         }
@@ -198,13 +209,13 @@ impl graphfeed_simulation::World<u32, Nothing> for Watcher<'_> {
     fn answered(&mut self, now: Tick, ticket: Ticket, what: &Result<Response<Bytes>, Failure>) {
         let (sent, request, carried) = self.out.remove(&ticket).expect("it is out");
         self.takes(now.since(sent), &carried, Some(what));
-        self.world.heard(now, &request, &carried, Some(what));
+        self.world.heard(now, ticket, &request, &carried, Some(what));
     }
 
     fn given_up(&mut self, now: Tick, ticket: Ticket) {
         let (sent, request, carried) = self.out.remove(&ticket).expect("it is out");
         self.takes(now.since(sent), &carried, None);
-        self.world.heard(now, &request, &carried, None);
+        self.world.heard(now, ticket, &request, &carried, None);
     }
 
     fn looks(
@@ -234,7 +245,8 @@ impl Watcher<'_> {
         what: Option<&Result<Response<Bytes>, Failure>>,
     ) {
         let is_heard = matches!(what, Some(Ok(_)));
-        let refused = matches!(what, Some(Ok(answer)) if answer.status().is_client_error());
+        let refused =
+            matches!(what, Some(Ok(answer)) if is_about_a_batch(answer.status().as_u16()));
         for it in carried {
             let throttled = is_heard && matches!(it.told, Some((429, _)));
             if throttled || refused && it.part.id.is_some() {
@@ -251,7 +263,7 @@ impl Watcher<'_> {
 fn counted(end: &End<Nothing>) -> usize {
     match end {
         End::Ok(_) => 0,
-        End::Failed(_) => 1,
+        End::Failed(_) | End::Partly(_) => 1,
         _ => 2,
     }
 }

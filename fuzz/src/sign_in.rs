@@ -1,9 +1,12 @@
 //! Having a token before it is needed, by several at a time: one fetches, and none for ever.
 
-use graphfeed_core::machine::{SignIn, Tick};
+use graphfeed_core::{
+    machine::{SignIn, Tick},
+    protocol::{Applied, Cause},
+};
 use graphfeed_emulator::Emulator;
 
-use crate::drive::World;
+use crate::drive::{World, keeps_secrets};
 
 /// How long each waits, and what becomes of each fetch.
 pub fn run(data: &[u8]) {
@@ -14,10 +17,12 @@ pub fn run(data: &[u8]) {
         let start = Tick::default() + world.wire.tape.time();
         machines.push((start, SignIn::new(world.longest, start)));
     }
-    world.drive(machines, |_, _, _, result| {
-        if let Err(why) = result {
-            assert!(!why.to_string().is_empty());
-            assert!(why.attempts() <= 1);
+    world.drive(machines, |world, _, _, result| match result {
+        Ok(()) => assert!(!world.tokens.is_empty(), "there is no token"),
+        Err(why) => {
+            assert!(matches!(why.cause(), Cause::Token(_)), "{why}");
+            assert!(why.applied() == Applied::No && why.attempts() <= 1, "{why}");
+            keeps_secrets(&why);
         }
     });
 }

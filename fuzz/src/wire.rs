@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use arbitrary::Unstructured;
 use bytes::Bytes;
-use graphfeed_core::{machine::Tick, protocol::Failure};
+use graphfeed_core::{
+    machine::Tick,
+    protocol::{Cloud, Failure, ServiceRoot, Version},
+};
 use graphfeed_emulator::Emulator;
 use graphfeed_simulation::Part;
-use http::{Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 /// Bytes that say what happens. When they are over, all goes well.
@@ -72,26 +75,56 @@ enum Fate {
     Missing {
         stored: bool,
     },
+    /// It is carried out or not, and told as done in part.
+    Partly {
+        stored: bool,
+    },
 }
 
-const REFUSALS: [u16; 10] = [429, 429, 503, 500, 401, 400, 404, 409, 504, 403];
+const REFUSALS: [u16; 18] =
+    [429, 429, 503, 500, 401, 400, 404, 409, 504, 403, 301, 303, 307, 408, 413, 424, 499, 600];
 /// Those that say nothing of what is there.
-const HONEST: [u16; 6] = [429, 429, 503, 500, 401, 504];
-const FAILURES: [u16; 5] = [503, 500, 502, 504, 509];
+const HONEST: [u16; 12] = [429, 429, 503, 500, 401, 504, 302, 303, 308, 408, 413, 499];
+/// Those behind which it may have been done.
+const FAILURES: [u16; 9] = [503, 500, 502, 504, 509, 303, 408, 499, 600];
+
+/// Where answers lead that are not to be believed.
+const LINKS: [&str; 8] = [
+    "https://elsewhere.example/v1.0/external/connections",
+    "http://graph.microsoft.com/v1.0/external/connections",
+    "//elsewhere.example/v1.0/operations/1.neu",
+    "https://graph.microsoft.com.elsewhere.example/v1.0/operations/1.neu",
+    "https://graph.microsoft.com@elsewhere.example/v1.0/operations/..%2f..%2fme",
+    "https://graph.microsoft.com/v1.0/../../elsewhere",
+    "https://graph.microsoft.com/v1.0/operations/%0d%0aHost:%20elsewhere.example",
+    "",
+];
+/// The headers that lead somewhere.
+const LEADING: [&str; 4] = ["location", "operation-location", "content-location", "refresh"];
 
 pub(crate) struct Wire<'a> {
     pub(crate) tape: Tape<'a>,
     pub(crate) emulator: Emulator,
     /// No refusal says of something that it is there, or is not.
     pub(crate) honest: bool,
+    /// An answer led elsewhere than the service did.
+    pub(crate) misled: bool,
 }
 
-impl Wire<'_> {
+impl<'a> Wire<'a> {
+    pub(crate) fn new(tape: Tape<'a>, emulator: Emulator) -> Self {
+        Self { tape, emulator, honest: false, misled: false }
+    }
+
     /// What becomes of a request that is sent now. If it arrives, it does so at once.
-    pub(crate) fn send(&mut self, now: Tick, request: &Request<Bytes>) -> Trip {
+    pub(crate) fn send(&mut self, now: Tick, root: &ServiceRoot, request: &Request<Bytes>) -> Trip {
         let parts = Part::all(request);
+        goes_home(root, request);
+        parts.iter().for_each(|part| is_there(root, part));
         let after = self.tape.time();
-        match self.tape.up_to(15) {
+        match self.tape.up_to(19) {
+            16 | 17 => self.misleading(now, request, parts, after),
+            18 => self.partly(now, request, parts, after),
             1 | 2 if parts[0].id.is_none() => self.alone(now, request, parts, after),
             3 | 4 => self.answered(None, parts, after),
             5 => {
@@ -176,19 +209,22 @@ impl Wire<'_> {
     ) -> Trip {
         let fates: Vec<Fate> = parts
             .iter()
-            .map(|_| match self.tape.up_to(7) {
+            .map(|part| match self.tape.up_to(9) {
                 1 | 2 => Fate::Refused,
                 3 => Fate::Stored,
                 4 => Fate::Missing { stored: false },
                 5 => Fate::Missing { stored: true },
+                6 => Fate::Partly { stored: !is_append(part) || self.tape.once_in(2) },
                 _ => Fate::Well,
             })
             .collect();
         let mut body: Value = serde_json::from_slice(request.body()).expect("JSON");
         let requests = body["requests"].as_array_mut().expect("requests");
-        let mut stays = fates
-            .iter()
-            .map(|fate| matches!(fate, Fate::Well | Fate::Stored | Fate::Missing { stored: true }));
+        let mut stays = fates.iter().map(|fate| match fate {
+            Fate::Well | Fate::Stored => true,
+            Fate::Refused => false,
+            Fate::Missing { stored } | Fate::Partly { stored } => *stored,
+        });
         requests.retain(|_| stays.next().unwrap_or_default());
         let mut responses = Vec::new();
         let mut answer = Response::new(Bytes::new());
@@ -207,19 +243,99 @@ impl Wire<'_> {
                 Fate::Refused => Some(self.any_refusal()),
                 Fate::Stored => Some(self.tape.one_of(&FAILURES)),
                 Fate::Missing { .. } => None,
+                // Elsewhere it is a success like any other, and of a refusal no part was done.
+                Fate::Partly { .. } if !is_append(&it.part) && !it.done => continue,
+                Fate::Partly { .. } => Some(207),
             };
             responses.retain(|response| !own(response));
             it.told = None;
             if let Some(status) = status {
                 let (wait, text) = self.wait(status);
                 it.told = Some((status, wait));
-                let headers = text.map_or(json!({}), |text| json!({ "Retry-After": text }));
-                responses.push(json!({ "id": id, "status": status, "headers": headers }));
+                let mut headers = text.map_or(json!({}), |text| json!({ "Retry-After": text }));
+                if matches!(status, 300..=399) {
+                    headers["Location"] = self.tape.one_of(&LINKS).into();
+                }
+                let mut own = json!({ "id": id, "status": status, "headers": headers });
+                if status == 207 {
+                    own["body"] = self.part_of_it(it.done);
+                }
+                responses.push(own);
             }
         }
         *answer.body_mut() = json!({ "responses": responses }).to_string().into();
-        *answer.status_mut() = StatusCode::OK;
+        *answer.status_mut() =
+            if self.tape.once_in(4) { StatusCode::MULTI_STATUS } else { StatusCode::OK };
         Trip { after, what: Some(Ok(answer)), carried }
+    }
+
+    /// It is done, and the answer leads elsewhere.
+    fn misleading(
+        &mut self,
+        now: Tick,
+        request: &Request<Bytes>,
+        parts: Vec<Part>,
+        after: Duration,
+    ) -> Trip {
+        let mut trip = self.well(now, request, parts, after);
+        let link = self.tape.one_of(&LINKS);
+        let Some(Ok(answer)) = &mut trip.what else { return trip };
+        if !answer.status().is_success() {
+            return trip;
+        }
+        self.misled = true;
+        for name in LEADING {
+            let value = HeaderValue::from_static(link);
+            answer.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+        if let Ok(Value::Object(mut body)) = serde_json::from_slice(answer.body()) {
+            for response in
+                body.get_mut("responses").and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                if response["headers"].is_object() {
+                    response["headers"]["Location"] = link.into();
+                }
+            }
+            body.insert("@odata.nextLink".to_owned(), link.into());
+            *answer.body_mut() = Value::from(body).to_string().into();
+        }
+        trip
+    }
+
+    /// It is done, or of activities it may be that it is not, and the answer says in part.
+    fn partly(
+        &mut self,
+        now: Tick,
+        request: &Request<Bytes>,
+        parts: Vec<Part>,
+        after: Duration,
+    ) -> Trip {
+        if parts[0].id.is_some() {
+            return self.well(now, request, parts, after);
+        }
+        let mut carried = match !is_append(&parts[0]) || self.tape.once_in(2) {
+            true => carried(parts, &self.handle(now, request)),
+            false => nothing(parts),
+        };
+        if !is_append(&carried[0].part) && !carried[0].done {
+            return self.answered(None, vec![carried.remove(0).part], after);
+        }
+        carried[0].told = Some((207, Duration::ZERO));
+        let body = self.part_of_it(carried[0].done);
+        let mut answer = Response::new(Bytes::from(body.to_string()));
+        *answer.status_mut() = StatusCode::MULTI_STATUS;
+        Trip { after, what: Some(Ok(answer)), carried }
+    }
+
+    /// What a 207 says where it was done or not: of activities that they were refused if they
+    /// were, or not in words that can be read.
+    fn part_of_it(&mut self, done: bool) -> Value {
+        let why = json!({ "code": "InvalidRequest", "message": "no" });
+        match self.tape.up_to(2) {
+            0 if !done => json!({ "value": [{ "type": "viewed", "error": why }] }),
+            1 => json!({ "value": [] }),
+            _ => json!("half"),
+        }
     }
 
     /// How long to wait, as a number, and as it is written.
@@ -242,6 +358,10 @@ impl Wire<'_> {
         let (wait, text) = self.wait(status);
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
+        if answer.status().is_redirection() {
+            let link = HeaderValue::from_static(self.tape.one_of(&LINKS));
+            answer.headers_mut().insert(header::LOCATION, link);
+        }
         if let Some(text) = text {
             match self.tape.once_in(2) {
                 true => drop(answer.headers_mut().insert(
@@ -259,6 +379,11 @@ impl Wire<'_> {
     }
 }
 
+/// Whether it adds something each time it is done.
+fn is_append(part: &Part) -> bool {
+    part.path.last().is_some_and(|last| last == "addActivities")
+}
+
 fn nothing(parts: Vec<Part>) -> Vec<Carried> {
     parts.into_iter().map(|part| Carried { part, done: false, told: None }).collect()
 }
@@ -271,4 +396,37 @@ fn carried(parts: Vec<Part>, answer: &Response<Bytes>) -> Vec<Carried> {
         Carried { part, done, told }
     });
     each.collect()
+}
+
+/// A token goes to the service root and nowhere else, and no body is longer than the service takes.
+fn goes_home(root: &ServiceRoot, request: &Request<Bytes>) {
+    let uri = request.uri();
+    let host = match root.cloud() {
+        Cloud::Global => "graph.microsoft.com",
+        Cloud::UsGovL4 => "graph.microsoft.us",
+        other => panic!("nobody calls {other}"),
+    };
+    assert_eq!(
+        (uri.scheme_str(), uri.authority().map(|it| it.as_str())),
+        (Some("https"), Some(host))
+    );
+    assert!(uri.path().starts_with(&format!("/{}/", root.version())), "{uri}");
+    assert!(uri.path().split('/').all(|segment| !matches!(segment, "." | "..")), "{uri}");
+    let (length, longest) = (request.body().len(), root.limits().body);
+    assert!(length <= longest, "{length} bytes to a service that takes {longest}");
+}
+
+/// The version and the cloud have such a call, by their documents.
+fn is_there(root: &ServiceRoot, part: &Part) {
+    let path: Vec<&str> = part.path.iter().map(String::as_str).collect();
+    let is_there = match (&*part.method, &path[..]) {
+        ("PATCH", ["external", "connections", _, "items", _]) => root.version() == Version::V1,
+        (_, ["external", "connections", _, "quota"]) => root.version() == Version::Beta,
+        (_, ["external", "connections", ..]) => root.cloud() != Cloud::China,
+        (_, ["me", "activities", ..]) => root.cloud() == Cloud::Global,
+        _ => false,
+    };
+    assert!(is_there, "{} has no {} {path:?}", root, part.method);
+    let is_labelled = !part.body["informationProtectionLabel"].is_null();
+    assert!(!is_labelled || root.cloud() == Cloud::Global, "{root} has no labels");
 }
