@@ -77,10 +77,9 @@ pub(crate) fn unique(body: &[u8]) -> Option<Value> {
 }
 
 /// The members that are enumerations.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 13] = [
     "accessType",
     "contentCategory",
-    "enabledContentExperiences",
     "identitySource",
     "importanceScore",
     "labels",
@@ -104,6 +103,11 @@ fn plain_under(name: &str, value: Value) -> Value {
     match value {
         Value::String(text) => match text.parse::<Timestamp>() {
             Ok(at) => format!("instant {}", at.as_unix_nanoseconds()).into(),
+            // Several words in one text, whatever space there is between them.
+            Err(_) if name == "enabledContentExperiences" => {
+                let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+                words.collect::<Vec<_>>().join(",").to_ascii_lowercase().into()
+            }
             Err(_) if WORDS.contains(&name) || Guid::new(&text).is_ok() => {
                 text.to_ascii_lowercase().into()
             }

@@ -31,7 +31,8 @@ impl AwaitReady {
         Self { connection, longest: Duration::from_secs(1800) }
     }
 
-    /// Waits this long at most.
+    /// Waits this long at most. It asks once at least, which takes no longer than a
+    /// [call](crate::machine::Policy::total) does.
     #[must_use]
     pub fn at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;
@@ -141,7 +142,8 @@ impl AwaitGone {
         Self { connection, longest: Duration::from_secs(3600) }
     }
 
-    /// Waits this long at most.
+    /// Waits this long at most. It asks once at least, which takes no longer than a
+    /// [call](crate::machine::Policy::total) does.
     #[must_use]
     pub fn at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;

@@ -70,7 +70,8 @@ impl<'a> EnsureReady<'a> {
     }
 
     /// Waits this long at most, once the schema is ensured. 30 minutes by default: registration is
-    /// said to take 5 to 15.
+    /// said to take 5 to 15. Whatever it is, the operation and the connection are asked for once,
+    /// which takes no longer than two [calls](crate::machine::Policy::total) do.
     #[must_use]
     pub fn at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;

@@ -67,7 +67,8 @@ impl AwaitSchema {
         Self { connection, operation, longest: Duration::from_secs(1800) }
     }
 
-    /// Waits this long at most.
+    /// Waits this long at most. It asks once at least, which takes no longer than a
+    /// [call](crate::machine::Policy::total) does.
     #[must_use]
     pub fn at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;
