@@ -235,7 +235,7 @@ impl ServiceRoot {
             return Err(wrong("has a query"));
         }
         let prefix = path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
-        if prefix.split('/').any(is_dot_segment) {
+        if prefix.split(SLASHES).any(is_dot_segment) {
             return Err(wrong("has a dot segment"));
         }
         Ok(Self {
@@ -324,9 +324,12 @@ pub(crate) fn is_host(authority: &Authority) -> bool {
 /// Whether URL libraries would swallow a segment of this path.
 fn has_dot_segment(path: &str) -> bool {
     // Most paths have no segment that could be one, and this is asked for every call.
-    let suspect = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'.' | b'%');
-    path.as_bytes().windows(2).any(suspect) && path.split('/').any(is_dot_segment)
+    let suspect = |pair: &[u8]| matches!(pair[0], b'/' | b'\\') && matches!(pair[1], b'.' | b'%');
+    path.as_bytes().windows(2).any(suspect) && path.split(SLASHES).any(is_dot_segment)
 }
+
+/// What URL libraries take for a slash.
+const SLASHES: [char; 2] = ['/', '\\'];
 
 /// Whether URL libraries would swallow this segment: `.` and `..`, escaped or not.
 fn is_dot_segment(segment: &str) -> bool {
@@ -370,6 +373,7 @@ mod tests {
             "https://gate.example/#x",
             "https://gate.example/a/../b",
             "https://gate.example/%2e%2E/b",
+            r"https://gate.example/a\..\b",
             "https://:443",
             "https://gate.example:99999",
             "https://gate.example:0",
@@ -395,6 +399,9 @@ mod tests {
             ("https://gate.example:8443/graphs/v1.0", false),
             ("https://gate.example:8443/graph/../admin", false),
             ("https://gate.example:8443/graph/%2E%2e/admin", false),
+            (r"https://gate.example:8443/graph/v1.0\..\..\admin", false),
+            (r"https://gate.example:8443/graph/v1.0/a\%2E", false),
+            (r"https://gate.example:8443/graph/v1.0/a\.b", true),
             ("https://gate.example/graph/v1.0", false),
             ("http://gate.example:8443/graph/v1.0", false),
             ("https://other.example:8443/graph/v1.0", false),
