@@ -288,6 +288,12 @@ fn a_refinable_property_has_an_alias_that_no_update_takes_away() {
         ]
     );
 
+    // In another letter case it is the same one.
+    let back = back.replace("RefinableString00", "refinablestring00");
+    let back = &*back;
+    register(&bench, &[back, plain, c, more]);
+    assert_eq!(aliases()[0], json!(["refinablestring00"]));
+
     // And no other property gets it, as an alias or as its name.
     let taker = r#"{"name":"c","type":"string","aliases":["refinablestring02"]}"#;
     let taken = schema(&[back, plain, taker, more]);
@@ -302,4 +308,17 @@ fn a_refinable_property_has_an_alias_that_no_update_takes_away() {
     let taken = schema(&[back, plain, c, more, named]);
     let place = [("schema-update", "$.properties[3].aliases")];
     bench.refused("PATCH", SCHEMA_OF, taken, &place);
+}
+
+#[test]
+fn what_a_property_is_called_is_no_alias_that_the_service_gives() {
+    let bench = draft(|behaviour| behaviour.label_missing = false);
+    let own = r#"{"name":"RefinableString00","type":"string","isRefinable":true}"#;
+    let other = r#"{"name":"a","type":"string","isRefinable":true}"#;
+    for _ in 0..2 {
+        register(&bench, &[own, other]);
+        let properties = whole(&bench)["properties"].clone();
+        assert_eq!(properties[0]["aliases"], json!(["RefinableString01"]));
+        assert_eq!(properties[1]["aliases"], json!(["RefinableString02"]));
+    }
 }

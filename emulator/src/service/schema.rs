@@ -111,8 +111,9 @@ fn name_aliases(schema: &mut Schema, registered: Option<&Schema>) {
         declaration.own_alias = old(&declaration.name);
     }
     let own = schema.properties.iter().filter_map(|each| each.own_alias.as_deref());
-    let sent = schema.properties.iter().flat_map(|each| &each.aliases).map(String::as_str);
-    let mut taken: BTreeSet<String> = own.chain(sent).map(str::to_ascii_lowercase).collect();
+    let sent = schema.properties.iter().flat_map(|each| each.aliases.iter().chain([&each.name]));
+    let mut taken: BTreeSet<String> =
+        own.chain(sent.map(String::as_str)).map(str::to_ascii_lowercase).collect();
     let mut next: BTreeMap<&str, usize> = BTreeMap::new();
     for declaration in &mut schema.properties {
         if declaration.own_alias.is_some() || !declaration.is("isRefinable") {
@@ -155,8 +156,10 @@ fn write_schema(body: &mut Object<'_>, schema: &Schema, version: Version, unknow
         for flag in FLAGS {
             each.raw(flag, if declaration.is(flag) { "true" } else { "false" });
         }
-        let own = declaration.own_alias.iter().filter(|own| !declaration.aliases.contains(own));
-        each.texts("aliases", declaration.aliases.iter().chain(own).map(String::as_str));
+        let sent = &declaration.aliases;
+        let is_sent = |own: &&String| sent.iter().any(|alias| alias.eq_ignore_ascii_case(own));
+        let own = declaration.own_alias.iter().filter(|own| !is_sent(own));
+        each.texts("aliases", sent.iter().chain(own).map(String::as_str));
         let shown = |label| match unknown_too || is_before_the_sentinel(label) {
             true => label,
             false => UNKNOWN,

@@ -14,7 +14,7 @@ use crate::{
     meant::{response, send},
     support::Bench,
     text::Dice,
-    verdict::{Faults, of_core, of_emulator},
+    verdict::{Exception, Faults, Only, of_core, of_emulator},
 };
 
 /// A property that breaks no rule, so that most schemas of them break none.
@@ -79,8 +79,8 @@ fn pair(dice: &Dice<'_>) -> Result<(Schema, Schema), BuildError> {
         }
     }
     after.extend((0..dice.below(3)).map(|more| property(dice, before.len() + more)));
-    // The names that the service gives. Whether it gave them or somebody else did, the core cannot
-    // see, so that they are in no schema that comes before.
+    // The names that the service gives: they are in no schema that comes before, or else it would be
+    // the exception.
     if let Some(taker) = after.last_mut()
         && dice.rarely(8)
     {
@@ -96,6 +96,41 @@ fn pair(dice: &Dice<'_>) -> Result<(Schema, Schema), BuildError> {
 fn stored(bench: &Bench, root: &ServiceRoot, id: &ConnectionId) -> StoredSchema {
     let call = GetSchema::new(id).call(root).unwrap();
     call.response(response(send(bench, call.request()))).unwrap().value
+}
+
+/// What the core goes by the look of an alias for, of which the emulator knows who gave it.
+pub(crate) static EXCEPTION: Exception = Exception {
+    only: Only::Core,
+    rule: "schema-update",
+    what: "an alias that looks like the service's, was given by somebody else and goes to another property",
+    when: |_| true,
+    example: r#""aliases":["RefinableString00"]"#,
+};
+
+/// Whether it is met.
+pub(crate) fn exception_is_met(root: &ServiceRoot) -> bool {
+    let id = contosohr();
+    let schema = |of: usize| {
+        let text = |name: &str| SchemaProperty::new(name, PropertyType::String);
+        let mut properties = [text("a"), text("b")];
+        properties[of] = properties[of].clone().alias("RefinableString00");
+        Schema::new(properties).unwrap()
+    };
+    let (bench, before) = (Bench::with(crate::strict), schema(0));
+    bench.expect(
+        201,
+        "POST",
+        "/v1.0/external/connections",
+        r#"{"id":"contosohr","name":"Contoso HR"}"#,
+    );
+    send(&bench, &RegisterSchema::new(&id, &before).request(root).unwrap());
+    bench.wait(1_000);
+    let (known, after) = (stored(&bench, root, &id), schema(1));
+    let plan = SchemaPlan::between(&known, &after);
+    let answer =
+        send(&bench, &RegisterSchema::new(&id, &after).over(&known).request(root).unwrap());
+    let faults = of_core(&plan.check().unwrap_err());
+    faults.iter().all(|(rule, _)| rule == EXCEPTION.rule) && answer.status == 202
 }
 
 /// What became of an update.

@@ -92,8 +92,8 @@ pub enum PropertyChange {
     LabelRemoved(Label),
     /// It has one more alias.
     AliasAdded(String),
-    /// It has one alias less. One that the service gave is only taken away, and that in vain, where
-    /// another property is to have it.
+    /// It has one alias less. One that the service gave stands here only where another property is
+    /// to have it, which the service does not let it.
     AliasRemoved(String),
     /// It has another description, or none any more.
     Description(Option<String>),
