@@ -189,6 +189,8 @@ fn a_connector_id_and_its_ticket_come_together_or_not_at_all() {
     assert_eq!(send(with, "a b").faults(), header);
     let spaced = send(&with.replace("6f2b1c9e", "6f2b 1c9e"), "abc");
     assert_eq!(spaced.faults(), [("connector-ticket", "$.connectorId")]);
+    let empty = send(&with.replace("6f2b1c9e", ""), "abc");
+    assert_eq!(empty.faults(), [("connector-ticket", "$.connectorId")]);
     let made = send(with, "abc");
     assert_eq!((made.status.as_u16(), &made.json["connectorId"]), (201, &json!("6f2b1c9e")));
 }
