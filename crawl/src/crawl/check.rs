@@ -4,10 +4,9 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
     ops::ControlFlow,
-    time::Duration,
 };
 
-use graphfeed_core::{external::ActivityCounts, machine::Ending, types::BuildError};
+use graphfeed_core::{external::ActivityCounts, types::BuildError};
 
 use super::{Crawl, CrawlError, Entry, Report, Sweep, job::What, plan::Plan};
 
@@ -88,20 +87,15 @@ impl Crawl {
             (false, true) => self.brake(unseen, known).unwrap_or(Sweep::WouldDelete(unseen)),
         };
         Ok(Report {
-            run: self.journal.last_run().map_or(0, |run| run.number),
             seen: ok + failed + unchanged,
             ok,
             failed,
             skipped: unchanged,
             unchanged,
-            overtaken: 0,
             deleted: gone,
-            not_deleted: 0,
             activities,
-            not_permitted: 0,
-            throttled_for: Duration::ZERO,
-            ending: Ending::Complete,
             sweep,
+            ..Report::new(self.journal.last_run().map_or(0, |run| run.number))
         })
     }
 

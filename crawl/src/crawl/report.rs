@@ -40,6 +40,28 @@ pub struct Report {
     pub sweep: Sweep,
 }
 
+impl Report {
+    /// Of a run of which nothing is counted yet.
+    pub(super) fn new(run: u64) -> Self {
+        Self {
+            run,
+            seen: 0,
+            ok: 0,
+            failed: 0,
+            skipped: 0,
+            unchanged: 0,
+            overtaken: 0,
+            deleted: 0,
+            not_deleted: 0,
+            activities: ActivityCounts::default(),
+            not_permitted: 0,
+            throttled_for: Duration::ZERO,
+            ending: Ending::Complete,
+            sweep: Sweep::NotComplete,
+        }
+    }
+}
+
 /// What became of items that the source no longer has.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
