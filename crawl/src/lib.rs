@@ -17,7 +17,7 @@
 //! source ─▶ Entry ─▶ unchanged? ──yes──▶ seen, on record
 //!                        │ no
 //!                        ▼
-//!            activities: intent on disk
+//!                 intent on disk
 //!                        │
 //!                        ▼
 //!                  Client::ingest ──▶ Outcome ──▶ failed? ── yes ──▶ dead letter, on disk

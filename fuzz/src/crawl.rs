@@ -42,19 +42,17 @@ pub fn run(data: &[u8]) {
         let tenant = Tenant::new(Options::default(), None);
         let mut world = World::new(data, tenant.emulator);
         world.wire.honest = true;
-        let mut strays = BTreeSet::new();
         for nth in 0..world.wire.tape.up_to(3) {
             let source = Source::any(&mut world.wire.tape, nth as u8);
-            world = crawl(world, folder, &source, &mut strays, false);
+            world = crawl(world, folder, &source, false);
         }
         // Whatever was, the last one comes to its end.
         let source = Source::any(&mut world.wire.tape, u8::MAX);
         world.wire.tape = Tape::new(&[]);
         world.policy = Default::default();
         world.shared = Default::default();
-        let before = strays.clone();
-        world = crawl(world, folder, &source, &mut strays, true);
-        source.is_there(&world, folder, [&before, &strays]);
+        world = crawl(world, folder, &source, true);
+        source.is_there(&world, folder);
     });
 }
 
@@ -170,13 +168,8 @@ impl Source {
     }
 
     /// What the source has is in the service and nothing else, after a run in which nothing went
-    /// wrong; of the strays it is told what they were before and are after it.
-    fn is_there(
-        &self,
-        world: &World<'_>,
-        folder: &Folder,
-        [before, strays]: [&BTreeSet<String>; 2],
-    ) {
+    /// wrong.
+    fn is_there(&self, world: &World<'_>, folder: &Folder) {
         let there = there(world);
         let letters = folder.all_letters();
         let last: BTreeMap<_, _> = self.0.iter().filter_map(|it| Some((it.key()?, it))).collect();
@@ -186,13 +179,12 @@ impl Source {
             if is_refused(key) {
                 let mut all = letters.iter();
                 assert!(all.any(|it| it.key.as_deref() == Some(key)), "{key} has no letter");
-            } else if !self.may_leave(key, before) {
+            } else {
                 is_so(said, &there, &letters);
             }
         }
         for key in there.keys() {
-            let is_known = last.contains_key(&**key) || strays.contains(key);
-            assert!(is_known, "{key} is still there");
+            assert!(last.contains_key(&**key), "{key} is still there");
         }
         let last = self.0.iter().rev().find_map(|said| match said {
             Said::Watermark(watermark) => Some(watermark),
@@ -210,7 +202,6 @@ impl Source {
         run: u64,
         there: &BTreeMap<String, Item>,
         letters: &[DeadLetter],
-        strays: &BTreeSet<String>,
     ) {
         let is_it = |said: &Said| matches!(said, Said::Watermark(it) if it == watermark);
         // It may be one of an earlier run.
@@ -222,17 +213,10 @@ impl Source {
         passed.retain(|key, _| after.iter().all(|it| it.key() != Some(*key)));
         for (key, said) in passed {
             let mut own = letters.iter().filter(|it| it.run == Some(run));
-            let has_letter = own.any(|it| it.key.as_deref() == Some(key));
-            if !has_letter && !self.may_leave(key, strays) {
+            if !own.any(|it| it.key.as_deref() == Some(key)) {
                 is_so(said, there, letters);
             }
         }
-    }
-
-    /// Whether it says of what is on no record only that it is gone, which nobody can act on.
-    fn may_leave(&self, key: &str, strays: &BTreeSet<String>) -> bool {
-        let mut said = self.0.iter().filter(|it| it.key() == Some(key));
-        strays.contains(key) && said.all(|it| matches!(it, Said::Gone(_)))
     }
 
     /// Those of these keys that it says nothing of, and how many it says are gone.
@@ -271,15 +255,8 @@ fn key_of(item: &Item) -> String {
     id.key().expect("a key").into_owned()
 }
 
-/// One run. It may die on the way, and then what it sent for the first time and was told nothing of
-/// is a stray.
-fn crawl<'a>(
-    mut world: World<'a>,
-    folder: &Folder,
-    source: &Source,
-    strays: &mut BTreeSet<String>,
-    is_last: bool,
-) -> World<'a> {
+/// One run. It may die on the way.
+fn crawl<'a>(mut world: World<'a>, folder: &Folder, source: &Source, is_last: bool) -> World<'a> {
     let connection = ConnectionId::new(CONNECTIONS[0]).expect("an id");
     let journal = folder.open();
     let has_record = |journal: &Journal, key: &str| journal.record(key).expect("read").is_some();
@@ -290,7 +267,7 @@ fn crawl<'a>(
     };
     let known: BTreeSet<String> = KEYS.map(key_at).filter(is_known).collect();
     let records = KEYS.map(key_at).filter(|key| has_record(&journal, key)).count();
-    let (before, strays_before) = (there(&world), strays.clone());
+    let before = there(&world);
     let letters = DeadLetters::open(folder.letters()).expect("letters");
     let mut settings = CrawlSettings::default();
     settings.most_swept = world.wire.tape.one_of(&[1.0, 1.0, 0.5, 0.1]);
@@ -319,19 +296,11 @@ fn crawl<'a>(
     drop(crawl);
     let Running { world, .. } = running;
     let (there, journal) = (there(&world), folder.open());
-    // What is in the service and on no record stays there.
-    for key in there.keys().filter(|key| !has_record(&journal, key)) {
-        strays.insert(key.clone());
+    for key in there.keys() {
+        assert!(has_record(&journal, key), "{key} is there, and nothing is known of it");
     }
-    // One that is tried again and fails is a failure of something new for the journal, which
-    // forgets it as such.
-    let is_stored = |key: &str| {
-        let record = journal.record(key).expect("read");
-        record.is_some_and(|it| it.state == State::Stored)
-    };
-    strays.retain(|key| there.contains_key(key) && !is_stored(key));
     if let Some(watermark) = journal.watermark().expect("it is read") {
-        source.has_passed(&watermark, run, &there, &folder.all_letters(), &strays_before);
+        source.has_passed(&watermark, run, &there, &folder.all_letters());
     }
     if let Some(report) = &report {
         assert_eq!(report.seen, report.ok + report.failed + report.skipped);

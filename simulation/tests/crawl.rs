@@ -91,6 +91,16 @@ impl Source {
         Self::new((0..12).map(|number| (key(number), (1, [1].into()))).collect())
     }
 
+    /// The same, and of what is new by [then](Self::second) none can be made an item of.
+    fn refused() -> Self {
+        let mut source = Self::first();
+        for number in 12..24 {
+            let fault = Fault::new(Rule::AclRequired, "$.acl", "nobody could see the item");
+            source.entries.push(Entry::refused(key(number), fault.into()));
+        }
+        source
+    }
+
     /// Some have changed, some are viewed, some are new, two have vanished, one is said to be gone,
     /// and one to be gone and back.
     fn second() -> Self {
@@ -454,14 +464,14 @@ fn check_ended(ended: &Ended, before: &Remains, source: &Source) {
 }
 
 /// What is promised where the source is what it was before the crawl that died: what that has
-/// changed is changed back, what it has deleted is put again. What it put for the first time just
-/// before it died may be there, for nobody knows of it.
-fn check_reverted(ended: &Ended) {
+/// changed is changed back, what it has deleted is put again, and what it put for the first time is
+/// gone.
+fn check_reverted(ended: &Ended, source: &Source) {
     assert_eq!((ended.report.ending, &ended.report.sweep), (Ending::Complete, &Sweep::Done));
-    let there = stored(&ended.tenant);
-    for (key, (serial, _)) in &Source::first().items {
-        assert_eq!(there.get(key).map(|(stored, _)| stored), Some(serial), "{key}");
-    }
+    let serials = |items: BTreeMap<String, Content>| -> Vec<_> {
+        items.into_iter().map(|(key, (serial, _))| (key, serial)).collect()
+    };
+    assert_eq!(serials(stored(&ended.tenant)), serials(source.items.clone()));
 }
 
 /// In memory, where there is such a folder.
@@ -516,9 +526,15 @@ fn die(seed: u64, every: u64) -> u64 {
         check_remains(base, &remains, &source);
         let mut own = Dice::new(chance.number());
         if chance.chance(0.3) {
+            // What is new cannot be sent any more, or it can.
+            if chance.chance(0.5) {
+                let ended = crawl(base, &remains, &Source::refused(), &mut own, &mut |_| {});
+                remains = ended.remains;
+            }
             // The source is what it was, and the service may not be.
-            let ended = crawl(base, &remains, &Source::first(), &mut own, &mut |_| {});
-            check_reverted(&ended);
+            let source = Source::first();
+            let ended = crawl(base, &remains, &source, &mut own, &mut |_| {});
+            check_reverted(&ended, &source);
         } else {
             let ended = crawl(base, &remains, &source, &mut own, &mut |_| {});
             check_ended(&ended, &remains, &source);

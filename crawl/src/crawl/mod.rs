@@ -19,6 +19,7 @@ use std::{
 
 use crate::{DeadLetters, Digest, Journal, JournalError, JournalErrorKind, Scope};
 
+mod at_hand;
 mod check;
 mod entry;
 mod error;
@@ -74,10 +75,9 @@ impl Default for CrawlSettings {
 /// that may have gone out when a run ended is not sent again unless
 /// [duplicates](CrawlSettings::duplicates) are allowed, and has a dead letter.
 ///
-/// What is in the service and is about to be changed or deleted is on record as uncertain before,
-/// so that it is sent again even where the source has again what it had. What was sent for the first
-/// time within the last second before a crash is on no record: the next run sends it again, but where
-/// the source no longer has it by then, it stays in the service.
+/// What is about to be put or deleted is on record as uncertain before, one write for all that the
+/// source has at hand. So it is sent again even where the source has again what it had, and deleted
+/// where the source no longer has it.
 ///
 /// After a run that saw all that the source has, what only the journal has is deleted, unless that
 /// is [too much](CrawlSettings::most_swept).

@@ -1,6 +1,6 @@
 //! A run of a crawl over a blocking client.
 
-use std::{fmt, time::Duration};
+use std::{fmt, thread, time::Duration};
 
 use graphfeed_core::{
     client::{Client, IngestNews, StopHandle, Transport},
@@ -10,7 +10,10 @@ use graphfeed_core::{
     types::BuildError,
 };
 
-use super::{Crawl, CrawlError, Entry, Job, Pass, Report, Written};
+use super::{
+    Crawl, CrawlError, Entry, Job, Pass, Report, Written,
+    at_hand::{AtHand, Shelf},
+};
 use crate::DeadLetter;
 
 /// A run of a crawl that is about to start, over a blocking client. It comes from [`Crawl::over`].
@@ -58,7 +61,13 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
     }
 
     /// Puts what the source has into the connection, and deletes what it no longer has. The source
-    /// is read on a thread of its own, and only as far as there is room.
+    /// is read on a thread of its own, and only as far as there is room; what it has at hand, a
+    /// hundred entries at most, is taken up together, so that what is about to be done is on disk
+    /// with one write. So twice the [queue](graphfeed_core::machine::IngestSettings::queue) may be
+    /// in memory.
+    ///
+    /// # Panics
+    /// When the source does, and as [the bulk run](graphfeed_core::client::IngestRun::run).
     ///
     /// # Errors
     /// When journal or dead letters cannot be read or written, and when the client has another root
@@ -69,7 +78,7 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
         S: IntoIterator<Item = Entry> + Send,
     {
         self.go(tell, |pass, tell| {
-            let summary = self.ingest(pass, Lazy(|| pass.offers(source)), tell);
+            let summary = self.ingest_source(pass, source, tell);
             let unseen = pass.unseen(&summary)?;
             Ok(Some(self.ingest(pass, unseen, tell)))
         })
@@ -119,6 +128,28 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
             return Err(why);
         }
         Ok(report)
+    }
+
+    /// What the source has at hand is known, as it is read on another thread than it is taken up.
+    fn ingest_source<S>(
+        &self,
+        pass: &Pass<'_>,
+        source: S,
+        tell: &mut impl FnMut(CrawlNews<'_>),
+    ) -> Summary
+    where
+        S: IntoIterator<Item = Entry> + Send,
+    {
+        let shelf = Shelf::new();
+        let at_hand = AtHand::new(&shelf);
+        let summary = thread::scope(|scope| {
+            let reader = thread::Builder::new().name("graphfeed-entries".to_owned());
+            let reader = reader.spawn_scoped(scope, || shelf.fill(source));
+            reader.expect("the system has a thread left");
+            self.ingest(pass, Lazy(|| pass.offers_at_hand(at_hand)), tell)
+        });
+        shelf.close();
+        summary
     }
 
     fn ingest<S>(&self, pass: &Pass<'_>, source: S, tell: &mut impl FnMut(CrawlNews<'_>)) -> Summary

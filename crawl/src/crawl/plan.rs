@@ -33,7 +33,7 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    fn new(what: What, call: Result<Call<Written>, BuildError>) -> Self {
+    pub(super) fn new(what: What, call: Result<Call<Written>, BuildError>) -> Self {
         Self { what, call, kept: Vec::new(), anew: false }
     }
 }
@@ -72,7 +72,8 @@ impl Crawl {
             None => ahead,
         };
         // What never was stored is nowhere.
-        let stored = || known.as_ref().filter(|known| known.hash.is_some()).map(|it| it.id.clone());
+        let stored = || known.as_ref().filter(|known| !known.is_of_nothing());
+        let stored = || stored().map(|known| known.id.clone());
         let there = ahead.as_ref().map_or_else(stored, |ahead| ahead.item.clone());
         let is_its_own = self.check_item_of(key, &id, there.as_ref())?;
         let fits = || self.settings.schema.as_ref().map_or(Ok(()), |it| it.check_item(&item));

@@ -16,6 +16,8 @@ use super::{
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) outcomes: usize,
+    /// How much is there besides, which its teller puts on disk.
+    pub(super) announced: usize,
     /// When the first one was told.
     pub(super) since: Option<Duration>,
     /// How many more keys there are than on disk.
@@ -32,17 +34,21 @@ pub(super) struct Group {
 }
 
 impl Group {
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcomes + self.announced == 0
+    }
+
     /// What becomes of a key; `None` if nothing does.
     pub(super) fn item(&self, key: &str) -> Option<&Option<Row>> {
         self.items.get(key)
     }
 
-    pub(super) fn put_item(&mut self, key: &str, row: Row) {
-        self.items.insert(key.into(), Some(row));
+    pub(super) fn put_item(&mut self, key: &str, row: Option<Row>) {
+        self.items.insert(key.into(), row);
     }
 
     pub(super) fn forget(&mut self, key: &str) {
-        self.items.insert(key.into(), None);
+        self.put_item(key, None);
         self.activities.retain(|(of, _), _| **of != *key);
         self.forgotten.insert(key.into());
     }

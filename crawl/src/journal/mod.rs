@@ -6,6 +6,7 @@
 //! `file`.
 
 use std::{
+    collections::HashMap,
     fmt,
     ops::{Bound, ControlFlow},
     path::{Path, PathBuf},
@@ -39,7 +40,7 @@ use rows::{ACTIVITIES, COMPLETE, INTENTS, ITEMS, MARKS, NEXT, NUMBERS, RUN, Row,
 /// It promises that what was told before a [`sync`](Self::sync) is there afterwards, whatever
 /// happens to process or machine, and that what was told later is there up to some point or not
 /// at all, never in part. Outcomes are synced by themselves when there are
-/// [a hundred](Self::GROUP) of them or the first one is [a second](Self::DELAY) old, so a crash
+/// [so many](Self::GROUP) of them or the first one is [a second](Self::DELAY) old, so a crash
 /// costs that much work again and no more. Reads see what was told, synced or not.
 ///
 /// Every page of the file is checked when it is opened, which takes about a second for a million
@@ -99,6 +100,8 @@ struct Memory {
     pending: Group,
     // The one that is being written.
     writing: Option<Arc<Group>>,
+    // What was known of the items that are about to be put, by key.
+    arriving: HashMap<Box<str>, Option<Row>>,
     marks: Marks,
     // Those of the run before, which are what most keys are looked for in.
     earlier: Marks,
@@ -150,7 +153,7 @@ const BATCH: usize = 256;
 
 impl Journal {
     /// So many outcomes are synced together at the latest.
-    pub const GROUP: usize = 100;
+    pub const GROUP: usize = 128;
     /// Outcomes are synced that long after the first of them, at the latest.
     pub const DELAY: Duration = Duration::from_secs(1);
     /// What was only seen is synced that long afterwards. It costs nothing but to look again.
@@ -238,6 +241,7 @@ impl Journal {
             let mut memory = self.memory();
             memory.run = run;
             memory.looked_up = None;
+            memory.arriving.clear();
             memory.earlier = std::mem::take(&mut memory.marks);
             Ok(run)
         })
@@ -262,6 +266,32 @@ impl Journal {
             drop(memory);
             if due { self.commit(marks) } else { Ok(()) }
         })
+    }
+
+    /// Takes note of what is about to be done, which may be after the next
+    /// [`write_announced`](Self::write_announced).
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub(crate) fn announce(&self, change: Change<'_>, now: Duration) -> Result<(), JournalError> {
+        let _writer = lock(&self.writer);
+        self.named(|| {
+            self.stage(change, now)?;
+            // It does not wait for others.
+            let pending = &mut self.memory().pending;
+            pending.outcomes -= 1;
+            pending.announced += 1;
+            Ok(())
+        })
+    }
+
+    /// As [`sync`](Self::sync), without what was only seen.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn write_announced(&self) -> Result<(), JournalError> {
+        let _writer = lock(&self.writer);
+        self.named(|| self.commit(false))
     }
 
     /// Puts everything on disk that was told so far.
@@ -519,23 +549,44 @@ impl Journal {
                 }
                 return Ok(());
             }
-            Change::Stored { key, id, hash } => self.put(key, id, State::Stored, Some(hash))?,
+            Change::Stored { key, id, hash } => {
+                self.put(key, id, State::Stored, Some(hash), None)?
+            }
+            Change::Arriving { key, id } => {
+                let known = self.row(key)?;
+                let state = match &known {
+                    Some(Row { state: State::Leaving, .. }) => State::Leaving,
+                    _ => State::Uncertain,
+                };
+                // Nothing has become of it yet, so no letter about it is older for that.
+                let run = known.as_ref().map(|row| row.run);
+                let before = self.memory().arriving.remove(key);
+                self.put(key, id, state, None, run)?;
+                self.memory().arriving.insert(key.into(), before.unwrap_or(known));
+            }
+            Change::NotStored { key } => {
+                let mut memory = self.memory();
+                if let Some(known) = memory.arriving.remove(key) {
+                    memory.pending.more -= i64::from(known.is_none());
+                    memory.pending.put_item(key, known);
+                }
+            }
             Change::Failed { key, id } => {
+                let before = self.memory().arriving.remove(key);
+                let known = before.map_or_else(|| self.row(key), Ok)?;
                 // That this failed says nothing of what may have been stored before.
                 let may_be = |row: &Row| row.state != State::Stored && row.hash.is_none();
-                let state = match self.row(key)?.filter(may_be) {
-                    Some(row) => row.state,
-                    None => State::Failed,
-                };
-                self.put(key, id, state, None)?;
+                let state = known.filter(may_be).map_or(State::Failed, |row| row.state);
+                self.put(key, id, state, None, None)?;
             }
-            Change::Uncertain { key, id } => self.put(key, id, State::Uncertain, None)?,
-            Change::Leaving { key, id } => self.put(key, id, State::Leaving, None)?,
+            Change::Uncertain { key, id } => self.put(key, id, State::Uncertain, None, None)?,
+            Change::Leaving { key, id } => self.put(key, id, State::Leaving, None, None)?,
             Change::Deleted { key } => {
                 let known = self.row(key)?.is_some();
-                let pending = &mut self.memory().pending;
-                pending.more -= i64::from(known);
-                pending.forget(key);
+                let mut memory = self.memory();
+                memory.arriving.remove(key);
+                memory.pending.more -= i64::from(known);
+                memory.pending.forget(key);
             }
             Change::Intended { key, activity, kept } => {
                 check_key(key)?;
@@ -580,10 +631,12 @@ impl Journal {
         id: &ItemId,
         state: State,
         hash: Option<Digest>,
+        run: Option<u64>,
     ) -> Result<(), JournalErrorKind> {
         check_key(key)?;
         let known = self.row(key)?;
         let mut memory = self.memory();
+        memory.arriving.remove(key);
         let number = known.as_ref().map_or(memory.next, |row| row.number);
         if known.is_none() {
             memory.next += 1;
@@ -593,8 +646,8 @@ impl Journal {
         }
         let hash = hash.or_else(|| known?.hash);
         let id = (ItemId::from_key(key) != *id).then(|| id.clone());
-        let row = Row { number, run: memory.run, state, hash, id };
-        memory.pending.put_item(key, row);
+        let row = Row { number, run: run.unwrap_or(memory.run), state, hash, id };
+        memory.pending.put_item(key, Some(row));
         Ok(())
     }
 
@@ -604,7 +657,7 @@ impl Journal {
         let mut memory = self.memory();
         memory.check()?;
         let marks = if with_marks { memory.marks.take_changed() } else { Vec::new() };
-        if memory.pending.outcomes == 0 && marks.is_empty() {
+        if memory.pending.is_empty() && marks.is_empty() {
             return Ok(());
         }
         let group = std::mem::take(&mut memory.pending);

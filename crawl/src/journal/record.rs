@@ -172,16 +172,30 @@ pub enum Change<'a> {
         /// The content.
         hash: Digest,
     },
+    /// The item is about to be put. It may be after the next
+    /// [`Journal::sync`](super::Journal::sync): what is known of it is no longer to be relied on.
+    Arriving {
+        /// The key.
+        key: &'a str,
+        /// The item's id.
+        id: &'a ItemId,
+    },
+    /// The item that was about to be put was not sent. It may be tried again, and what was known
+    /// of it is known.
+    NotStored {
+        /// The key.
+        key: &'a str,
+    },
     /// The item could not be stored, or not be deleted, and its dead letter is on disk. What was
-    /// stored before is still known, and so is that something may have been.
+    /// stored before is still known, and so is that something may have been, other than what was
+    /// just [about to be](Self::Arriving).
     Failed {
         /// The key.
         key: &'a str,
         /// The item's id.
         id: &'a ItemId,
     },
-    /// The item may have been stored, and its dead letter is on disk; or it is about to be, and
-    /// what is known of it is no longer to be relied on.
+    /// The item may have been stored, and its dead letter is on disk.
     Uncertain {
         /// The key.
         key: &'a str,

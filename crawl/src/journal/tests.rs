@@ -128,6 +128,8 @@ const ACTIVITIES: u8 = 3;
 enum Step {
     Seen(u8),
     Stored(u8, u8),
+    Arriving(u8),
+    NotStored(u8),
     Failed(u8),
     Uncertain(u8),
     Leaving(u8),
@@ -147,6 +149,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => key.clone().prop_map(Step::Seen),
         12 => (key.clone(), any::<u8>()).prop_map(|(key, hash)| Step::Stored(key, hash)),
+        4 => key.clone().prop_map(Step::Arriving),
+        2 => key.clone().prop_map(Step::NotStored),
         2 => key.clone().prop_map(Step::Failed),
         2 => key.clone().prop_map(Step::Uncertain),
         2 => key.clone().prop_map(Step::Leaving),
@@ -162,10 +166,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+type Known = (State, Option<Digest>, u64);
+
 /// What a journal is expected to know.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
-    items: BTreeMap<u8, (State, Option<Digest>, u64)>,
+    items: BTreeMap<u8, Known>,
     activities: BTreeMap<(u8, u8), ActivityState>,
     watermark: Option<u8>,
     run: u64,
@@ -173,16 +179,44 @@ struct Model {
 }
 
 impl Model {
-    fn told(&mut self, step: Step) {
+    /// What was known of what is about to be put is known as long as the run goes on.
+    fn told(&mut self, step: Step, arriving: &mut BTreeMap<u8, Option<Known>>) {
         let run = self.run;
         let known = |key| self.items.get(&key).and_then(|(_, hash, _)| *hash);
+        let mut before = None;
+        match step {
+            Step::Arriving(_) => {}
+            Step::Run => arriving.clear(),
+            Step::Stored(key, _)
+            | Step::NotStored(key)
+            | Step::Failed(key)
+            | Step::Uncertain(key)
+            | Step::Leaving(key)
+            | Step::Deleted(key) => before = arriving.remove(&key),
+            _ => {}
+        }
         match step {
             Step::Stored(key, hash) => {
                 self.items.insert(key, (State::Stored, Some(digest(hash)), run));
             }
+            Step::Arriving(key) => {
+                let now = self.items.get(&key).copied();
+                arriving.entry(key).or_insert(now);
+                let state = match now {
+                    Some((State::Leaving, ..)) => State::Leaving,
+                    _ => State::Uncertain,
+                };
+                let run = now.map_or(run, |(_, _, run)| run);
+                self.items.insert(key, (state, known(key), run));
+            }
+            Step::NotStored(key) => match before {
+                Some(Some(known)) => drop(self.items.insert(key, known)),
+                Some(None) => drop(self.items.remove(&key)),
+                None => {}
+            },
             Step::Failed(key) => {
-                let state = match self.items.get(&key) {
-                    Some((doubt @ (State::Uncertain | State::Leaving), None, _)) => *doubt,
+                let state = match before.unwrap_or(self.items.get(&key).copied()) {
+                    Some((doubt @ (State::Uncertain | State::Leaving), None, _)) => doubt,
                     _ => State::Failed,
                 };
                 self.items.insert(key, (state, known(key), run));
@@ -249,6 +283,7 @@ struct Session {
     synced: Vec<(usize, usize, Model)>,
     // How much was done when so many outcomes had been told.
     told: Vec<usize>,
+    arriving: BTreeMap<u8, Option<Known>>,
 }
 
 impl Session {
@@ -260,7 +295,7 @@ impl Session {
         let journal = disk.journal().unwrap();
         let opened = disk.written().done.len();
         let synced = vec![(0, 0, Model::default()), (opened, 0, Model::default())];
-        (Self { disk, begin, synced, told: Vec::new() }, journal)
+        (Self { disk, begin, synced, told: Vec::new(), arriving: BTreeMap::new() }, journal)
     }
 
     fn run(steps: impl IntoIterator<Item = Step>) -> Self {
@@ -297,6 +332,8 @@ impl Session {
                 let hash = digest(hash);
                 apply(it, &|key, id| tell(Change::Stored { key, id, hash }));
             }
+            Step::Arriving(it) => apply(it, &|key, id| tell(Change::Arriving { key, id })),
+            Step::NotStored(it) => apply(it, &|key, _| tell(Change::NotStored { key })),
             Step::Failed(it) => apply(it, &|key, id| tell(Change::Failed { key, id })),
             Step::Uncertain(it) => apply(it, &|key, id| tell(Change::Uncertain { key, id })),
             Step::Leaving(it) => apply(it, &|key, id| tell(Change::Leaving { key, id })),
@@ -333,11 +370,14 @@ impl Session {
                 outcome = false;
             }
         }
-        model.told(step);
+        model.told(step, &mut self.arriving);
         if with_seen {
             for key in seen.drain(..) {
                 let run = model.run;
                 model.items.entry(key).and_modify(|(_, _, last)| *last = run);
+                if let Some(Some((_, _, last))) = self.arriving.get_mut(&key) {
+                    *last = run;
+                }
             }
         }
         let done = self.disk.written().done.len();

@@ -1,11 +1,22 @@
 //! Runs that are stopped, and runs that cannot write down what they do.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
-use graphfeed_core::machine::Ending;
-use graphfeed_crawl::{CrawlNews, Entry, Journal, Sweep};
+use graphfeed_core::{
+    external::{PropertyType, Schema, SchemaProperty},
+    machine::Ending,
+};
+use graphfeed_crawl::{CrawlNews, Entry, Journal, State, Sweep};
 
-use crate::world::{World, numbered, page, titled, viewed_page};
+use crate::world::{World, numbered, page, pages, refused, titled, viewed_page};
 
 #[test]
 fn a_run_that_is_stopped_counts_all_and_the_next_one_does_the_rest() {
@@ -49,7 +60,7 @@ fn what_was_told_to_come_back_later_is_no_failure_of_a_run_that_is_stopped_befor
         world.fault(method, "page", "429 retry-after=3600 times=1");
         let crawl = world.crawl();
         let client = world.client();
-        let run = crawl.over(&client).progress_every(std::time::Duration::from_millis(1));
+        let run = crawl.over(&client).progress_every(Duration::from_millis(1));
         let stop = run.stop_handle();
         let report = run.run([viewed_page("page", [1])], |_| {
             // From then on it waits for an hour.
@@ -91,6 +102,134 @@ fn what_was_about_to_be_changed_when_a_run_died_is_not_taken_for_what_it_was() {
     assert_eq!((report.ok, report.unchanged), (2, 1));
     assert_eq!((world.titles().len(), world.titles()["changed"].as_str()), (3, "changed"));
     assert_eq!(world.run(source()).unchanged, 3);
+}
+
+#[test]
+fn what_was_put_for_the_first_time_when_a_run_died_is_deleted_when_the_source_no_longer_has_it() {
+    for says_so in [true, false] {
+        let world = &mut World::new();
+        world.settings.most_swept = 1.0;
+        world.run(pages(["stays"]));
+        world.die_with(page("new"));
+        assert_eq!((world.titles().len(), world.state("new")), (2, Some(State::Uncertain)));
+        let gone = says_so.then(|| Entry::gone("new"));
+        let report = world.run(gone.into_iter().chain(pages(["stays"])).collect());
+        assert_eq!((report.failed, report.deleted, world.state("new")), (0, 1, None));
+        assert_eq!(world.titles().into_keys().collect::<Vec<_>>(), ["stays"]);
+    }
+}
+
+#[test]
+fn what_was_put_for_the_first_time_when_a_run_died_and_is_refused_since_is_deleted_when_it_is_gone()
+{
+    let number = Schema::new([SchemaProperty::new("number", PropertyType::Int64)]).unwrap();
+    // Whether it is its schema that an item no longer fits, or the source makes none of it.
+    for schema in [Some(number), None] {
+        let world = &mut World::new();
+        world.settings.most_swept = 1.0;
+        world.die_with(page("new"));
+        world.settings.schema = schema.clone();
+        let again = if schema.is_some() { page("new") } else { refused("new") };
+        assert_eq!(world.run(vec![again]).failed, 1);
+        assert_eq!((world.titles().len(), world.state("new")), (1, Some(State::Uncertain)));
+        assert_eq!((world.run(Vec::new()).deleted, world.titles().len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_run_that_dies_at_any_step_of_a_key_that_comes_and_goes_leaves_nothing_for_ever() {
+    let gone = || Entry::gone("a");
+    for source in [
+        vec![page("a"), gone()],
+        vec![page("a"), gone(), titled("a", "new")],
+        vec![page("a"), titled("a", "new")],
+        vec![gone(), titled("a", "new"), gone(), page("a")],
+    ] {
+        for is_known in [true, false] {
+            // Each call arrives and is heard.
+            for dies_after in 1..2 * source.len() {
+                for back in [vec![page("a")], Vec::new()] {
+                    let world = &mut World::new();
+                    world.settings.most_swept = 1.0;
+                    world.run(if is_known { vec![page("a")] } else { Vec::new() });
+                    let mut left = dies_after;
+                    world.by_hand(source.clone(), |_, _| {
+                        left -= 1;
+                        left > 0
+                    });
+                    let wanted = back.iter().map(|_| ("a".to_owned(), "a".to_owned())).collect();
+                    world.run(back);
+                    assert_eq!(world.titles(), wanted, "{dies_after} of {source:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_not_put_after_all_is_not_on_record() {
+    let mut world = World::new();
+    world.settings.ingest.in_flight = 1;
+    world.settings.ingest.failures_in_a_row = Some(1);
+    world.fault("PUT", "page 1", "400 times=1");
+    let report = world.by_hand(numbered(0..5), |_, _| true).unwrap();
+    assert_eq!((report.ok, report.failed, report.skipped), (1, 1, 3));
+    let states = (0..5).map(|number| world.state(&format!("page {number}")));
+    let (stored, failed) = (Some(State::Stored), Some(State::Failed));
+    assert_eq!(states.collect::<Vec<_>>(), [stored, failed, None, None, None]);
+    // What was refused never was there, and is forgotten.
+    world.settings.most_swept = 0.0;
+    assert_eq!(world.run(numbered(0..1)).sweep, Sweep::Done);
+    assert_eq!((world.state("page 1"), world.deletes()), (None, 0));
+}
+
+#[test]
+fn many_new_items_are_on_record_before_they_go_out() {
+    let world = World::new();
+    let crawl = world.crawl();
+    let pass = crawl.begin().unwrap();
+    for (job, call) in pass.offers(numbered(0..3)) {
+        assert!(call.is_ok());
+        assert_eq!(crawl.journal().due(), None, "{} is on disk", job.key());
+        let known = crawl.journal().record(job.key()).unwrap().unwrap();
+        assert_eq!((known.state, known.hash), (State::Uncertain, None));
+    }
+}
+
+#[test]
+fn what_a_source_has_at_hand_goes_out_though_it_does_not_go_on_before_that_is_heard() {
+    let world = World::new();
+    let (tell, told) = mpsc::channel();
+    let mut waits = false;
+    let source = (0..3).map(move |number| {
+        // Of the one before.
+        if mem::replace(&mut waits, true) {
+            told.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        page(&format!("page {number}"))
+    });
+    let report = world.try_run_over(&world.client(), source, |news, _| {
+        if let CrawlNews::Done(..) = news {
+            // Of the last one nobody wants to know.
+            let _ = tell.send(());
+        }
+    });
+    assert_eq!((report.unwrap().ok, world.titles().len()), (3, 3));
+}
+
+#[test]
+fn a_source_that_panics_ends_the_run_and_nothing_is_deleted() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(pages(["a", "b"]));
+    let source = (0..2).map(|number| match number {
+        0 => page("c"),
+        _ => panic!("no more"),
+    });
+    let run = AssertUnwindSafe(|| world.try_run_over(&world.client(), source, |_, _| {}));
+    let panic = catch_unwind(run).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"no more"));
+    assert_eq!((world.deletes(), world.run(pages(["a", "b"])).unchanged), (0, 2));
 }
 
 #[test]

@@ -42,6 +42,22 @@ fn a_letter_of_an_item_that_was_stored_since_is_passed_over() {
 }
 
 #[test]
+fn a_letter_that_was_about_to_be_replayed_when_that_run_died_is_no_older_for_it() {
+    let world = World::new();
+    world.fault("PUT", "a", "400 times=1");
+    world.run(pages(["a"]));
+    let crawl = world.crawl();
+    let pass = crawl.begin().unwrap();
+    assert_eq!(pass.replay(world.letters(), Duplicates::Never).count(), 1);
+    // Nobody hears, and nothing is finished.
+    drop(pass);
+    drop(crawl);
+    assert_eq!(world.state("a"), Some(State::Uncertain));
+    let report = world.replay(Duplicates::Never);
+    assert_eq!((report.ok, report.overtaken, world.titles().len()), (1, 0, 1));
+}
+
+#[test]
 fn of_several_letters_about_an_item_the_last_one_counts() {
     let world = &mut World::new();
     // One after another, so that the first is stored when the second is read.

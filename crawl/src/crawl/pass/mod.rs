@@ -2,7 +2,8 @@
 //! its outcomes become records of the journal.
 //!
 //! Lives here: the [`Pass`], what it knows, and its beginning and end. What it offers is in `offers`,
-//! what it makes of outcomes in `outcomes`; how dead letters are sent once more is in `replay`.
+//! what is on record before that goes out in `intents`, what it makes of outcomes in `outcomes`; how
+//! dead letters are sent once more is in `replay`.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -11,19 +12,16 @@ use std::{
 };
 
 use graphfeed_core::{
-    external::{ActivityCounts, AddActivities, Duplicates},
     machine::{Ending, Outcome, Summary},
-    protocol::{Applied, Call, Endpoint},
-    types::{BuildError, Fault, ItemId, Rule},
+    types::ItemId,
 };
 
 use super::{
-    Crawl, CrawlError, Entry, Job, Report, Sweep, Written,
-    job::What,
-    plan::{Ahead, kept},
+    Crawl, CrawlError, Entry, Job, Report, Sweep, Written, at_hand::AtHand, job::What, plan::Ahead,
 };
-use crate::{Change, DeadLetter, Digest, Intent};
+use crate::{Change, DeadLetter, Digest};
 
+mod intents;
 mod offers;
 mod outcomes;
 mod replay;
@@ -76,9 +74,8 @@ struct Open {
 /// Calls about one item that are about to be made.
 #[derive(Debug, Default)]
 struct OnItsWay {
-    calls: usize,
-    // What is there after the last of them; none where that deletes it.
-    item: Option<ItemId>,
+    // With the entry that each is a part of. Only the first of them may be out.
+    coming: VecDeque<(u64, Coming)>,
     // For each delete among them, the activities that come after it, with what an intent keeps of
     // each. Their intents are recorded when it is done, for it takes all activities with it.
     behind: VecDeque<HashMap<Digest, Vec<u8>>>,
@@ -87,7 +84,46 @@ struct OnItsWay {
 impl OnItsWay {
     fn ahead(&self) -> Ahead {
         let anew = self.behind.back().map(|behind| behind.keys().copied().collect());
-        Ahead { item: self.item.clone(), anew }
+        let item = self.coming.back().and_then(|(_, last)| last.item());
+        Ahead { item: item.cloned(), anew }
+    }
+}
+
+/// What a call does with an item.
+#[derive(Clone, Debug)]
+enum Coming {
+    Put(ItemId),
+    Delete,
+    /// The item is left as it is.
+    Nothing(ItemId),
+}
+
+impl Coming {
+    /// None where it is only about activities.
+    fn of(what: &What) -> Option<Self> {
+        match what {
+            What::Put { id, .. } => Some(Self::Put(id.clone())),
+            What::Delete { .. } => Some(Self::Delete),
+            What::Nothing { id, .. } => Some(Self::Nothing(id.clone())),
+            What::Add { .. } => None,
+        }
+    }
+
+    fn is(&self, what: &What) -> bool {
+        matches!(
+            (self, what),
+            (Self::Put(_), What::Put { .. })
+                | (Self::Delete, What::Delete { .. })
+                | (Self::Nothing(_), What::Nothing { .. })
+        )
+    }
+
+    /// What is there afterwards.
+    fn item(&self) -> Option<&ItemId> {
+        match self {
+            Self::Put(id) | Self::Nothing(id) => Some(id),
+            Self::Delete => None,
+        }
     }
 }
 
@@ -106,24 +142,8 @@ impl Crawl {
     /// When journal or dead letters cannot be read or written.
     pub fn begin(&self) -> Result<Pass<'_>, CrawlError> {
         let run = self.journal.begin_run()?;
-        let report = Report {
-            run,
-            seen: 0,
-            ok: 0,
-            failed: 0,
-            skipped: 0,
-            unchanged: 0,
-            overtaken: 0,
-            deleted: 0,
-            not_deleted: 0,
-            activities: ActivityCounts::default(),
-            not_permitted: 0,
-            throttled_for: Duration::ZERO,
-            ending: Ending::Complete,
-            sweep: Sweep::NotComplete,
-        };
         let progress = Progress {
-            report,
+            report: Report::new(run),
             next: 0,
             open: BTreeMap::new(),
             watermarks: VecDeque::new(),
@@ -152,8 +172,19 @@ impl Crawl {
 
 impl<'a> Pass<'a> {
     /// The source as offers of a bulk run. What is in the service already gives none.
+    ///
+    /// That an item may be there is on disk when its offer is given, at the cost of a write each
+    /// time; [`CrawlRun::run`](super::CrawlRun::run) has one for many.
     pub fn offers<S: IntoIterator<Item = Entry>>(&self, source: S) -> Offers<'_, S::IntoIter> {
-        Offers::new(self, source.into_iter())
+        Offers::new(self, source.into_iter(), |_| None)
+    }
+
+    /// The same, with one write for all that is at hand.
+    pub(super) fn offers_at_hand<'s>(
+        &self,
+        source: AtHand<'s, Entry>,
+    ) -> Offers<'_, AtHand<'s, Entry>> {
+        Offers::new(self, source, AtHand::get)
     }
 
     /// Takes note of an outcome.
@@ -171,7 +202,7 @@ impl<'a> Pass<'a> {
         }?;
         match job.entry {
             Some(entry) => {
-                self.arrived(job, fate);
+                self.arrived(job, fate)?;
                 self.told(entry, fate)
             }
             None => Ok(()),
@@ -280,57 +311,5 @@ impl<'a> Pass<'a> {
             file.push(&letter)?;
         }
         Ok(file.sync()?)
-    }
-
-    /// What may have been sent when an earlier run ended.
-    fn settle_intents(&self) -> Result<(), CrawlError> {
-        let intents = self.crawl.journal.intents()?;
-        let item = |intent: &Intent| kept(&intent.kept).map(|(id, _)| id);
-        let are_together =
-            |one: &Intent, other: &Intent| one.key == other.key && item(one) == item(other);
-        for of_key in intents.chunk_by(are_together) {
-            let key = &*of_key[0].key;
-            let never = self.crawl.settings.duplicates == Duplicates::Never;
-            if never {
-                self.write_letters(self.letters_of_intents(key, of_key))?;
-                self.state().report.activities.unknown += of_key.len() as u64;
-            }
-            for Intent { activity, .. } in of_key {
-                let activity = *activity;
-                self.apply(match never {
-                    true => Change::MaybeAdded { key, activity },
-                    false => Change::NotAdded { key, activity },
-                })?;
-            }
-        }
-        Ok(self.crawl.journal.sync()?)
-    }
-
-    /// All of one item.
-    fn letters_of_intents(&self, key: &str, intents: &[Intent]) -> Vec<DeadLetter> {
-        let crawl = self.crawl;
-        let time = (crawl.wall_clock)();
-        let kept: Vec<_> = intents.iter().filter_map(|intent| kept(&intent.kept)).collect();
-        let id = kept.first().map_or_else(|| ItemId::from_key(key), |(id, _)| id.clone());
-        let activities: Vec<_> = kept.into_iter().map(|(_, activity)| activity).collect();
-        let body = format!("{{\"activities\":[{}]}}", activities.join(","));
-        let made = AddActivities::read_body(&body).and_then(|activities| {
-            let (connection, root) = (&crawl.connection, &crawl.root);
-            let chunks =
-                AddActivities::chunks(connection, &id, &activities, Duplicates::Never, root);
-            let letter = |add: AddActivities<'_>| {
-                let call: Call<Written> = add.call_into(root)?;
-                let run = Some(intents[0].run);
-                Ok(DeadLetter { run, ..DeadLetter::of_intent(key, &call, time) })
-            };
-            chunks.map(letter).collect::<Result<Vec<_>, BuildError>>()
-        });
-        made.ok().filter(|letters| !letters.is_empty()).unwrap_or_else(|| {
-            let why = "what was about to be added was not kept so that it could be read";
-            let why = Fault::new(Rule::MemberRequired, "$.request", why).into();
-            let mut letter = DeadLetter::of_source(key, &why, time);
-            letter.applied = Applied::Maybe;
-            vec![letter]
-        })
     }
 }

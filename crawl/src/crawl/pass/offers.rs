@@ -4,15 +4,19 @@ use std::collections::{HashMap, VecDeque};
 
 use graphfeed_core::{protocol::Call, types::BuildError};
 
-use super::{OnItsWay, Open, Pass};
+use super::{Coming, OnItsWay, Open, Pass};
 use crate::{
-    Change, DeadLetter, Record, State,
+    Change, DeadLetter, Journal,
     crawl::{
         CrawlError, Entry, Job, Written,
         job::What,
         plan::{Ahead, Plan, Planned},
     },
 };
+
+/// How many entries share a write: so many fewer than [outcomes](Journal::GROUP) do that those
+/// which are told meanwhile are in it, too.
+const GROUP: usize = Journal::GROUP / 5 * 4;
 
 impl Pass<'_> {
     /// What is to be done about an entry, with what is on its way.
@@ -44,18 +48,12 @@ impl Pass<'_> {
         state.next += 1;
         state.open.insert(entry, Open { left: calls.len(), failed: false, unsent: false });
         for Planned { what, call, kept, anew } in calls {
-            let item = match &what {
-                What::Put { id, .. } | What::Nothing { id, .. } => Some(Some(id)),
-                What::Delete { .. } => Some(None),
-                What::Add { .. } => None,
-            };
-            if let Some(item) = item {
+            if let Some(coming) = Coming::of(&what) {
                 let sent = state.on_its_way.entry(key.clone()).or_default();
-                sent.calls += 1;
-                sent.item = item.cloned();
-                if sent.item.is_none() {
+                if let Coming::Delete = coming {
                     sent.behind.push_back(HashMap::new());
                 }
+                sent.coming.push_back((entry, coming));
             }
             ready.push_back(Ready {
                 job: Job { key: key.clone(), entry: Some(entry), what },
@@ -99,56 +97,6 @@ impl Pass<'_> {
         self.pass_watermarks(&mut state)
     }
 
-    /// Before activities go out it is on disk that they do, and before an item is changed that it
-    /// may no longer be as it was.
-    fn intend(&self, ready: &Ready) -> Result<(), CrawlError> {
-        let key = ready.job.key();
-        match &ready.job.what {
-            _ if ready.call.is_err() => Ok(()),
-            What::Nothing { .. } => Ok(()),
-            What::Add { activities } => {
-                let mut state = self.state();
-                let behind = state.on_its_way.get_mut(key).and_then(|it| it.behind.back_mut());
-                if let Some(behind) = behind {
-                    let intents = activities.iter().copied().zip(ready.kept.iter().cloned());
-                    behind.extend(intents);
-                    return Ok(());
-                }
-                drop(state);
-                for (activity, kept) in activities.iter().zip(&ready.kept) {
-                    let activity = *activity;
-                    // A delete before it that is done leaves nothing known; after one that is not
-                    // it does not go out.
-                    if !ready.anew || self.crawl.journal.activity(key, activity)?.is_none() {
-                        self.apply(Change::Intended { key, activity, kept })?;
-                    }
-                }
-                self.sync()
-            }
-            What::Put { .. } => {
-                match self.crawl.journal.record(key)?.filter(|it| it.state == State::Stored) {
-                    Some(Record { id, .. }) => {
-                        self.apply(Change::Uncertain { key, id: &id })?;
-                        self.sync()
-                    }
-                    None => Ok(()),
-                }
-            }
-            What::Delete { .. } => match self.crawl.journal.record(key)? {
-                Some(known) => self.intend_to_delete(&[(key.into(), known)]),
-                None => Ok(()),
-            },
-        }
-    }
-
-    /// As [`intend`](Self::intend), for many at a time.
-    fn intend_to_delete(&self, found: &[(Box<str>, Record)]) -> Result<(), CrawlError> {
-        for (key, known) in found.iter().filter(|(_, known)| known.state != State::Leaving) {
-            self.apply(Change::Leaving { key, id: &known.id })?;
-        }
-        self.sync()
-    }
-
     /// The run ends here. Of several reasons the first one counts that is the cause of the others.
     pub(in crate::crawl) fn break_off(&self, why: CrawlError) {
         let broken = &mut self.state().broken;
@@ -157,14 +105,12 @@ impl Pass<'_> {
         }
     }
 
-    pub(super) fn go_out(&self, ready: Ready) -> Option<Offer> {
-        match self.intend(&ready) {
-            Ok(()) => Some((ready.job, ready.call)),
-            Err(why) => {
-                self.break_off(why);
-                None
-            }
-        }
+    /// Nothing is to be done about it any more.
+    pub(super) fn pass_over(&self) {
+        let mut state = self.state();
+        state.report.seen += 1;
+        state.report.skipped += 1;
+        state.report.unchanged += 1;
     }
 }
 
@@ -172,10 +118,17 @@ pub(super) type Offer = (Job, Result<Call<Written>, BuildError>);
 
 #[derive(Debug)]
 pub(super) struct Ready {
-    job: Job,
-    call: Result<Call<Written>, BuildError>,
-    kept: Vec<Vec<u8>>,
-    anew: bool,
+    pub(super) job: Job,
+    pub(super) call: Result<Call<Written>, BuildError>,
+    pub(super) kept: Vec<Vec<u8>>,
+    pub(super) anew: bool,
+}
+
+impl Ready {
+    /// For what is [on record](Pass::write_ahead).
+    pub(super) fn offer(self) -> Offer {
+        (self.job, self.call)
+    }
 }
 
 /// The source of a crawl's bulk run. It ends early if the journal cannot be written, which
@@ -184,12 +137,43 @@ pub(super) struct Ready {
 pub struct Offers<'a, S> {
     pass: &'a Pass<'a>,
     source: S,
+    // What the source has without anybody waiting for it.
+    at_hand: fn(&mut S) -> Option<Entry>,
     ready: VecDeque<Ready>,
 }
 
 impl<'a, S> Offers<'a, S> {
-    pub(super) fn new(pass: &'a Pass<'a>, source: S) -> Self {
-        Self { pass, source, ready: VecDeque::new() }
+    pub(super) fn new(pass: &'a Pass<'a>, source: S, at_hand: fn(&mut S) -> Option<Entry>) -> Self {
+        Self { pass, source, at_hand, ready: VecDeque::new() }
+    }
+
+    /// Takes up an entry, with what is at hand after it, so that they share a write.
+    ///
+    /// An entry with activities is the last of them: those of its key that come after it are
+    /// compared with what is on record. The bulk run has to know still what has failed when it
+    /// gets the last call of these.
+    fn take_group(&mut self, entry: Entry) -> Result<(), CrawlError> {
+        let most = self.pass.crawl.settings.ingest.queue;
+        self.take(entry)?;
+        for _ in 1..GROUP {
+            let adds = self.ready.back().is_some_and(|it| matches!(it.job.what, What::Add { .. }));
+            if adds || self.ready.len() >= most {
+                break;
+            }
+            let Some(entry) = (self.at_hand)(&mut self.source) else { break };
+            self.take(entry)?;
+        }
+        self.pass.write_ahead(&self.ready)
+    }
+
+    fn take(&mut self, entry: Entry) -> Result<(), CrawlError> {
+        match self.pass.plan(entry)? {
+            Ok(plan) => self.pass.take(plan, &mut self.ready),
+            Err(Entry::Unreadable { line, why }) => self.pass.take_unreadable(line, &why),
+            Err(Entry::Refused { key, line, why, .. }) => self.pass.take_refused(&key, line, &why),
+            Err(Entry::Watermark(watermark)) => self.pass.take_watermark(watermark),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -197,30 +181,27 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
     type Item = Offer;
 
     fn next(&mut self) -> Option<Offer> {
-        loop {
-            if self.pass.is_broken() {
-                return None;
-            }
+        while !self.pass.is_broken() {
             if let Some(ready) = self.ready.pop_front() {
-                return self.pass.go_out(ready);
+                return Some(ready.offer());
             }
             let Some(entry) = self.source.next() else {
                 self.pass.state().whole = true;
                 return None;
             };
-            let taken = match self.pass.plan(entry) {
-                Ok(Ok(plan)) => self.pass.take(plan, &mut self.ready),
-                Ok(Err(Entry::Unreadable { line, why })) => self.pass.take_unreadable(line, &why),
-                Ok(Err(Entry::Refused { key, line, why, .. })) => {
-                    self.pass.take_refused(&key, line, &why)
-                }
-                Ok(Err(Entry::Watermark(watermark))) => self.pass.take_watermark(watermark),
-                Ok(Err(_)) => Ok(()),
-                Err(why) => Err(why),
-            };
-            if let Err(why) = taken {
+            if let Err(why) = self.take_group(entry) {
                 self.pass.break_off(why);
             }
+        }
+        None
+    }
+}
+
+/// What there was no room for any more was not sent.
+impl<S> Drop for Offers<'_, S> {
+    fn drop(&mut self) {
+        if let Err(why) = self.pass.take_back(&self.ready) {
+            self.pass.break_off(why);
         }
     }
 }
@@ -274,7 +255,10 @@ impl Unseen<'_> {
         }
         self.pass.state().report.sweep.has_gone_on(shared);
         found.retain(|(key, _)| !forgotten.contains(key));
-        self.pass.intend_to_delete(&found)?;
+        for (key, known) in &found {
+            self.pass.intend_to_delete(key, known)?;
+        }
+        self.pass.write()?;
         self.batch.extend(found.into_iter().map(|(key, known)| {
             let Planned { what, call, .. } = crawl.plan_delete(&known.id);
             (Job { key: key.into(), entry: None, what }, call)

@@ -9,7 +9,7 @@ use graphfeed_core::{
 
 use super::{Fate, Open, Pass, Progress};
 use crate::{
-    ActivityState, Change, DeadLetter, Digest, State,
+    Change, DeadLetter, Digest, State,
     crawl::{CrawlError, Job, Written, job::What},
 };
 
@@ -27,7 +27,7 @@ impl Pass<'_> {
                 self.apply(Change::Stored { key, id, hash })?;
                 Ok(Fate::Done)
             }
-            End::Failed(_) if is_cut_short(outcome) => Ok(Fate::Unsent),
+            End::Failed(_) if is_cut_short(outcome) => self.not_put(key),
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
                 self.apply(not_done(key, id, error))?;
@@ -38,8 +38,17 @@ impl Pass<'_> {
                 self.apply(Change::Failed { key, id })?;
                 Ok(Fate::Failed)
             }
-            _ => Ok(Fate::Unsent),
+            _ if outcome.maybe_applied => {
+                self.apply(Change::Uncertain { key, id })?;
+                Ok(Fate::Unsent)
+            }
+            _ => self.not_put(key),
         }
+    }
+
+    fn not_put(&self, key: &str) -> Result<Fate, CrawlError> {
+        self.apply(Change::NotStored { key })?;
+        Ok(Fate::Unsent)
     }
 
     pub(super) fn heard_add(
@@ -76,16 +85,11 @@ impl Pass<'_> {
         };
         for ((_, end), activity) in ends.iter().zip(digests) {
             let activity = *activity;
-            self.apply(match end {
-                ActivityEnd::Stored(_) => Change::Added { key, activity },
-                ActivityEnd::Unknown => Change::MaybeAdded { key, activity },
-                _ => match self.crawl.journal.activity(key, activity)? {
-                    Some(ActivityState::Intended { .. }) => Change::NotAdded { key, activity },
-                    // It was never intended, for the delete before it has failed: what is known is
-                    // of the item that is still there.
-                    _ => continue,
-                },
-            })?;
+            match end {
+                ActivityEnd::Stored(_) => self.apply(Change::Added { key, activity })?,
+                ActivityEnd::Unknown => self.apply(Change::MaybeAdded { key, activity })?,
+                _ => self.not_added(key, activity)?,
+            }
         }
         self.state().report.activities += ends.counts();
         Ok(fate)
@@ -184,20 +188,30 @@ impl Pass<'_> {
         }))
     }
 
-    /// What became of an item is on record.
-    pub(super) fn arrived(&self, job: &Job, fate: Fate) {
+    /// What became of an item is on record, and so is what comes next.
+    pub(super) fn arrived(&self, job: &Job, fate: Fate) -> Result<(), CrawlError> {
         let mut state = self.state();
-        if let Some(sent) = state.on_its_way.get_mut(&job.key)
-            && !matches!(job.what, What::Add { .. })
-        {
-            if matches!(job.what, What::Delete { .. }) && fate != Fate::Done {
-                sent.behind.pop_front();
-            }
-            sent.calls -= 1;
-            if sent.calls == 0 {
-                state.on_its_way.remove(&job.key);
-            }
+        let Some(sent) = state.on_its_way.get_mut(&job.key) else {
+            return Ok(());
+        };
+        if let What::Add { .. } = job.what {
+            return Ok(());
         }
+        if matches!(job.what, What::Delete { .. }) && fate != Fate::Done {
+            sent.behind.pop_front();
+        }
+        sent.coming.pop_front();
+        let next = sent.coming.front().map(|(_, next)| next.clone());
+        match next {
+            None => drop(state.on_its_way.remove(&job.key)),
+            // What comes after a failure is not sent.
+            Some(next) if fate == Fate::Done => {
+                drop(state);
+                self.intend_next(job.key(), &next)?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// One of the calls of an entry is over.

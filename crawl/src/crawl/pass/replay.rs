@@ -104,14 +104,6 @@ impl Pass<'_> {
         Ok((key, id, call))
     }
 
-    /// Nothing is to be done about it any more.
-    pub(super) fn pass_over(&self) {
-        let mut state = self.state();
-        state.report.seen += 1;
-        state.report.skipped += 1;
-        state.report.unchanged += 1;
-    }
-
     /// Something newer is known.
     fn pass_over_as_old(&self) {
         let mut state = self.state();
@@ -226,9 +218,9 @@ impl<L> Replayed<'_, L> {
         letter: &DeadLetter,
         key: String,
         id: ItemId,
-        mut call: Call<Written>,
+        call: Call<Written>,
     ) -> Result<(), CrawlError> {
-        let (pass, duplicates) = (self.pass, self.duplicates);
+        let pass = self.pass;
         let wanted = match *call.route() {
             route if route == PutItem::ROUTE => Wanted::Put,
             route if route == AddActivities::ROUTE => Wanted::Add,
@@ -250,57 +242,70 @@ impl<L> Replayed<'_, L> {
             Standing::Due if wanted == Wanted::Add => {}
             Standing::Due => drop(self.went.insert((*key).into(), self.run_of(letter))),
         }
-        let ahead = pass.ahead(&key);
-        let anew = ahead.as_ref().is_some_and(|ahead| ahead.anew.is_some());
-        let mut kept = Vec::new();
-        let what = match wanted {
-            Wanted::Put => What::Put { id, hash: pass.crawl.hash(call.request().body()) },
-            Wanted::Delete => What::Delete { id },
-            Wanted::Add => {
-                let body = String::from_utf8_lossy(call.request().body());
-                // What was written by a constructor is read by it.
-                let mut activities = AddActivities::read_body(&body).unwrap_or_default();
-                let all = activities.len();
-                let mut digests = Vec::new();
-                for activity in mem::take(&mut activities) {
-                    let digest = digest(&activity);
-                    // Of others it is on record that they are there, or may be.
-                    let goes = match pass.crawl.activity(&key, digest, ahead.as_ref())? {
-                        None => true,
-                        Some(ActivityState::Uncertain) => duplicates == Duplicates::Allowed,
-                        Some(ActivityState::Added | ActivityState::Intended { .. }) => false,
-                    };
-                    if goes {
-                        kept.push(keep(&id, &activity));
-                        digests.push(digest);
-                        activities.push(activity);
-                    }
-                }
-                if activities.is_empty() {
-                    pass.pass_over();
-                    return Ok(());
-                }
-                if activities.len() < all {
-                    call = match letter.with_only(&activities).call(&pass.crawl.root, duplicates) {
-                        Ok(call) => call,
-                        Err(why) => return pass.is_dead(letter.refused_again(&why)),
-                    };
-                }
-                What::Add { activities: digests.into() }
-            }
-        };
-        let planned = Planned { what, call: Ok(call), kept, anew };
         let mut plan = Plan { key: (*key).into(), known: false, forget: false, calls: Vec::new() };
-        if wanted == Wanted::Put
-            && ahead.is_none()
-            && let Some(known) = pass.crawl.journal.record(&key)?
-            && known.state == State::Leaving
-        {
-            // As an entry of the source: with the item it may be without its activities.
-            plan.calls.push(pass.crawl.plan_delete(&known.id));
+        match wanted {
+            Wanted::Put => {
+                if pass.ahead(&key).is_none()
+                    && let Some(known) = pass.crawl.journal.record(&key)?
+                    && known.state == State::Leaving
+                {
+                    // As an entry of the source: with the item it may be without its activities.
+                    plan.calls.push(pass.crawl.plan_delete(&known.id));
+                }
+                let hash = pass.crawl.hash(call.request().body());
+                plan.calls.push(Planned::new(What::Put { id, hash }, Ok(call)));
+            }
+            Wanted::Delete => plan.calls.push(Planned::new(What::Delete { id }, Ok(call))),
+            Wanted::Add => match self.plan_add(letter, &key, &id, call)? {
+                Some(planned) => plan.calls.push(planned),
+                None => return Ok(()),
+            },
         }
-        plan.calls.push(planned);
         pass.take(plan, &mut self.ready)
+    }
+
+    /// What is left to be added of a letter: nothing where of all its activities it is on record
+    /// that they are there, or may be.
+    fn plan_add(
+        &self,
+        letter: &DeadLetter,
+        key: &str,
+        id: &ItemId,
+        mut call: Call<Written>,
+    ) -> Result<Option<Planned>, CrawlError> {
+        let (pass, duplicates) = (self.pass, self.duplicates);
+        let ahead = pass.ahead(key);
+        let body = String::from_utf8_lossy(call.request().body());
+        // What was written by a constructor is read by it.
+        let mut activities = AddActivities::read_body(&body).unwrap_or_default();
+        let all = activities.len();
+        let (mut kept, mut digests) = (Vec::new(), Vec::new());
+        for activity in mem::take(&mut activities) {
+            let digest = digest(&activity);
+            let goes = match pass.crawl.activity(key, digest, ahead.as_ref())? {
+                None => true,
+                Some(ActivityState::Uncertain) => duplicates == Duplicates::Allowed,
+                Some(ActivityState::Added | ActivityState::Intended { .. }) => false,
+            };
+            if goes {
+                kept.push(keep(id, &activity));
+                digests.push(digest);
+                activities.push(activity);
+            }
+        }
+        if activities.is_empty() {
+            pass.pass_over();
+            return Ok(None);
+        }
+        if activities.len() < all {
+            call = match letter.with_only(&activities).call(&pass.crawl.root, duplicates) {
+                Ok(call) => call,
+                Err(why) => return pass.is_dead(letter.refused_again(&why)).map(|()| None),
+            };
+        }
+        let anew = ahead.is_some_and(|ahead| ahead.anew.is_some());
+        let what = What::Add { activities: digests.into() };
+        Ok(Some(Planned { kept, anew, ..Planned::new(what, Ok(call)) }))
     }
 }
 
@@ -322,10 +327,11 @@ impl<L: Iterator<Item = DeadLetter>> Iterator for Replayed<'_, L> {
     fn next(&mut self) -> Option<Offer> {
         while !self.pass.is_broken() {
             if let Some(ready) = self.ready.pop_front() {
-                return self.pass.go_out(ready);
+                return Some(ready.offer());
             }
             let letter = self.letters.next()?;
-            if let Err(why) = self.take(&letter) {
+            let taken = self.take(&letter);
+            if let Err(why) = taken.and_then(|()| self.pass.write_ahead(&self.ready)) {
                 self.pass.break_off(why);
             }
         }
