@@ -6,8 +6,9 @@ use graphfeed_core::{
     },
     protocol::Applied,
     types::{Guid, ItemId, RawJson, Rule},
+    machine::Ending,
 };
-use graphfeed_crawl::{DeadLetter, Entry, State, Written};
+use graphfeed_crawl::{CrawlNews, DeadLetter, Entry, State, Written};
 
 use crate::world::{World, page, pages, refused, root, titled, viewed, viewed_page};
 
@@ -59,6 +60,35 @@ fn a_letter_that_was_about_to_be_replayed_when_that_run_died_is_no_older_for_it(
 
 #[test]
 fn of_several_letters_about_an_item_the_last_one_counts() {
+#[test]
+fn a_replay_that_is_stopped_leaves_what_was_not_sent_to_the_next_one() {
+    let world = &mut World::new();
+    let number = SchemaProperty::new("number", PropertyType::Int64);
+    world.settings.schema = Some(Schema::new([number]).unwrap());
+    world.run(vec![viewed_page("a", 1..101)]);
+    let letters = world.letters();
+    world.settings.schema = None;
+    world.settings.ingest.in_flight = 1;
+    world.settings.ingest.queue = 1;
+    let (crawl, client) = (world.crawl(), world.client());
+    let run = crawl.over(&client);
+    let stop = run.stop_handle();
+    let report = run.replay(letters.clone(), Duplicates::Never, |news| {
+        if let CrawlNews::Done(..) = news {
+            stop.stop();
+        }
+    });
+    drop(crawl);
+    assert_eq!(report.unwrap().ending, Ending::Stopped);
+    assert!(world.viewers("a").len() < 100);
+
+    let report = world.replay_these(letters, Duplicates::Never);
+    assert_eq!((report.ok, report.failed, report.activities.unknown), (1, 0, 0));
+    let mut viewers = world.viewers("a");
+    viewers.sort_unstable();
+    assert_eq!(viewers, (1..101).collect::<Vec<_>>());
+}
+
     let world = &mut World::new();
     // One after another, so that the first is stored when the second is read.
     world.settings.ingest.queue = 1;

@@ -9,24 +9,53 @@ use graphfeed_core::{
     types::{BuildError, Fault, ItemId, Rule},
 };
 
-use super::{Coming, Pass, offers::Ready};
+use super::{
+    Coming, Pass,
+    offers::{Offer, Ready},
+};
 use crate::{
     ActivityState, Change, DeadLetter, Digest, Intent, Record, State,
     crawl::{CrawlError, Job, Written, job::What, plan::kept},
 };
 
-impl Pass<'_> {
-    /// Before calls go out it is on disk what they may have done: with one write for many.
-    pub(super) fn write_ahead(&self, ready: &VecDeque<Ready>) -> Result<(), CrawlError> {
-        let mut any = false;
-        for ready in ready {
-            any |= self.intend(ready)?;
-        }
-        if any { self.write() } else { Ok(()) }
+/// Calls that are to be offered. What there is no room for any more when it is dropped is not sent.
+#[derive(Debug)]
+pub(super) struct ReadyQueue<'a> {
+    pass: &'a Pass<'a>,
+    pub(super) calls: VecDeque<Ready>,
+}
+
+impl<'a> ReadyQueue<'a> {
+    pub(super) fn new(pass: &'a Pass<'a>) -> Self {
+        Self { pass, calls: VecDeque::new() }
     }
 
-    /// What was [intended](Self::write_ahead) is not sent: the last calls about their items.
-    pub(super) fn take_back(&self, ready: &VecDeque<Ready>) -> Result<(), CrawlError> {
+    /// Before calls go out it is on disk what they may have done: with one write for many.
+    pub(super) fn write_ahead(&self) -> Result<(), CrawlError> {
+        let mut any = false;
+        for ready in &self.calls {
+            any |= self.pass.intend(ready)?;
+        }
+        if any { self.pass.write() } else { Ok(()) }
+    }
+
+    /// The next one, which is [on record](Self::write_ahead).
+    pub(super) fn offer(&mut self) -> Option<Offer> {
+        self.calls.pop_front().map(|Ready { job, call, .. }| (job, call))
+    }
+}
+
+impl Drop for ReadyQueue<'_> {
+    fn drop(&mut self) {
+        if let Err(why) = self.pass.take_back(&self.calls) {
+            self.pass.break_off(why);
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// What was [intended](ReadyQueue::write_ahead) is not sent: the last calls about their items.
+    fn take_back(&self, ready: &VecDeque<Ready>) -> Result<(), CrawlError> {
         for Ready { job, .. } in ready.iter().rev() {
             let key = job.key();
             if let What::Add { activities } = &job.what {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use graphfeed_core::{protocol::Call, types::BuildError};
 
-use super::{Coming, OnItsWay, Open, Pass};
+use super::{Coming, OnItsWay, Open, Pass, intents::ReadyQueue};
 use crate::{
     Change, DeadLetter, Journal,
     crawl::{
@@ -124,13 +124,6 @@ pub(super) struct Ready {
     pub(super) anew: bool,
 }
 
-impl Ready {
-    /// For what is [on record](Pass::write_ahead).
-    pub(super) fn offer(self) -> Offer {
-        (self.job, self.call)
-    }
-}
-
 /// The source of a crawl's bulk run. It ends early if the journal cannot be written, which
 /// [`Pass::finish`] tells.
 #[derive(Debug)]
@@ -139,12 +132,12 @@ pub struct Offers<'a, S> {
     source: S,
     // What the source has without anybody waiting for it.
     at_hand: fn(&mut S) -> Option<Entry>,
-    ready: VecDeque<Ready>,
+    ready: ReadyQueue<'a>,
 }
 
 impl<'a, S> Offers<'a, S> {
     pub(super) fn new(pass: &'a Pass<'a>, source: S, at_hand: fn(&mut S) -> Option<Entry>) -> Self {
-        Self { pass, source, at_hand, ready: VecDeque::new() }
+        Self { pass, source, at_hand, ready: ReadyQueue::new(pass) }
     }
 
     /// Takes up an entry, with what is at hand after it, so that they share a write.
@@ -156,19 +149,20 @@ impl<'a, S> Offers<'a, S> {
         let most = self.pass.crawl.settings.ingest.queue;
         self.take(entry)?;
         for _ in 1..GROUP {
-            let adds = self.ready.back().is_some_and(|it| matches!(it.job.what, What::Add { .. }));
-            if adds || self.ready.len() >= most {
+            let calls = &self.ready.calls;
+            let adds = calls.back().is_some_and(|it| matches!(it.job.what, What::Add { .. }));
+            if adds || calls.len() >= most {
                 break;
             }
             let Some(entry) = (self.at_hand)(&mut self.source) else { break };
             self.take(entry)?;
         }
-        self.pass.write_ahead(&self.ready)
+        self.ready.write_ahead()
     }
 
     fn take(&mut self, entry: Entry) -> Result<(), CrawlError> {
         match self.pass.plan(entry)? {
-            Ok(plan) => self.pass.take(plan, &mut self.ready),
+            Ok(plan) => self.pass.take(plan, &mut self.ready.calls),
             Err(Entry::Unreadable { line, why }) => self.pass.take_unreadable(line, &why),
             Err(Entry::Refused { key, line, why, .. }) => self.pass.take_refused(&key, line, &why),
             Err(Entry::Watermark(watermark)) => self.pass.take_watermark(watermark),
@@ -182,8 +176,8 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
 
     fn next(&mut self) -> Option<Offer> {
         while !self.pass.is_broken() {
-            if let Some(ready) = self.ready.pop_front() {
-                return Some(ready.offer());
+            if let Some(offer) = self.ready.offer() {
+                return Some(offer);
             }
             let Some(entry) = self.source.next() else {
                 self.pass.state().whole = true;
@@ -194,15 +188,6 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
             }
         }
         None
-    }
-}
-
-/// What there was no room for any more was not sent.
-impl<S> Drop for Offers<'_, S> {
-    fn drop(&mut self) {
-        if let Err(why) = self.pass.take_back(&self.ready) {
-            self.pass.break_off(why);
-        }
     }
 }
 

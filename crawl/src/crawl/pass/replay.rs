@@ -1,10 +1,6 @@
 //! Dead letters that are sent once more.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    mem,
-    sync::Arc,
-};
+use std::{collections::HashMap, mem, sync::Arc};
 
 use graphfeed_core::{
     external::{AddActivities, Duplicates, ExternalItem, ItemReader, PutItem},
@@ -12,10 +8,7 @@ use graphfeed_core::{
     types::{BuildError, Fault, ItemId, RawJson, Rule},
 };
 
-use super::{
-    Pass,
-    offers::{Offer, Ready},
-};
+use super::{Pass, intents::ReadyQueue, offers::Offer};
 use crate::{
     ActivityState, DeadLetter, State,
     crawl::{
@@ -31,7 +24,7 @@ pub struct Replayed<'a, L> {
     pass: &'a Pass<'a>,
     letters: L,
     duplicates: Duplicates,
-    ready: VecDeque<Ready>,
+    ready: ReadyQueue<'a>,
     // By the keys whose item a letter is about that went out, the run of that letter.
     went: HashMap<Arc<str>, u64>,
 }
@@ -76,7 +69,7 @@ impl Pass<'_> {
         letters: L,
         duplicates: Duplicates,
     ) -> Replayed<'_, L::IntoIter> {
-        let (letters, ready) = (letters.into_iter(), VecDeque::new());
+        let (letters, ready) = (letters.into_iter(), ReadyQueue::new(self));
         Replayed { pass: self, letters, duplicates, ready, went: HashMap::new() }
     }
 
@@ -210,7 +203,7 @@ impl<L> Replayed<'_, L> {
                 }
             }
         }
-        self.pass.take(plan, &mut self.ready)
+        self.pass.take(plan, &mut self.ready.calls)
     }
 
     fn take_call(
@@ -261,7 +254,7 @@ impl<L> Replayed<'_, L> {
                 None => return Ok(()),
             },
         }
-        pass.take(plan, &mut self.ready)
+        pass.take(plan, &mut self.ready.calls)
     }
 
     /// What is left to be added of a letter: nothing where of all its activities it is on record
@@ -326,12 +319,12 @@ impl<L: Iterator<Item = DeadLetter>> Iterator for Replayed<'_, L> {
 
     fn next(&mut self) -> Option<Offer> {
         while !self.pass.is_broken() {
-            if let Some(ready) = self.ready.pop_front() {
-                return Some(ready.offer());
+            if let Some(offer) = self.ready.offer() {
+                return Some(offer);
             }
             let letter = self.letters.next()?;
             let taken = self.take(&letter);
-            if let Err(why) = taken.and_then(|()| self.pass.write_ahead(&self.ready)) {
+            if let Err(why) = taken.and_then(|()| self.ready.write_ahead()) {
                 self.pass.break_off(why);
             }
         }
