@@ -100,8 +100,8 @@ struct Memory {
     pending: Group,
     // The one that is being written.
     writing: Option<Arc<Group>>,
-    // What was known of the items that are about to be put, by key.
-    arriving: HashMap<Box<str>, Option<Row>>,
+    // What was known of the items that are about to be put or deleted, by key.
+    announced: HashMap<Box<str>, Option<Row>>,
     marks: Marks,
     // Those of the run before, which are what most keys are looked for in.
     earlier: Marks,
@@ -241,7 +241,7 @@ impl Journal {
             let mut memory = self.memory();
             memory.run = run;
             memory.looked_up = None;
-            memory.arriving.clear();
+            memory.announced.clear();
             memory.earlier = std::mem::take(&mut memory.marks);
             Ok(run)
         })
@@ -552,31 +552,24 @@ impl Journal {
             Change::Stored { key, id, hash } => {
                 self.put(key, id, State::Stored, Some(hash), None)?
             }
-            Change::Arriving { key, id } => {
-                let known = self.row(key)?;
-                let state = match &known {
-                    Some(Row { state: State::Leaving, .. }) => State::Leaving,
-                    _ => State::Uncertain,
-                };
-                // Nothing has become of it yet, so no letter about it is older for that.
-                let run = known.as_ref().map(|row| row.run);
-                let before = self.memory().arriving.remove(key);
-                self.put(key, id, state, None, run)?;
-                self.memory().arriving.insert(key.into(), before.unwrap_or(known));
-            }
-            Change::NotStored { key } => {
+            Change::Arriving { key, id } => self.put_ahead(key, id, State::Uncertain)?,
+            Change::Departing { key, id } => self.put_ahead(key, id, State::Leaving)?,
+            Change::NotSent { key } => {
                 let mut memory = self.memory();
-                if let Some(known) = memory.arriving.remove(key) {
+                if let Some(known) = memory.announced.remove(key) {
                     memory.pending.more -= i64::from(known.is_none());
                     memory.pending.put_item(key, known);
                 }
             }
             Change::Failed { key, id } => {
-                let before = self.memory().arriving.remove(key);
+                let before = self.memory().announced.remove(key);
                 let known = before.map_or_else(|| self.row(key), Ok)?;
-                // That this failed says nothing of what may have been stored before.
-                let may_be = |row: &Row| row.state != State::Stored && row.hash.is_none();
-                let state = known.filter(may_be).map_or(State::Failed, |row| row.state);
+                // That this failed says nothing of what may have been stored or deleted before.
+                let state = match known {
+                    Some(Row { state: State::Leaving, .. }) => State::Leaving,
+                    Some(Row { state: State::Uncertain, hash: None, .. }) => State::Uncertain,
+                    _ => State::Failed,
+                };
                 self.put(key, id, state, None, None)?;
             }
             Change::Uncertain { key, id } => self.put(key, id, State::Uncertain, None, None)?,
@@ -584,7 +577,7 @@ impl Journal {
             Change::Deleted { key } => {
                 let known = self.row(key)?.is_some();
                 let mut memory = self.memory();
-                memory.arriving.remove(key);
+                memory.announced.remove(key);
                 memory.pending.more -= i64::from(known);
                 memory.pending.forget(key);
             }
@@ -625,6 +618,21 @@ impl Journal {
         Ok(())
     }
 
+    /// What may be as soon as what is about to be done goes out.
+    fn put_ahead(&self, key: &str, id: &ItemId, state: State) -> Result<(), JournalErrorKind> {
+        let known = self.row(key)?;
+        let state = match &known {
+            Some(Row { state: State::Leaving, .. }) => State::Leaving,
+            _ => state,
+        };
+        // Nothing has become of it yet, so no letter about it is older for that.
+        let run = known.as_ref().map(|row| self.last_seen(row, None)).transpose()?;
+        let before = self.memory().announced.remove(key);
+        self.put(key, id, state, None, run)?;
+        self.memory().announced.insert(key.into(), before.unwrap_or(known));
+        Ok(())
+    }
+
     fn put(
         &self,
         key: &str,
@@ -636,7 +644,7 @@ impl Journal {
         check_key(key)?;
         let known = self.row(key)?;
         let mut memory = self.memory();
-        memory.arriving.remove(key);
+        memory.announced.remove(key);
         let number = known.as_ref().map_or(memory.next, |row| row.number);
         if known.is_none() {
             memory.next += 1;

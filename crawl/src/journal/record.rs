@@ -158,7 +158,8 @@ pub struct Intent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change<'a> {
-    /// The source still has the key, and its item is as it was. A key that is not known stays so.
+    /// What the source says of the key is of this run: that its item is as it was, say. A key that
+    /// is not known stays so.
     Seen {
         /// The key.
         key: &'a str,
@@ -180,15 +181,23 @@ pub enum Change<'a> {
         /// The item's id.
         id: &'a ItemId,
     },
-    /// The item that was about to be put was not sent. It may be tried again, and what was known
-    /// of it is known.
-    NotStored {
+    /// The item is about to be deleted. It may be after the next
+    /// [`Journal::sync`](super::Journal::sync): what is known of it is no longer to be relied on.
+    Departing {
+        /// The key.
+        key: &'a str,
+        /// The item's id.
+        id: &'a ItemId,
+    },
+    /// The item that was about to be put or deleted was not. That may be tried again, and what was
+    /// known of it is known.
+    NotSent {
         /// The key.
         key: &'a str,
     },
     /// The item could not be stored, or not be deleted, and its dead letter is on disk. What was
-    /// stored before is still known, and so is that something may have been, other than what was
-    /// just [about to be](Self::Arriving).
+    /// stored before is still known, and so is that something may have been stored or deleted, other
+    /// than what was just [about to be](Self::Arriving).
     Failed {
         /// The key.
         key: &'a str,
@@ -202,7 +211,7 @@ pub enum Change<'a> {
         /// The item's id.
         id: &'a ItemId,
     },
-    /// The item may have been deleted, and its dead letter is on disk; or it is about to be.
+    /// The item may have been deleted, and its dead letter is on disk.
     Leaving {
         /// The key.
         key: &'a str,

@@ -129,7 +129,8 @@ enum Step {
     Seen(u8),
     Stored(u8, u8),
     Arriving(u8),
-    NotStored(u8),
+    Departing(u8),
+    NotSent(u8),
     Failed(u8),
     Uncertain(u8),
     Leaving(u8),
@@ -150,7 +151,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => key.clone().prop_map(Step::Seen),
         12 => (key.clone(), any::<u8>()).prop_map(|(key, hash)| Step::Stored(key, hash)),
         4 => key.clone().prop_map(Step::Arriving),
-        2 => key.clone().prop_map(Step::NotStored),
+        2 => key.clone().prop_map(Step::Departing),
+        2 => key.clone().prop_map(Step::NotSent),
         2 => key.clone().prop_map(Step::Failed),
         2 => key.clone().prop_map(Step::Uncertain),
         2 => key.clone().prop_map(Step::Leaving),
@@ -161,7 +163,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (key, activity).prop_map(|(key, it)| Step::MaybeAdded(key, it)),
         1 => any::<u8>().prop_map(Step::Watermark),
         1 => Just(Step::Complete),
-        1 => Just(Step::Sync),
+        2 => Just(Step::Sync),
         1 => Just(Step::Run),
     ]
 }
@@ -179,44 +181,46 @@ struct Model {
 }
 
 impl Model {
-    /// What was known of what is about to be put is known as long as the run goes on.
-    fn told(&mut self, step: Step, arriving: &mut BTreeMap<u8, Option<Known>>) {
+    /// What was known of what is about to be put or deleted is known as long as the run goes on; and
+    /// which keys it has seen.
+    fn told(&mut self, step: Step, announced: &mut BTreeMap<u8, Option<Known>>, seen: &[u8]) {
         let run = self.run;
         let known = |key| self.items.get(&key).and_then(|(_, hash, _)| *hash);
         let mut before = None;
         match step {
-            Step::Arriving(_) => {}
-            Step::Run => arriving.clear(),
+            Step::Arriving(_) | Step::Departing(_) => {}
+            Step::Run => announced.clear(),
             Step::Stored(key, _)
-            | Step::NotStored(key)
+            | Step::NotSent(key)
             | Step::Failed(key)
             | Step::Uncertain(key)
             | Step::Leaving(key)
-            | Step::Deleted(key) => before = arriving.remove(&key),
+            | Step::Deleted(key) => before = announced.remove(&key),
             _ => {}
         }
         match step {
             Step::Stored(key, hash) => {
                 self.items.insert(key, (State::Stored, Some(digest(hash)), run));
             }
-            Step::Arriving(key) => {
+            Step::Arriving(key) | Step::Departing(key) => {
                 let now = self.items.get(&key).copied();
-                arriving.entry(key).or_insert(now);
-                let state = match now {
-                    Some((State::Leaving, ..)) => State::Leaving,
+                announced.entry(key).or_insert(now);
+                let state = match (now, step) {
+                    (Some((State::Leaving, ..)), _) | (_, Step::Departing(_)) => State::Leaving,
                     _ => State::Uncertain,
                 };
-                let run = now.map_or(run, |(_, _, run)| run);
+                let run = now.filter(|_| !seen.contains(&key)).map_or(run, |(_, _, run)| run);
                 self.items.insert(key, (state, known(key), run));
             }
-            Step::NotStored(key) => match before {
+            Step::NotSent(key) => match before {
                 Some(Some(known)) => drop(self.items.insert(key, known)),
                 Some(None) => drop(self.items.remove(&key)),
                 None => {}
             },
             Step::Failed(key) => {
                 let state = match before.unwrap_or(self.items.get(&key).copied()) {
-                    Some((doubt @ (State::Uncertain | State::Leaving), None, _)) => doubt,
+                    Some((State::Leaving, ..)) => State::Leaving,
+                    Some((State::Uncertain, None, _)) => State::Uncertain,
                     _ => State::Failed,
                 };
                 self.items.insert(key, (state, known(key), run));
@@ -283,7 +287,7 @@ struct Session {
     synced: Vec<(usize, usize, Model)>,
     // How much was done when so many outcomes had been told.
     told: Vec<usize>,
-    arriving: BTreeMap<u8, Option<Known>>,
+    announced: BTreeMap<u8, Option<Known>>,
 }
 
 impl Session {
@@ -295,7 +299,7 @@ impl Session {
         let journal = disk.journal().unwrap();
         let opened = disk.written().done.len();
         let synced = vec![(0, 0, Model::default()), (opened, 0, Model::default())];
-        (Self { disk, begin, synced, told: Vec::new(), arriving: BTreeMap::new() }, journal)
+        (Self { disk, begin, synced, told: Vec::new(), announced: BTreeMap::new() }, journal)
     }
 
     fn run(steps: impl IntoIterator<Item = Step>) -> Self {
@@ -333,7 +337,8 @@ impl Session {
                 apply(it, &|key, id| tell(Change::Stored { key, id, hash }));
             }
             Step::Arriving(it) => apply(it, &|key, id| tell(Change::Arriving { key, id })),
-            Step::NotStored(it) => apply(it, &|key, _| tell(Change::NotStored { key })),
+            Step::Departing(it) => apply(it, &|key, id| tell(Change::Departing { key, id })),
+            Step::NotSent(it) => apply(it, &|key, _| tell(Change::NotSent { key })),
             Step::Failed(it) => apply(it, &|key, id| tell(Change::Failed { key, id })),
             Step::Uncertain(it) => apply(it, &|key, id| tell(Change::Uncertain { key, id })),
             Step::Leaving(it) => apply(it, &|key, id| tell(Change::Leaving { key, id })),
@@ -370,12 +375,12 @@ impl Session {
                 outcome = false;
             }
         }
-        model.told(step, &mut self.arriving);
+        model.told(step, &mut self.announced, seen);
         if with_seen {
             for key in seen.drain(..) {
                 let run = model.run;
                 model.items.entry(key).and_modify(|(_, _, last)| *last = run);
-                if let Some(Some((_, _, last))) = self.arriving.get_mut(&key) {
+                if let Some(Some((_, _, last))) = self.announced.get_mut(&key) {
                     *last = run;
                 }
             }

@@ -255,6 +255,7 @@ fn activities_after_a_delete_that_fails_leave_what_is_known_as_it_was() {
     world.fault("DELETE", "a", "400 times=1");
     let report = world.run(vec![Entry::gone("a"), viewed_page("a", [1, 2])]);
     assert_eq!((report.failed, world.viewers("a")), (2, vec![1]));
+    assert_eq!(world.state("a"), Some(State::Failed), "it was not deleted");
     // The first is there still and is not added twice.
     assert_eq!(world.run(vec![viewed_page("a", [1, 2])]).ok, 1);
     assert_eq!(world.viewers("a"), [1, 2]);
@@ -284,6 +285,42 @@ fn an_item_that_may_be_gone_is_deleted_and_put_with_all_its_activities() {
 }
 
 const STORED: Option<State> = Some(State::Stored);
+
+#[test]
+fn what_comes_after_a_delete_in_doubt_leaves_it_in_doubt_and_no_activity_is_lost() {
+    for arrives in [true, false] {
+        let world = &mut World::new();
+        world.settings.sweep = false;
+        world.run(vec![viewed_page("a", [1])]);
+        let emulator = world.emulator.clone();
+        let client = world.client_of(before(&world.emulator, move |request| {
+            (request.method() == "DELETE").then(|| {
+                if arrives {
+                    emulator.handle(request);
+                }
+                Err(Failure::maybe_sent("the line went dead"))
+            })
+        }));
+        let source = [Entry::gone("a"), viewed_page("a", [1])];
+        let report = world.try_run_over(&client, source, |_, _| {}).unwrap();
+        assert_eq!((report.failed, world.state("a")), (2, Some(State::Leaving)));
+        let report = world.run(vec![viewed_page("a", [1])]);
+        assert_eq!((report.failed, world.viewers("a"), world.state("a")), (0, vec![1], STORED));
+    }
+}
+
+#[test]
+fn a_delete_that_is_refused_where_one_before_is_in_doubt_leaves_it_in_doubt() {
+    let world = &mut World::new();
+    world.settings.sweep = false;
+    world.run(vec![viewed_page("a", [1])]);
+    world.die_with(Entry::gone("a"));
+    world.fault("DELETE", "a", "400 times=1");
+    let report = world.run(vec![titled("a", "new"), Entry::gone("a")]);
+    assert_eq!((report.failed, world.state("a")), (2, Some(State::Leaving)));
+    let report = world.run(vec![viewed_page("a", [1])]);
+    assert_eq!((report.failed, world.viewers("a"), world.state("a")), (0, vec![1], STORED));
+}
 
 /// What comes after a delete is intended when that is done, and not before, for it would go with it.
 #[test]

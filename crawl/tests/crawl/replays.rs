@@ -1,12 +1,14 @@
 //! What is done with dead letters.
 
+use std::fs;
+
 use graphfeed_core::{
     external::{
         Acl, Duplicates, ExternalItem, ExternalItemContent, PropertyType, Schema, SchemaProperty,
     },
+    machine::Ending,
     protocol::Applied,
     types::{Guid, ItemId, RawJson, Rule},
-    machine::Ending,
 };
 use graphfeed_crawl::{CrawlNews, DeadLetter, Entry, State, Written};
 
@@ -59,7 +61,64 @@ fn a_letter_that_was_about_to_be_replayed_when_that_run_died_is_no_older_for_it(
 }
 
 #[test]
-fn of_several_letters_about_an_item_the_last_one_counts() {
+fn a_deletion_that_was_about_to_be_replayed_when_that_run_died_is_no_older_for_it() {
+    let world = World::new();
+    world.run(pages(["a"]));
+    world.fault("DELETE", "a", "400 times=1");
+    world.run(vec![Entry::gone("a")]);
+    let crawl = world.crawl();
+    let pass = crawl.begin().unwrap();
+    assert_eq!(pass.replay(world.letters(), Duplicates::Never).count(), 1);
+    // Nobody hears, and nothing is finished.
+    drop(pass);
+    drop(crawl);
+    assert_eq!(world.state("a"), Some(State::Leaving));
+    let report = world.replay(Duplicates::Never);
+    assert_eq!((report.deleted, report.overtaken, world.titles().len()), (1, 0, 0));
+}
+
+#[test]
+fn a_letter_is_older_than_what_a_later_run_was_about_to_do_when_its_machine_died() {
+    for entry in [titled("a", "new"), Entry::gone("a")] {
+        let world = World::new();
+        world.run(vec![titled("a", "first"), page("b")]);
+        world.fault("PUT", "a", "400 times=1");
+        world.run(vec![titled("a", "old"), page("b")]);
+        let crawl = world.crawl();
+        let pass = crawl.begin().unwrap();
+        assert_eq!(pass.offers([entry.clone()]).count(), 1);
+        // No more than this is on disk.
+        let aside = world.folder.path().join("aside");
+        fs::copy(world.journal_path(), &aside).unwrap();
+        drop(pass);
+        drop(crawl);
+        fs::rename(aside, world.journal_path()).unwrap();
+        let report = world.replay(Duplicates::Never);
+        assert_eq!((report.overtaken, world.puts(), world.deletes()), (1, 3, 0), "{entry:?}");
+    }
+}
+
+#[test]
+fn a_letter_does_not_bring_back_what_was_about_to_be_swept_when_the_machine_died() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(pages(["a", "b", "c"]));
+    world.emulator.script("PUT item: 400 times=2").unwrap();
+    world.run(vec![titled("a", "old"), titled("b", "old"), page("c")]);
+    let aside = world.folder.path().join("aside");
+    let journal = world.journal_path();
+    world.settings.ingest.in_flight = 1;
+    let report = world.try_run(pages(["c"]), |news, _| {
+        if let CrawlNews::Done("a", _) = news {
+            fs::copy(&journal, &aside).unwrap();
+        }
+    });
+    assert_eq!(report.unwrap().deleted, 2);
+    fs::rename(aside, journal).unwrap();
+    let report = world.replay(Duplicates::Never);
+    assert_eq!((report.overtaken, world.puts(), world.titles().len()), (2, 5, 1));
+}
+
 #[test]
 fn a_replay_that_is_stopped_leaves_what_was_not_sent_to_the_next_one() {
     let world = &mut World::new();
@@ -89,6 +148,8 @@ fn a_replay_that_is_stopped_leaves_what_was_not_sent_to_the_next_one() {
     assert_eq!(viewers, (1..101).collect::<Vec<_>>());
 }
 
+#[test]
+fn of_several_letters_about_an_item_the_last_one_counts() {
     let world = &mut World::new();
     // One after another, so that the first is stored when the second is read.
     world.settings.ingest.queue = 1;

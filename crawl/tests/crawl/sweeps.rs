@@ -77,6 +77,30 @@ fn new_items_do_not_raise_what_may_be_deleted() {
 }
 
 #[test]
+fn what_was_about_to_be_deleted_when_a_run_is_stopped_is_known_as_it_was() {
+    let said = || (0..20).map(|number| Entry::gone(format!("page {number}"))).collect();
+    for source in [said(), Vec::new()] {
+        let world = &mut World::new();
+        world.settings.most_swept = 1.0;
+        world.settings.ingest.in_flight = 1;
+        world.settings.ingest.queue = 4;
+        world.run(numbered(0..20));
+        let report = world.try_run(source, |news, stop| {
+            if let CrawlNews::Done(..) = news {
+                stop.stop();
+            }
+        });
+        assert_eq!(report.unwrap().ending, Ending::Stopped);
+        let left = world.titles();
+        assert!((1..20).contains(&left.len()), "{left:?}");
+        for key in left.keys() {
+            assert_eq!(world.state(key), Some(State::Stored), "{key}");
+        }
+        assert_eq!(world.run(numbered(0..20)).unchanged, left.len() as u64);
+    }
+}
+
+#[test]
 fn nothing_is_deleted_where_that_is_not_wanted() {
     let world = &mut World::new();
     world.settings.sweep = false;

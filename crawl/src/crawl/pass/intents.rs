@@ -14,7 +14,7 @@ use super::{
     offers::{Offer, Ready},
 };
 use crate::{
-    ActivityState, Change, DeadLetter, Digest, Intent, Record, State,
+    ActivityState, Change, DeadLetter, Digest, Intent,
     crawl::{CrawlError, Job, Written, job::What, plan::kept},
 };
 
@@ -68,8 +68,8 @@ impl Pass<'_> {
                 activities.iter().try_for_each(|activity| self.not_added(key, *activity))?;
                 continue;
             }
-            if matches!(job.what, What::Put { .. }) && self.is_next(job) {
-                self.apply(Change::NotStored { key })?;
+            if self.is_next(job) {
+                self.apply(Change::NotSent { key })?;
             }
             let mut state = self.state();
             if let Some(on_its_way) = state.on_its_way.get_mut(key) {
@@ -135,20 +135,12 @@ impl Pass<'_> {
             Coming::Put(id) => self.announce(Change::Arriving { key, id })?,
             Coming::Delete => {
                 if let Some(known) = self.crawl.journal.record(key)? {
-                    self.intend_to_delete(key, &known)?;
+                    self.announce(Change::Departing { key, id: &known.id })?;
                 }
             }
             Coming::Nothing(_) => return Ok(false),
         }
         Ok(true)
-    }
-
-    /// To be [written](Self::write) before it is deleted.
-    pub(super) fn intend_to_delete(&self, key: &str, known: &Record) -> Result<(), CrawlError> {
-        match known.state {
-            State::Leaving => Ok(()),
-            _ => self.announce(Change::Leaving { key, id: &known.id }),
-        }
     }
 
     fn announce(&self, change: Change<'_>) -> Result<(), CrawlError> {
@@ -157,15 +149,17 @@ impl Pass<'_> {
     }
 
     /// Puts on disk what was announced.
-    pub(super) fn write(&self) -> Result<(), CrawlError> {
+    fn write(&self) -> Result<(), CrawlError> {
         Ok(self.crawl.journal.write_announced()?)
     }
 
     /// Whether no other call about the item of its key comes before it.
     fn is_next(&self, job: &Job) -> bool {
+        // The deletes at the end come after all others.
+        let Some(entry) = job.entry else { return true };
         let state = self.state();
         let next = state.on_its_way.get(&job.key).and_then(|it| it.coming.front());
-        next.is_some_and(|(entry, next)| job.entry == Some(*entry) && next.is(&job.what))
+        next.is_some_and(|(first, next)| entry == *first && next.is(&job.what))
     }
 
     /// What may have been sent when an earlier run ended.

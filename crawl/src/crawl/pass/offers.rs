@@ -32,10 +32,9 @@ impl Pass<'_> {
     /// Takes up what is to be done about a key of the source.
     pub(super) fn take(&self, plan: Plan, ready: &mut VecDeque<Ready>) -> Result<(), CrawlError> {
         let Plan { key, known, forget, calls } = plan;
-        let is_gone = calls.iter().any(|planned| matches!(planned.what, What::Delete { .. }));
         if forget {
             self.apply(Change::Deleted { key: &key })?;
-        } else if known && !is_gone {
+        } else if known {
             self.apply(Change::Seen { key: &key })?;
         }
         if calls.is_empty() {
@@ -196,14 +195,14 @@ impl<S: Iterator<Item = Entry>> Iterator for Offers<'_, S> {
 pub struct Unseen<'a> {
     pass: &'a Pass<'a>,
     after: Option<Box<str>>,
-    batch: VecDeque<Offer>,
+    ready: ReadyQueue<'a>,
     over: bool,
 }
 
 impl<'a> Unseen<'a> {
     /// None at all where it is over from the start.
     pub(super) fn new(pass: &'a Pass<'a>, over: bool) -> Self {
-        Self { pass, after: None, batch: VecDeque::new(), over }
+        Self { pass, after: None, ready: ReadyQueue::new(pass), over }
     }
 }
 
@@ -211,13 +210,13 @@ impl Iterator for Unseen<'_> {
     type Item = Offer;
 
     fn next(&mut self) -> Option<Offer> {
-        while self.batch.is_empty() && !self.over {
+        while self.ready.calls.is_empty() && !self.over {
             if let Err(why) = self.read_on() {
                 self.pass.break_off(why);
                 self.over = true;
             }
         }
-        self.batch.pop_front()
+        self.ready.offer()
     }
 }
 
@@ -240,14 +239,13 @@ impl Unseen<'_> {
         }
         self.pass.state().report.sweep.has_gone_on(shared);
         found.retain(|(key, _)| !forgotten.contains(key));
-        for (key, known) in &found {
-            self.pass.intend_to_delete(key, known)?;
+        for (key, known) in found {
+            // A letter from before this run does not bring it back.
+            self.pass.apply(Change::Seen { key: &key })?;
+            let Planned { what, call, kept, anew } = crawl.plan_delete(&known.id);
+            let job = Job { key: key.into(), entry: None, what };
+            self.ready.calls.push_back(Ready { job, call, kept, anew });
         }
-        self.pass.write()?;
-        self.batch.extend(found.into_iter().map(|(key, known)| {
-            let Planned { what, call, .. } = crawl.plan_delete(&known.id);
-            (Job { key: key.into(), entry: None, what }, call)
-        }));
-        Ok(())
+        self.ready.write_ahead()
     }
 }

@@ -27,7 +27,7 @@ impl Pass<'_> {
                 self.apply(Change::Stored { key, id, hash })?;
                 Ok(Fate::Done)
             }
-            End::Failed(_) if is_cut_short(outcome) => self.not_put(key),
+            End::Failed(_) if is_cut_short(outcome) => self.not_sent(key),
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
                 self.apply(not_done(key, id, error))?;
@@ -42,12 +42,13 @@ impl Pass<'_> {
                 self.apply(Change::Uncertain { key, id })?;
                 Ok(Fate::Unsent)
             }
-            _ => self.not_put(key),
+            _ => self.not_sent(key),
         }
     }
 
-    fn not_put(&self, key: &str) -> Result<Fate, CrawlError> {
-        self.apply(Change::NotStored { key })?;
+    /// An item is as it was.
+    fn not_sent(&self, key: &str) -> Result<Fate, CrawlError> {
+        self.apply(Change::NotSent { key })?;
         Ok(Fate::Unsent)
     }
 
@@ -107,7 +108,7 @@ impl Pass<'_> {
                 self.deleted(job)?;
                 return Ok(Fate::Done);
             }
-            End::Failed(_) if is_cut_short(outcome) => Fate::Unsent,
+            End::Failed(_) if is_cut_short(outcome) => self.not_sent(key)?,
             End::Failed(error) => {
                 self.failed(job, outcome, Some(error))?;
                 self.apply(match error.applied() {
@@ -121,7 +122,11 @@ impl Pass<'_> {
                 self.apply(Change::Failed { key, id })?;
                 Fate::Failed
             }
-            _ => Fate::Unsent,
+            _ if outcome.maybe_applied => {
+                self.apply(Change::Leaving { key, id })?;
+                Fate::Unsent
+            }
+            _ => self.not_sent(key)?,
         };
         if job.entry.is_none() && fate == Fate::Failed {
             self.state().report.not_deleted += 1;
@@ -164,7 +169,6 @@ impl Pass<'_> {
         // That nothing was done does not make it more certain what is there.
         self.apply(match self.crawl.journal.record(key)?.map(|known| known.state) {
             Some(State::Uncertain) => Change::Uncertain { key, id },
-            Some(State::Leaving) => Change::Leaving { key, id },
             _ => Change::Failed { key, id },
         })?;
         Ok(Fate::Failed)
