@@ -36,6 +36,7 @@ impl Crawl {
         let mut seen = HashSet::new();
         let mut unreadable = false;
         let (mut ok, mut failed, mut unchanged, mut gone) = (0, 0, 0, 0);
+        let mut never_stored = 0;
         let mut activities = ActivityCounts::default();
         for entry in source {
             let Plan { key, known, calls, .. } = match self.plan(entry, |_| None)? {
@@ -53,8 +54,11 @@ impl Crawl {
                 }
                 Err(_) => continue,
             };
-            if known {
-                seen.insert(hasher.hash_one(&*key));
+            if let Some(known) = known
+                && seen.insert(hasher.hash_one(&*key))
+                && !known.was_stored
+            {
+                never_stored += 1;
             }
             let mut refused = false;
             for planned in &calls {
@@ -80,7 +84,7 @@ impl Crawl {
         }
         let is_seen = |key: &str| seen.contains(&hasher.hash_one(key));
         let (unseen, of_nothing) = self.count_unseen(u64::MAX, is_seen)?;
-        let known = self.journal.len()?.saturating_sub(of_nothing);
+        let known = self.journal.len()?.saturating_sub(of_nothing + never_stored);
         let sweep = match (unreadable, self.settings.sweep) {
             (true, _) => Sweep::NotComplete,
             (false, false) => Sweep::Off,

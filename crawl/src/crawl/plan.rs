@@ -15,11 +15,26 @@ use crate::{ActivityState, DeadLetter, Digest, Journal, Record, State};
 /// What is to be done about a key.
 pub(super) struct Plan {
     pub(super) key: Arc<str>,
-    /// Whether the journal knows it.
-    pub(super) known: bool,
+    /// What the journal knows of it.
+    pub(super) known: Option<Known>,
     /// Whether the journal can forget it, for it is gone and never was in the service.
     pub(super) forget: bool,
     pub(super) calls: Vec<Planned>,
+}
+
+/// What a journal knows of a key, whatever that is.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    /// Whether its item ever was stored. If not it may be there all the same.
+    pub(super) was_stored: bool,
+    /// The last run that saw it.
+    pub(super) run: u64,
+}
+
+impl From<&Record> for Known {
+    fn from(known: &Record) -> Self {
+        Self { was_stored: known.hash.is_some(), run: known.run }
+    }
 }
 
 /// One call, or why there is none.
@@ -60,8 +75,8 @@ impl Crawl {
         let (item, inside) = item.split_activities();
         activities.splice(0..0, inside);
         let known = self.journal.record(key)?;
-        let (is_known, calls) = (known.is_some(), Vec::new());
-        let mut plan = Plan { key: key.into(), known: is_known, forget: false, calls };
+        let (of_key, calls) = (known.as_ref().map(Known::from), Vec::new());
+        let mut plan = Plan { key: key.into(), known: of_key, forget: false, calls };
         let id = item.id().clone();
         // It may be there and may not, with activities that are then gone: only without it is it
         // known what is there.
@@ -186,7 +201,7 @@ impl Crawl {
     /// What is to be done about a key that the source no longer has.
     fn plan_gone(&self, key: &str, ahead: Option<Ahead>) -> Result<Plan, CrawlError> {
         let known = self.journal.record(key)?;
-        let is_known = known.is_some();
+        let of_key = known.as_ref().map(Known::from);
         let of_nothing = known.as_ref().is_some_and(Record::is_of_nothing);
         let forget = ahead.is_none() && of_nothing;
         let mut calls = Vec::new();
@@ -197,7 +212,7 @@ impl Crawl {
         {
             calls.push(self.plan_delete(&id));
         }
-        Ok(Plan { key: key.into(), known: is_known, forget, calls })
+        Ok(Plan { key: key.into(), known: of_key, forget, calls })
     }
 
     pub(super) fn plan_delete(&self, id: &ItemId) -> Planned {
@@ -216,7 +231,8 @@ impl Crawl {
         let known = self.journal.record(key)?;
         let id = known.as_ref().map_or_else(|| ItemId::from_key(key), |known| known.id.clone());
         let refused = Planned::new(What::Nothing { id, line, item }, Err(why));
-        Ok(Plan { key: key.into(), known: known.is_some(), forget: false, calls: vec![refused] })
+        let known = known.as_ref().map(Known::from);
+        Ok(Plan { key: key.into(), known, forget: false, calls: vec![refused] })
     }
 
     /// The plan of an entry that has a key; other entries are given back, and one whose key no

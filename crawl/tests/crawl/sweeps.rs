@@ -77,6 +77,22 @@ fn new_items_do_not_raise_what_may_be_deleted() {
 }
 
 #[test]
+fn what_only_may_have_been_stored_does_not_raise_what_may_be_deleted() {
+    let world = World::new();
+    world.run(numbered(0..10));
+    let crawl = world.crawl();
+    let pass = crawl.begin().unwrap();
+    // They are on record, and none is sent.
+    assert_eq!(pass.offers(numbered(100..200)).count(), 100);
+    drop(pass);
+    drop(crawl);
+    let source = || [numbered(100..200), numbered(150..200)].concat();
+    let brake = Sweep::Brake { unseen: 10, known: 10 };
+    assert_eq!(world.check(source()).0.sweep, brake);
+    assert_eq!((world.run(source()).sweep, world.titles().len()), (brake, 110));
+}
+
+#[test]
 fn what_was_about_to_be_deleted_when_a_run_is_stopped_is_known_as_it_was() {
     let said = || (0..20).map(|number| Entry::gone(format!("page {number}"))).collect();
     for source in [said(), Vec::new()] {

@@ -49,6 +49,8 @@ pub struct Pass<'a> {
 struct Progress {
     report: Report,
     next: u64,
+    // How many keys of which the source has something were known, and never stored.
+    never_stored: u64,
     // The entries of which not everything is told.
     open: BTreeMap<u64, Open>,
     // By the entry that comes after it.
@@ -145,6 +147,7 @@ impl Crawl {
         let progress = Progress {
             report: Report::new(run),
             next: 0,
+            never_stored: 0,
             open: BTreeMap::new(),
             watermarks: VecDeque::new(),
             on_its_way: HashMap::new(),
@@ -249,7 +252,8 @@ impl<'a> Pass<'a> {
         let mut over = true;
         if complete && settings.sweep {
             let (unseen, of_nothing) = self.crawl.count_unseen(self.run, |_| false)?;
-            let brake = self.crawl.brake(unseen, self.known.saturating_sub(of_nothing));
+            let never_stored = of_nothing + self.state().never_stored;
+            let brake = self.crawl.brake(unseen, self.known.saturating_sub(never_stored));
             over = brake.is_some();
             self.state().report.sweep = brake.unwrap_or(Sweep::of(unseen));
         }

@@ -32,9 +32,12 @@ impl Pass<'_> {
     /// Takes up what is to be done about a key of the source.
     pub(super) fn take(&self, plan: Plan, ready: &mut VecDeque<Ready>) -> Result<(), CrawlError> {
         let Plan { key, known, forget, calls } = plan;
+        if known.is_some_and(|known| !known.was_stored && known.run < self.run) {
+            self.state().never_stored += 1;
+        }
         if forget {
             self.apply(Change::Deleted { key: &key })?;
-        } else if known {
+        } else if known.is_some() {
             self.apply(Change::Seen { key: &key })?;
         }
         if calls.is_empty() {

@@ -184,7 +184,7 @@ impl<L> Replayed<'_, L> {
     ) -> Result<(), CrawlError> {
         let crawl = self.pass.crawl;
         // The source has not been looked at, so it is not seen.
-        let mut plan = Plan { key: key.into(), known: false, forget: false, calls: Vec::new() };
+        let mut plan = Plan { key: key.into(), known: None, forget: false, calls: Vec::new() };
         match (self.standing(key, letter, Wanted::Put)?, crawl.journal.record(key)?) {
             (Standing::Overtaken, _) => {
                 self.pass.pass_over_as_old();
@@ -235,7 +235,7 @@ impl<L> Replayed<'_, L> {
             Standing::Due if wanted == Wanted::Add => {}
             Standing::Due => drop(self.went.insert((*key).into(), self.run_of(letter))),
         }
-        let mut plan = Plan { key: (*key).into(), known: false, forget: false, calls: Vec::new() };
+        let mut plan = Plan { key: (*key).into(), known: None, forget: false, calls: Vec::new() };
         match wanted {
             Wanted::Put => {
                 if pass.ahead(&key).is_none()
