@@ -10,9 +10,14 @@ use std::{
 
 /// What was read of a source and waits to be taken.
 #[derive(Debug)]
+use graphfeed_core::client::StopHandle;
+
 pub(super) struct Shelf<T> {
     stock: Mutex<Stock<T>>,
     came: Condvar,
+    // So much is read before anybody takes it, and taken at a time, so that two threads do not wake
+    // each other for each.
+    most: usize,
     went: Condvar,
 }
 
@@ -25,20 +30,18 @@ struct Stock<T> {
 }
 
 impl<T> Shelf<T> {
-    /// So much is read before anybody takes it, and taken at a time, so that two threads do not
-    /// wake each other for each.
-    const MOST: usize = 32;
-
-    pub(super) fn new() -> Self {
+    /// With room for so many things.
+    pub(super) fn new(most: usize) -> Self {
         let stock = Stock { things: VecDeque::new(), end: None, is_left: false };
-        Self { stock: Mutex::new(stock), came: Condvar::new(), went: Condvar::new() }
+        Self { most, stock: Mutex::new(stock), came: Condvar::new(), went: Condvar::new() }
     }
 
-    /// Reads a source to its end, or as long as anybody takes what it gives.
-    pub(super) fn fill(&self, source: impl IntoIterator<Item = T>) {
+    /// Reads a source to its end, or as long as anybody takes what it gives, or until the run is
+    /// stopped that takes it. Where a source has ended so, the run has not come to its end.
+    pub(super) fn fill(&self, source: impl IntoIterator<Item = T>, stop: &StopHandle) {
         let end = catch_unwind(AssertUnwindSafe(|| {
             for thing in source {
-                if !self.put(thing) {
+                if !self.put(thing) || stop.is_stopped() {
                     break;
                 }
             }
@@ -56,7 +59,7 @@ impl<T> Shelf<T> {
     }
 
     fn put(&self, thing: T) -> bool {
-        let is_full = |stock: &mut Stock<T>| stock.things.len() >= Self::MOST && !stock.is_left;
+        let is_full = |stock: &mut Stock<T>| stock.things.len() >= self.most && !stock.is_left;
         let stock = self.went.wait_while(self.stock(), is_full);
         let mut stock = stock.unwrap_or_else(PoisonError::into_inner);
         if stock.is_left {
@@ -96,7 +99,7 @@ impl<'a, T> AtHand<'a, T> {
     }
 
     fn take(&mut self, mut stock: MutexGuard<'_, Stock<T>>) {
-        if stock.things.len() == Shelf::<T>::MOST {
+        if stock.things.len() == self.shelf.most {
             self.shelf.went.notify_one();
         }
         mem::swap(&mut self.things, &mut stock.things);

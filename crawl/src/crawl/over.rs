@@ -16,6 +16,9 @@ use super::{
 };
 use crate::DeadLetter;
 
+/// So many entries of a source are read before they are taken up, and as many when they are.
+const READ_AHEAD: usize = 32;
+
 /// A run of a crawl that is about to start, over a blocking client. It comes from [`Crawl::over`].
 #[must_use = "nothing goes out before run()"]
 pub struct CrawlRun<'a, T> {
@@ -54,8 +57,8 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
         self
     }
 
-    /// What ends the run in good order, from Ctrl-C say: what is out is waited for, and the next
-    /// run goes on from there.
+    /// What ends the run in good order, from Ctrl-C say: what is out is waited for, and so is a
+    /// source that is just asked for its next entry. The next run goes on from there.
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
     }
@@ -64,7 +67,7 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
     /// is read on a thread of its own, and only as far as there is room; what it has at hand, a
     /// hundred entries at most, is taken up together, so that what is about to be done is on disk
     /// with one write. So twice the [queue](graphfeed_core::machine::IngestSettings::queue) may be
-    /// in memory.
+    /// in memory, and 64 entries more, or, where that is less, twice the queue once more.
     ///
     /// # Panics
     /// When the source does, and as [the bulk run](graphfeed_core::client::IngestRun::run).
@@ -140,11 +143,11 @@ impl<T: Transport + Sync> CrawlRun<'_, T> {
     where
         S: IntoIterator<Item = Entry> + Send,
     {
-        let shelf = Shelf::new();
-        let at_hand = AtHand::new(&shelf);
+        let shelf = Shelf::new(self.crawl.settings.ingest.queue.clamp(1, READ_AHEAD));
+        let (at_hand, stop) = (AtHand::new(&shelf), &self.stop);
         let summary = thread::scope(|scope| {
             let reader = thread::Builder::new().name("graphfeed-entries".to_owned());
-            let reader = reader.spawn_scoped(scope, || shelf.fill(source));
+            let reader = reader.spawn_scoped(scope, || shelf.fill(source, stop));
             reader.expect("the system has a thread left");
             self.ingest(pass, Lazy(|| pass.offers_at_hand(at_hand)), tell)
         });

@@ -218,6 +218,32 @@ fn what_a_source_has_at_hand_goes_out_though_it_does_not_go_on_before_that_is_he
 }
 
 #[test]
+fn a_source_is_not_asked_again_when_the_run_was_stopped_and_what_was_not_read_is_not_deleted() {
+    let world = &mut World::new();
+    world.settings.most_swept = 1.0;
+    world.run(numbered(0..4));
+    let (tell, told) = mpsc::channel();
+    let read = &AtomicU64::new(0);
+    let source = (0..4).map(move |number: u64| {
+        read.store(number, Ordering::SeqCst);
+        // It comes late.
+        if number == 1 {
+            told.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        titled(&format!("page {number}"), "new")
+    });
+    let report = world.try_run_over(&world.client(), source, |news, stop| {
+        if let CrawlNews::Done(..) = news {
+            stop.stop();
+            let _ = tell.send(());
+        }
+    });
+    let report = report.unwrap();
+    assert_eq!((report.ending, report.sweep), (Ending::Stopped, Sweep::NotComplete));
+    assert_eq!((read.load(Ordering::SeqCst), world.deletes(), world.titles().len()), (1, 0, 4));
+}
+
+#[test]
 fn a_source_that_panics_ends_the_run_and_nothing_is_deleted() {
     let world = &mut World::new();
     world.settings.most_swept = 1.0;
