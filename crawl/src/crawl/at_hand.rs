@@ -1,4 +1,6 @@
 //! A source that is read on a thread of its own, so that it is known what of it is at hand.
+//!
+//! A channel of the standard library was measured here, and was slower.
 
 use std::{
     collections::VecDeque,
@@ -8,16 +10,16 @@ use std::{
     thread,
 };
 
-/// What was read of a source and waits to be taken.
-#[derive(Debug)]
 use graphfeed_core::client::StopHandle;
 
+/// What was read of a source and waits to be taken.
+#[derive(Debug)]
 pub(super) struct Shelf<T> {
-    stock: Mutex<Stock<T>>,
-    came: Condvar,
     // So much is read before anybody takes it, and taken at a time, so that two threads do not wake
     // each other for each.
     most: usize,
+    stock: Mutex<Stock<T>>,
+    came: Condvar,
     went: Condvar,
 }
 

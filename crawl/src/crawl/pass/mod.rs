@@ -177,7 +177,8 @@ impl<'a> Pass<'a> {
     /// The source as offers of a bulk run. What is in the service already gives none.
     ///
     /// That an item may be there is on disk when its offer is given, at the cost of a write each
-    /// time; [`CrawlRun::run`](super::CrawlRun::run) has one for many.
+    /// time; [`CrawlRun::run`](super::CrawlRun::run) has one for many. So `next()` blocks for as long
+    /// as the disk takes, also in an async task.
     pub fn offers<S: IntoIterator<Item = Entry>>(&self, source: S) -> Offers<'_, S::IntoIter> {
         Offers::new(self, source.into_iter(), |_| None)
     }
@@ -190,7 +191,8 @@ impl<'a> Pass<'a> {
         Offers::new(self, source, AtHand::get)
     }
 
-    /// Takes note of an outcome.
+    /// Takes note of an outcome, before the bulk run is polled again: what goes out next about its
+    /// key is on record then. It blocks for as long as the disk takes.
     ///
     /// # Errors
     /// When journal or dead letters cannot be written. The run has to be stopped then, for nothing

@@ -59,6 +59,9 @@ impl Pass<'_> {
     /// is known. One that was refused for its key goes also where nothing is known of the key that it
     /// has by now.
     ///
+    /// As with [`offers`](Self::offers), `next()` blocks for as long as the disk takes, also in an
+    /// async task, and each outcome is [heard](Self::hear) before the bulk run is polled again.
+    ///
     /// A run that replays has not seen the source, and deletes nothing that it no longer has. The
     /// letters must not come from the file that failures of this run go to.
     ///
